@@ -1,0 +1,42 @@
+"""nineline: small neural networks. Readable as the nine lines, ready to ship.
+
+The names here need NumPy alone. Tables and scikit-learn estimators are in `nineline.estimators`, pictures in
+`nineline.view`.
+"""
+
+from nineline.activations import Activation, sigmoid, sigmoid_prime
+from nineline.gradient_check import GradientCheck, gradient_check
+from nineline.history import History
+from nineline.initializers import Initializer
+from nineline.layers import Dropout, Layer
+from nineline.losses import Loss
+from nineline.network import Network
+from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
+from nineline.schedules import Schedule
+from nineline.stopping import EarlyStopping
+from nineline.training import DivergenceError, Epoch
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Activation",
+    "Adam",
+    "AdamW",
+    "DivergenceError",
+    "Dropout",
+    "EarlyStopping",
+    "Epoch",
+    "GradientCheck",
+    "GradientDescent",
+    "History",
+    "Initializer",
+    "Layer",
+    "Loss",
+    "Network",
+    "Optimizer",
+    "RMSprop",
+    "Schedule",
+    "gradient_check",
+    "sigmoid",
+    "sigmoid_prime",
+]

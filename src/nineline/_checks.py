@@ -1,0 +1,193 @@
+"""Checks at the public edge: every error names the argument, what came, what was expected, and the way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from nineline._typing import Array, RandomSource
+
+T = TypeVar("T")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'relu'?"`` where a known name is near, else the list of all of them."""
+    from difflib import get_close_matches  # only needed on the way to an error
+
+    names = sorted(known)
+    near = get_close_matches(name.lower(), names, n=3, cutoff=0.6)
+    if near:
+        return "; did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return "; known names are " + ", ".join(names)
+
+
+def resolve(argument: str, given: object, base: type[T], table: Mapping[str, Callable[[], T]]) -> T:
+    """Turn a name or an object into the object: names are accepted at the public edge, and only there.
+
+    Raises
+    ------
+    ValueError
+        The name is not in `table`; the message has the nearest known names.
+    TypeError
+        `given` is neither a name nor an instance of `base`.
+    """
+    if isinstance(given, base):
+        return given
+    if isinstance(given, str):
+        if given in table:
+            return table[given]()
+        raise ValueError(f"{argument} is {given!r}, which is not known{nearest(given, table)}")
+    if isinstance(given, type) and issubclass(given, base):
+        raise TypeError(f"{argument} is the class {given.__name__}; pass an instance: {given.__name__}()")
+    raise TypeError(
+        f"{argument} is {_say(given)}; expected a {base.__name__} or one of the names {', '.join(sorted(table))}"
+    )
+
+
+def positive_integer(argument: str, value: object, *, minimum: int = 1) -> int:
+    """Return `value` as an int of at least `minimum`, or say what is wrong with it."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{argument} is {_say(value)}; expected a whole number, {minimum} or more")
+    if value < minimum:
+        raise ValueError(f"{argument} is {value}; expected a whole number, {minimum} or more")
+    return int(value)
+
+
+def number(
+    argument: str,
+    value: object,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> float:
+    """Return `value` as a float within the range, or say what is wrong with it."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{argument} is {_say(value)}; expected a number")
+    too_low = value <= low if low_open else value < low
+    too_high = value >= high if high_open else value > high
+    if not np.isfinite(value) or too_low or too_high:
+        left = "(" if low_open or not np.isfinite(low) else "["
+        right = ")" if high_open or not np.isfinite(high) else "]"
+        raise ValueError(f"{argument} is {value}; expected a finite number in {left}{low:g}, {high:g}{right}")
+    return float(value)
+
+
+def floating_dtype(argument: str, value: object) -> np.dtype[np.floating[Any]]:
+    """Return float32 or float64 as a NumPy dtype."""
+    try:
+        dtype = np.dtype(cast("Any", value))
+    except TypeError:
+        dtype = None
+    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"{argument} is {value!r}; expected float32 or float64")
+    return cast("np.dtype[np.floating[Any]]", dtype)
+
+
+def generator(argument: str, rng: RandomSource) -> np.random.Generator:
+    """Return the NumPy Generator that `rng` stands for.
+
+    A seed makes a new one; a Generator is used as it is; None shares the state of NumPy's global
+    generator, so that `numpy.random.seed(1)` at the head of a notebook rules the weights as well.
+    """
+    if rng is None:
+        return np.random.Generator(np.random.get_bit_generator())  # type: ignore[attr-defined]  # missing from the stubs
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
+        if rng < 0:
+            raise ValueError(f"{argument} is {rng}; a seed is a whole number, 0 or more")
+        return np.random.default_rng(int(rng))
+    raise TypeError(f"{argument} is {_say(rng)}; expected a seed, a numpy.random.Generator or None")
+
+
+def as_float(argument: str, data: object, dtype: np.dtype[np.floating[Any]]) -> Array:
+    """Return `data` as a floating-point array of `dtype` without NaN or infinity, of any shape."""
+    if hasattr(data, "toarray"):
+        raise TypeError(f"{argument} is a sparse matrix; pass a dense array: {argument}.toarray()")
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"{argument} has rows of different lengths; expected a rectangular array") from error
+    if array.dtype.kind == "c":
+        raise TypeError(f"{argument} holds complex numbers; expected real ones")
+    if array.dtype.kind in "USOMmV":
+        try:
+            if array.dtype.kind != "O":
+                raise TypeError
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{argument} holds {_first_of(array)}; expected numbers: encode text and dates first, "
+                "or use nineline.estimators.TabularClassifier or TabularRegressor, which do"
+            ) from None
+    with np.errstate(over="ignore"):
+        result: Array = np.ascontiguousarray(array, dtype=dtype)
+    if array.ndim == 0:
+        result = result.reshape(())
+    finite = np.isfinite(result)
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        value = array[where]
+        cause = (
+            f"which {dtype} cannot hold; scale the data or use dtype=float64"
+            if np.isfinite(value)
+            else "expected finite numbers: drop or fill such rows first"
+        )
+        place = f" at {where}" if where else ""
+        raise ValueError(f"{argument} has {value}{place}, {cause}")
+    return result
+
+
+def matrix(argument: str, data: object, columns: int, taker: str, dtype: np.dtype[np.floating[Any]]) -> Array:
+    """Return `data` as a finite (rows, columns) array of `dtype` with at least one row."""
+    array = as_float(argument, data, dtype)
+    if array.ndim == 1 and columns == 1:
+        array = array.reshape(-1, 1)
+    if array.ndim != 2:
+        hint = ""
+        if array.ndim == 1:
+            hint = f"; for one row of {array.size} use {argument}.reshape(1, -1)"
+        raise ValueError(f"{argument} has shape {array.shape}; {taker} takes (rows, {columns}){hint}")
+    if array.shape[1] != columns:
+        raise ValueError(f"{argument} has {_count(array.shape[1], 'column')}, {taker} takes {columns}")
+    if array.shape[0] == 0:
+        raise ValueError(f"{argument} is empty (0 rows); expected at least one row")
+    return array
+
+
+def row_weights(argument: str, data: object, rows: int, dtype: np.dtype[np.floating[Any]]) -> Array | None:
+    """Return weights as a (rows,) array of numbers >= 0, not all zero; None stays None."""
+    if data is None:
+        return None
+    array = as_float(argument, data, dtype)
+    if array.shape != (rows,):
+        raise ValueError(f"{argument} has shape {array.shape}; expected one weight per row: ({rows},)")
+    if (array < 0).any():
+        raise ValueError(f"{argument} has {array.min()}; expected weights of 0 or more")
+    if not array.any():
+        raise ValueError(f"{argument} is 0 for every row; expected at least one positive weight")
+    return array
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _say(value: object) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def _first_of(array: np.ndarray[Any, Any]) -> str:
+    if array.dtype.kind != "O":
+        return f"values of dtype {array.dtype}"
+    for value in array.flat:
+        if not isinstance(value, (int, float, np.number)):
+            return f"the value {_say(value)}"
+    return f"values of dtype {array.dtype}"

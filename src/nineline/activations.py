@@ -1,0 +1,330 @@
+"""Activations: a value and its derivative, side by side.
+
+An activation turns a layer's weighted sums ``z = inputs @ weights + bias`` into its outputs. Its
+derivative is written in terms of the outputs where that is possible, as in the tutorial:
+``sigmoid_prime(s) = s * (1 - s)``. To add one, write a class here and enter it in `ACTIVATIONS`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+
+
+def sigmoid(x: npt.ArrayLike) -> Any:
+    """The logistic function, which squashes any number into (0, 1).
+
+    ``sigmoid(x) = 1 / (1 + exp(-x))``
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+
+    Returns
+    -------
+    array or float
+        The same shape, values in [0, 1].
+
+    Examples
+    --------
+    >>> from nineline import sigmoid
+    >>> float(sigmoid(0.0))
+    0.5
+    """
+    with np.errstate(over="ignore"):  # exp(-x) may overflow to inf, and 1 / inf is the right answer
+        return 1 / (1 + np.exp(-1.0 * np.asarray(x)))
+
+
+def sigmoid_prime(s: npt.ArrayLike) -> Any:
+    """The slope of the sigmoid, in terms of its value: ``sigmoid_prime(s) = s * (1 - s)``.
+
+    Parameters
+    ----------
+    s : array_like
+        Values of the sigmoid (not its arguments), in [0, 1].
+
+    Returns
+    -------
+    array or float
+        The same shape, values in [0, 0.25].
+
+    Examples
+    --------
+    >>> from nineline import sigmoid, sigmoid_prime
+    >>> float(sigmoid_prime(sigmoid(0.0)))
+    0.25
+    """
+    s = np.asarray(s)
+    return s * (1 - s)
+
+
+class Activation(ABC):
+    """What a layer does to its weighted sums. Subclass it to make your own.
+
+    A subclass gives `value` and `derivative`; one whose outputs depend on each other (softmax)
+    overrides `backward` instead. It must not write into the arrays it is given.
+    """
+
+    initializer: str = "glorot_uniform"
+    """The name of the customary initializer of weights in front of this activation."""
+
+    @abstractmethod
+    def value(self, z: Array) -> Array:
+        """Return the outputs for weighted sums `z`, both (rows, units)."""
+
+    @abstractmethod
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        """Return d outputs / d z, element by element, (rows, units)."""
+
+    def backward(self, errors: Array, z: Array, outputs: Array) -> Array:
+        """Carry errors of the outputs back to the weighted sums: ``errors * derivative``."""
+        return errors * self.derivative(z, outputs)
+
+
+@final
+@dataclass(frozen=True)
+class Identity(Activation):
+    """The outputs are the weighted sums: ``f(z) = z``."""
+
+    def value(self, z: Array) -> Array:
+        return z
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        return np.ones_like(outputs)
+
+
+@final
+@dataclass(frozen=True)
+class Sigmoid(Activation):
+    """The tutorial's activation: ``f(z) = 1 / (1 + exp(-z))``, ``f' = f * (1 - f)``."""
+
+    def value(self, z: Array) -> Array:
+        return sigmoid(z)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        return sigmoid_prime(outputs)
+
+
+@final
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """The hyperbolic tangent, a sigmoid between -1 and 1: ``f' = 1 - f**2``."""
+
+    def value(self, z: Array) -> Array:
+        return np.tanh(z)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        return 1 - outputs**2
+
+
+@final
+@dataclass(frozen=True)
+class Relu(Activation):
+    """The rectified linear unit: ``f(z) = max(z, 0)``, ``f' = 1`` where the output is positive, else 0."""
+
+    initializer = "he_uniform"
+
+    def value(self, z: Array) -> Array:
+        return np.maximum(z, 0)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        return (outputs > 0).astype(outputs.dtype)
+
+
+@final
+@dataclass(frozen=True)
+class LeakyRelu(Activation):
+    """``f(z) = z`` where z > 0, else ``slope * z``."""
+
+    slope: float = 0.01
+    initializer = "he_uniform"
+
+    def value(self, z: Array) -> Array:
+        return np.where(z > 0, z, self.slope * z)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        return np.where(z > 0, 1, self.slope).astype(outputs.dtype)
+
+
+@final
+@dataclass(frozen=True)
+class Elu(Activation):
+    """The exponential linear unit: ``f(z) = z`` where z > 0, else ``alpha * (exp(z) - 1)``.
+
+    References
+    ----------
+    Clevert, Unterthiner, Hochreiter (2016), arXiv 1511.07289, equation 15.
+    """
+
+    alpha: float = 1.0
+    initializer = "he_uniform"
+
+    def value(self, z: Array) -> Array:
+        return np.where(z > 0, z, self.alpha * np.expm1(np.minimum(z, 0)))
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        return np.where(z > 0, 1, outputs + self.alpha).astype(outputs.dtype)
+
+
+_SELU_SCALE: Final = 1.0507009873554804934193349852946
+_SELU_ALPHA: Final = 1.6732632423543772848170429916717
+
+
+@final
+@dataclass(frozen=True)
+class Selu(Activation):
+    """The self-normalizing ELU: ``scale * elu(z, alpha)`` with the fixed scale 1.0507 and alpha 1.6733.
+
+    References
+    ----------
+    Klambauer et al. (2017), arXiv 1706.02515, equations 2 and 14.
+    """
+
+    initializer = "lecun_normal"
+
+    def value(self, z: Array) -> Array:
+        return _SELU_SCALE * np.where(z > 0, z, _SELU_ALPHA * np.expm1(np.minimum(z, 0)))
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        return np.where(z > 0, _SELU_SCALE, outputs + _SELU_SCALE * _SELU_ALPHA).astype(outputs.dtype)
+
+
+@final
+@dataclass(frozen=True)
+class Softplus(Activation):
+    """A smooth relu: ``f(z) = log(1 + exp(z))``, ``f' = sigmoid(z)``."""
+
+    initializer = "he_uniform"
+
+    def value(self, z: Array) -> Array:
+        return np.logaddexp(z, 0).astype(z.dtype)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        return sigmoid(z)
+
+
+@final
+@dataclass(frozen=True)
+class Exponential(Activation):
+    """``f(z) = exp(z)``, which is its own derivative: rates and counts, with the poisson loss."""
+
+    def value(self, z: Array) -> Array:
+        return np.exp(z)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        return outputs
+
+
+@final
+@dataclass(frozen=True)
+class Silu(Activation):
+    """The sigmoid linear unit (swish): ``f(z) = z * s``, ``f' = s + f * (1 - s)`` with ``s = sigmoid(z)``.
+
+    References
+    ----------
+    Elfwing, Uchibe, Doya (2018), arXiv 1702.03118, equations 5 and 6.
+    """
+
+    initializer = "he_uniform"
+
+    def value(self, z: Array) -> Array:
+        return z * sigmoid(z)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        s = sigmoid(z)
+        return s + outputs * (1 - s)
+
+
+@final
+@dataclass(frozen=True)
+class Mish(Activation):
+    """``f(z) = z * t`` with ``t = tanh(softplus(z))``; ``f' = t + z * (1 - t**2) * sigmoid(z)``.
+
+    References
+    ----------
+    Misra (2019), arXiv 1908.08681, equation 1.
+    """
+
+    initializer = "he_uniform"
+
+    def value(self, z: Array) -> Array:
+        return z * np.tanh(np.logaddexp(z, 0)).astype(z.dtype)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        t = np.tanh(np.logaddexp(z, 0)).astype(z.dtype)
+        return t + z * (1 - t**2) * sigmoid(z)
+
+
+@final
+@dataclass(frozen=True)
+class Gelu(Activation):
+    """The Gaussian error linear unit, in its exact form: ``f(z) = z * P(z)``, ``f' = P(z) + z * p(z)``.
+
+    P is the standard normal distribution function, ``P(z) = (1 + erf(z / sqrt(2))) / 2``, and p its density.
+
+    References
+    ----------
+    Hendrycks, Gimpel (2016), arXiv 1606.08415, section 2.
+    """
+
+    initializer = "he_uniform"
+
+    def value(self, z: Array) -> Array:
+        return z * _normal_distribution(z)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        density = np.exp(-(z**2) / 2) * z.dtype.type(1 / np.sqrt(2 * np.pi))
+        return _normal_distribution(z) + z * density
+
+
+def _normal_distribution(z: Array) -> Array:
+    from scipy.special import ndtr  # SciPy loads only where gelu is used
+
+    return ndtr(z)
+
+
+@final
+@dataclass(frozen=True)
+class Softmax(Activation):
+    """Probabilities over the units of a row: ``f(z)_j = exp(z_j) / sum_k exp(z_k)``.
+
+    Its units depend on each other, so the derivative is a matrix per row, ``diag(f) - f f'``; `backward`
+    multiplies by it without building it.
+    """
+
+    def value(self, z: Array) -> Array:
+        powers = np.exp(z - z.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
+
+    def derivative(self, z: Array, outputs: Array) -> Array:
+        raise TypeError("the derivative of softmax is a matrix per row; backward() multiplies by it")
+
+    def backward(self, errors: Array, z: Array, outputs: Array) -> Array:
+        return outputs * (errors - (errors * outputs).sum(axis=-1, keepdims=True))
+
+
+ACTIVATIONS: Final[dict[str, type[Activation]]] = {
+    "identity": Identity,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+    "relu": Relu,
+    "leaky_relu": LeakyRelu,
+    "elu": Elu,
+    "selu": Selu,
+    "softplus": Softplus,
+    "exponential": Exponential,
+    "silu": Silu,
+    "mish": Mish,
+    "gelu": Gelu,
+    "softmax": Softmax,
+}
+"""Every activation under its public name."""

@@ -1,0 +1,63 @@
+"""Random draws inside a training step, from a counter-based generator.
+
+Each draw is a pure function of (seed, step, layer, row, unit), so that results depend neither on the order
+in which an engine works, nor on threads, nor on which engine it is. The function is SplitMix64: its output
+number ``n`` is ``mix(key + n * GOLDEN)``, and here the key is made of the seed, the step and the layer, the
+number of the row and the unit.
+
+References
+----------
+Steele, Lea, Flood (2014), Fast splittable pseudorandom number generators, section 4 (variant 13 of mix64).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_Words = TypeVar("_Words", np.uint64, "npt.NDArray[np.uint64]")
+_FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND: Final = np.uint64(0x94D049BB133111EB)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The place in the stream of draws that one layer has in one step."""
+
+    seed: int
+    step: int
+    layer: int = 0
+
+    def of_layer(self, layer: int) -> Draw:
+        """Return the place of another layer in the same step."""
+        return Draw(self.seed, self.step, layer)
+
+    def uniform(self, rows: int, units: int) -> npt.NDArray[np.float32]:
+        """Return (rows, units) numbers uniform in [0, 1), multiples of 2**-24 (exact in float32 and float64).
+
+        Examples
+        --------
+        >>> from nineline.draws import Draw
+        >>> Draw(seed=1, step=0).uniform(1, 3)
+        array([[0.34329298, 0.39100242, 0.5488054 ]], dtype=float32)
+        """
+        with np.errstate(over="ignore"):  # the arithmetic is modulo 2**64 by design
+            key = _mix(np.uint64(self.seed) + GOLDEN)
+            key = _mix(key + np.uint64(self.step))
+            key = _mix(key + np.uint64(self.layer))
+            row = np.arange(1, rows + 1, dtype=np.uint64)[:, np.newaxis] << np.uint64(32)
+            unit = np.arange(units, dtype=np.uint64)
+            bits = _mix(key + (row + unit) * GOLDEN)
+        return (bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+
+
+def _mix(x: _Words) -> _Words:
+    x = (x ^ (x >> np.uint64(30))) * _FIRST
+    x = (x ^ (x >> np.uint64(27))) * _SECOND
+    return x ^ (x >> np.uint64(31))

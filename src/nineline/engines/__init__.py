@@ -1,0 +1,23 @@
+"""Engines: what computes. This is the one place that chooses.
+
+`reference` is NumPy and the definition; a native one, the same mathematics at speed, comes beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nineline import _checks
+from nineline.engines.reference import Reference
+
+if TYPE_CHECKING:
+    from nineline.engines.contract import Engine, Task
+    from nineline.network import Network
+
+
+def choose(engine: str, network: Network, task: Task) -> Engine:
+    """Return the engine to train `network` on `task` with: the fastest that knows everything asked for."""
+    known = ("auto", "reference")
+    if engine not in known:
+        raise ValueError(f"engine is {engine!r}, which is not known{_checks.nearest(str(engine), known)}")
+    return Reference(network, task)

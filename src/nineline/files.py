@@ -1,0 +1,255 @@
+"""Files: one file a model, safe to open.
+
+The container is safetensors: a JSON header and raw arrays, nothing that runs. Under its metadata key
+``nineline`` lies a JSON text with a format version, a digest and what the arrays belong to. The digest is the
+SHA-256 of the whole file with the digest's own 64 characters taken as zeros, so that a change of any byte is
+found. A file is written under another name beside its place, synced to disk, and then renamed over it: at
+every moment there is either the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nineline.activations import ACTIVATIONS, Activation
+from nineline.initializers import INITIALIZERS
+from nineline.layers import Dropout, Layer
+from nineline.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nineline._typing import Array
+    from nineline.layers import AbstractLayer
+
+FORMAT_VERSION: Final = 1
+_KEY: Final = "nineline"
+_NO_DIGEST: Final = "0" * 64
+
+
+class FileError(ValueError):
+    """A file is not a model that this version of nineline can read; the message names the file and the reason."""
+
+
+def save(network: Network, path: str | os.PathLike[str]) -> None:
+    """Write a network to one file.
+
+    Parameters
+    ----------
+    network : Network
+        Built of nineline's own layers and activations: a file holds no code, so yours cannot be in it.
+    path : path
+        Where a file already lies there, it is replaced at the last moment.
+
+    Raises
+    ------
+    ValueError
+        The network holds an activation of your own.
+    OSError
+        The file cannot be written; what lay there before is untouched.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from nineline import Network
+    >>> network = Network(3, 6, 1, rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "tutorial.nineline"
+    ...     network.save(path)
+    ...     same = Network.load(path)
+    >>> bool((same.parameters == network.parameters).all())
+    True
+    """
+    write(path, "network", {"network": describe(network)}, tensors(network))
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network that `save` wrote, with the same parameters to the last bit.
+
+    Raises
+    ------
+    FileError
+        The file is no nineline network, or truncated, or altered, or of a newer format.
+    OSError
+        The file cannot be read.
+    """
+    header, arrays = read(path, "network")
+    return rebuild(path, header.get("network"), arrays)
+
+
+def describe(network: Network) -> dict[str, Any]:
+    """Return a network's architecture as JSON can hold it."""
+    return {"dtype": str(network.dtype), "layers": [_describe_layer(layer) for layer in network.layers]}
+
+
+def tensors(network: Network, prefix: str = "") -> dict[str, Array]:
+    """Return a network's learned arrays by the names they have in a file."""
+    return {prefix + b.name: network.parameters[b.place].reshape(b.shape) for b in network.blocks}
+
+
+def rebuild(path: str | os.PathLike[str], described: object, arrays: Mapping[str, Array], prefix: str = "") -> Network:
+    """Return the network that `describe` and `tensors` were made from."""
+    try:
+        if not isinstance(described, dict):
+            raise TypeError("no architecture")
+        network = Network(*[_rebuild_layer(layer) for layer in described["layers"]], dtype=described["dtype"])
+        for block in network.blocks:
+            array = arrays[prefix + block.name]
+            if array.dtype != network.dtype or array.shape != block.shape or not np.isfinite(array).all():
+                raise ValueError(f"array {block.name} does not fit")
+            network.parameters[block.place] = array.ravel()
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{os.fspath(path)} holds no valid network: {error}") from error
+    return network
+
+
+def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Write arrays and a description to a file: all of it, or nothing."""
+    from safetensors.numpy import save as to_bytes
+
+    header = {"format_version": FORMAT_VERSION, "digest": _NO_DIGEST, "kind": kind, **content}
+    text = json.dumps(header, allow_nan=False)
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    data = to_bytes(plain, metadata={_KEY: text})
+    data = data.replace(_NO_DIGEST.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
+    target = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)  # as open() would have made it; mkstemp's own is private
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def read(path: str | os.PathLike[str], *kinds: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return a file's description and arrays, after making sure that it is whole and of one of `kinds`."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    name = os.fspath(path)
+    data = Path(path).read_bytes()
+    header = _header(name, data)
+    digest = header.get("digest")
+    if not isinstance(digest, str) or len(digest) != len(_NO_DIGEST):
+        raise FileError(f"{name} holds no digest; it has been altered")
+    found = hashlib.sha256(data.replace(digest.encode(), _NO_DIGEST.encode(), 1)).hexdigest()
+    if found != digest:
+        raise FileError(f"{name} has been altered or damaged: its digest does not match; take a whole copy")
+    if header.get("kind") not in kinds:
+        raise FileError(f"{name} holds a {header.get('kind')} model, expected {' or '.join(kinds)}")
+    try:
+        return header, from_bytes(data)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise FileError(f"{name} holds no valid arrays: {error}") from error
+
+
+def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return a file's description without loading its arrays; they are not checked against the digest."""
+    name = os.fspath(path)
+    with Path(path).open("rb") as file:
+        start = file.read(8)
+        rest = os.fstat(file.fileno()).st_size - 8
+        length = int.from_bytes(start, "little")
+        return _header(name, start + file.read(length) if 0 < length <= rest else start)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise OSError now if a file could not be written there later."""
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; name a file in it, such as {target / 'model.nineline'}")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder {target.parent} does not exist; make it first, or write elsewhere")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        Path(name).unlink()
+    except OSError as error:
+        raise PermissionError(f"{target} cannot be written ({error.strerror}); write elsewhere") from error
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(f"{target} exists and is read-only; write elsewhere, or make it writable")
+
+
+def _header(name: str, data: bytes) -> dict[str, Any]:
+    """Return the JSON description inside the container's own header."""
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or not 0 < length <= len(data) - 8:
+        raise FileError(f"{name} is no nineline file, or is cut off ({len(data):,} bytes)")
+    try:
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+        header = json.loads(metadata[_KEY])
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise FileError(f"{name} is no nineline file: its header is not one") from None
+    if not isinstance(header, dict) or not isinstance(header.get("format_version"), int):
+        raise FileError(f"{name} is no nineline file: it has no format version")
+    if header["format_version"] > FORMAT_VERSION:
+        raise FileError(
+            f"{name} has format version {header['format_version']}, this nineline reads up to {FORMAT_VERSION}; "
+            "install a newer nineline: pip install --upgrade nineline"
+        )
+    return header
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened for this
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _describe_layer(layer: AbstractLayer) -> dict[str, Any]:
+    if isinstance(layer, Dropout):
+        return {"kind": "dropout", "rate": layer.rate}
+    if isinstance(layer, Layer):
+        return {
+            "kind": "dense",
+            "inputs": layer.n_inputs,
+            "outputs": layer.n_outputs,
+            "activation": _describe_activation(layer.activation),
+            "bias": layer.bias is not None,
+            "learning_rate": layer.learning_rate,
+        }
+    raise ValueError(f"{layer!r} is a layer of your own, and a file holds no code; save network.parameters yourself")
+
+
+def _rebuild_layer(described: dict[str, Any]) -> AbstractLayer:
+    if described["kind"] == "dropout":
+        return Dropout(described["rate"])
+    if described["kind"] != "dense":
+        raise ValueError(f"unknown kind of layer {described['kind']!r}")
+    settings = dict(described["activation"])
+    activation = ACTIVATIONS[settings.pop("name")](**settings)
+    bias, rate = described["bias"], described["learning_rate"]
+    zeros = INITIALIZERS["zeros"]()
+    return Layer(
+        described["inputs"], described["outputs"], activation, bias=bias, initializer=zeros, rng=0, learning_rate=rate
+    )
+
+
+def _describe_activation(activation: Activation) -> dict[str, Any]:
+    for name, kind in ACTIVATIONS.items():
+        if type(activation) is kind:
+            return {"name": name, **{f.name: getattr(activation, f.name) for f in dataclasses.fields(kind)}}  # type: ignore[arg-type]
+    raise ValueError(
+        f"activation {activation!r} is your own, and a file holds no code; save network.parameters yourself "
+        "(numpy.save) and build the network in Python before you put them back"
+    )

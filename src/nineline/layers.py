@@ -1,0 +1,349 @@
+"""Layers: forward beside backward.
+
+Here the tutorial's lines are found again. Forward is ``l1 = sigmoid(X @ syn0)``; backward is
+``l1_delta = l1_error * l1 * (1 - l1)``, ``syn0 += X.T @ l1_delta``, and ``l1_delta @ syn0.T`` for the layer
+before.
+
+Errors point downhill: they are target − output, minus the gradient of the loss. Everything here is linear in
+them, so a loss's gradient fed in place of the errors gives gradients in place of steps; training does that
+and leaves the step to the optimizer. To add a kind of layer, write a class here and enter it in `LAYERS`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Final, final
+
+import numpy as np
+
+from nineline import _checks
+from nineline.activations import ACTIVATIONS, Activation, Identity, Sigmoid
+from nineline.initializers import INITIALIZERS, Initializer, Uniform
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from nineline._typing import Array, RandomSource
+    from nineline.draws import Draw
+
+
+class AbstractLayer(ABC):
+    """What a network is made of."""
+
+    dtype: np.dtype[np.floating[Any]]
+    inputs: Array | None = None
+    """The inputs of the last forward pass, (rows, n_inputs)."""
+    outputs: Array | None = None
+    """The outputs of the last forward pass, (rows, n_outputs)."""
+    adopted: bool = False
+    """Whether the learned arrays are views into a network's vector."""
+
+    @abstractmethod
+    def connect(self, width: int) -> int:
+        """Accept `width` inputs, or raise ValueError, and return the number of outputs."""
+
+    @abstractmethod
+    def forward(self, inputs: npt.ArrayLike) -> Array:
+        """Return the outputs, (rows, n_inputs) → (rows, n_outputs), and remember what backward needs."""
+
+    def forward_in_training(self, inputs: Array, draw: Draw) -> Array:
+        """Return the outputs as training sees them: as `forward`, except where a layer draws at random."""
+        return self.forward(inputs)
+
+    @abstractmethod
+    def delta(self, output_errors: Array) -> Array:
+        """Carry errors of the outputs back to the weighted sums, (rows, n_outputs)."""
+
+    @abstractmethod
+    def input_errors(self, delta: Array) -> Array:
+        """Carry errors of the weighted sums back to the inputs, (rows, n_inputs)."""
+
+    def blocks(self) -> dict[str, Array]:
+        """Return the arrays that are learned, by name."""
+        return {}
+
+    def steps(self, delta: Array) -> dict[str, Array]:
+        """Return the direction of each block that reduces errors `delta` of the weighted sums."""
+        return {}
+
+    def adopt(self, views: dict[str, Array]) -> None:
+        """Move the learned arrays into `views` and live there from now on."""
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        """Draw the learned arrays anew."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "adopted": False}  # a copy has arrays of its own
+
+    def backward(self, output_errors: npt.ArrayLike) -> Array:
+        """Return the errors of the inputs, (rows, n_inputs), and as a side effect learn from them."""
+        return self.input_errors(self.delta(np.asarray(output_errors, dtype=self.dtype)))
+
+
+@final
+class Layer(AbstractLayer):
+    """A dense layer: ``outputs = activation(inputs @ weights + bias)``.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        The widths, n and m in the tutorial; both at least 1.
+    activation : str, Activation or bool
+        One of `nineline.activations.ACTIVATIONS` or an object. True and False are the tutorial's
+        ``sigmoid=True`` and ``sigmoid=False``.
+    sigmoid : bool, optional
+        The tutorial's spelling: True for "sigmoid", False for "identity", weights uniform in [-1, 1).
+    bias : bool
+        Whether the layer adds a bias, which begins at 0.
+    initializer : str or Initializer, optional
+        One of `nineline.initializers.INITIALIZERS` or an object. By default the tutorial's layer (sigmoid,
+        no bias) begins uniform in [-1, 1); any other begins as is customary for its activation.
+    rng : int, numpy.random.Generator or None
+        Where the weights are drawn from; None is NumPy's global state.
+    dtype : float32 or float64
+    learning_rate : float
+        How far `backward` moves the weights. Training does not use it: its optimizer has its own.
+
+    Attributes
+    ----------
+    weights : array, (n_inputs, n_outputs)
+    bias : array, (n_outputs,), or None
+    inputs, outputs : array or None
+        What the last forward pass took and gave.
+
+    Examples
+    --------
+    The tutorial's session with two layers:
+
+    >>> import numpy as np
+    >>> from nineline import Layer
+    >>> X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+    >>> y = np.array([[0], [1], [1], [0]])
+    >>> layer1, layer2 = Layer(3, 6, rng=1), Layer(6, 1, rng=2)
+    >>> for trial in range(10000):
+    ...     errors = y - layer2.forward(layer1.forward(X))
+    ...     layer1_errors = layer2.backward(errors)
+    ...     inputs_errors = layer1.backward(layer1_errors)
+    >>> layer2.outputs.round(1).ravel()
+    array([0., 1., 1., 0.])
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        activation: str | Activation | bool | None = None,
+        *,
+        sigmoid: bool | None = None,
+        bias: bool = False,
+        initializer: str | Initializer | None = None,
+        rng: RandomSource = None,
+        dtype: npt.DTypeLike = np.float64,
+        learning_rate: float = 1.0,
+    ) -> None:
+        self.n_inputs = _checks.positive_integer("inputs", inputs)
+        self.n_outputs = _checks.positive_integer("outputs", outputs)
+        if sigmoid is not None and activation is not None:
+            raise TypeError(f"activation is {activation!r} and sigmoid is {sigmoid}; give one of the two")
+        if isinstance(activation, bool):
+            sigmoid, activation = activation, None
+        if sigmoid is not None:
+            activation = Sigmoid() if sigmoid else Identity()
+            initializer = Uniform() if initializer is None else initializer
+        self.activation = _checks.resolve("activation", activation or Sigmoid(), Activation, ACTIVATIONS)
+        if not isinstance(bias, (bool, np.bool_)):
+            raise TypeError(f"bias is {bias!r}; expected True or False (set the values afterwards: layer.bias = ...)")
+        if initializer is None:
+            tutorial = isinstance(self.activation, Sigmoid) and not bias
+            initializer = "uniform" if tutorial else self.activation.initializer
+        self.initializer = _checks.resolve("initializer", initializer, Initializer, INITIALIZERS)
+        self.dtype = _checks.floating_dtype("dtype", dtype)
+        self.learning_rate = _checks.number("learning_rate", learning_rate, low=0)
+        self._z: Array | None = None
+        self._weights: Array = np.empty((self.n_inputs, self.n_outputs), self.dtype)
+        self._bias: Array | None = np.empty(self.n_outputs, self.dtype) if bias else None
+        self.initialize(_checks.generator("rng", rng))
+
+    def forward(self, inputs: npt.ArrayLike) -> Array:
+        """Return ``activation(inputs @ weights + bias)``, (rows, n_inputs) → (rows, n_outputs)."""
+        self.inputs = self._rows("inputs", inputs, self.n_inputs)
+        z: Array = self.inputs @ self._weights
+        if self._bias is not None:
+            z += self._bias
+        self._z = z
+        self.outputs = self.activation.value(z)
+        return self.outputs
+
+    def backward(self, output_errors: npt.ArrayLike) -> Array:
+        """Learn from the errors of the outputs, and return the errors of the inputs.
+
+        ``delta = output_errors * activation'``; the errors of the inputs are ``delta @ weights.T``, with the
+        weights before the update; ``weights += learning_rate * inputs.T @ delta``.
+
+        Parameters
+        ----------
+        output_errors : array_like, (rows, n_outputs)
+            Target − output, for the rows of the last `forward`.
+
+        Returns
+        -------
+        array, (rows, n_inputs)
+        """
+        if self.outputs is None:
+            raise RuntimeError("backward needs a forward pass before it; call forward(inputs) first")
+        errors = self._rows("output_errors", output_errors, self.n_outputs)
+        if errors.shape != self.outputs.shape:
+            raise ValueError(
+                f"output_errors has {len(errors)} rows, the last forward pass had {len(self.outputs)}; "
+                "call forward(inputs) on the same rows first"
+            )
+        delta = self.delta(errors)
+        input_errors = self.input_errors(delta)
+        for name, step in self.steps(delta).items():
+            block = self.blocks()[name]
+            block += self.learning_rate * step
+        return input_errors
+
+    def delta(self, output_errors: Array) -> Array:
+        assert self._z is not None
+        assert self.outputs is not None
+        return self.activation.backward(output_errors, self._z, self.outputs)
+
+    def input_errors(self, delta: Array) -> Array:
+        return delta @ self._weights.T
+
+    def steps(self, delta: Array) -> dict[str, Array]:
+        assert self.inputs is not None
+        steps: dict[str, Array] = {"weights": self.inputs.T @ delta}
+        if self._bias is not None:
+            steps["bias"] = delta.sum(axis=0)
+        return steps
+
+    @property
+    def weighted_sums(self) -> Array | None:
+        """The last forward pass's ``inputs @ weights + bias``, (rows, n_outputs), before the activation."""
+        return self._z
+
+    @property
+    def weights(self) -> Array:
+        """The weights, (n_inputs, n_outputs). Assigning copies the values in."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, values: npt.ArrayLike) -> None:
+        self._assign("weights", self._weights, values)
+
+    @property
+    def bias(self) -> Array | None:
+        """The bias, (n_outputs,), or None where the layer has none. Assigning copies the values in."""
+        return self._bias
+
+    @bias.setter
+    def bias(self, values: npt.ArrayLike) -> None:
+        if self._bias is None:
+            raise ValueError("this layer has no bias; make it with Layer(..., bias=True)")
+        self._assign("bias", self._bias, values)
+
+    def blocks(self) -> dict[str, Array]:
+        return {"weights": self._weights} if self._bias is None else {"weights": self._weights, "bias": self._bias}
+
+    def adopt(self, views: dict[str, Array]) -> None:
+        for name, block in self.blocks().items():
+            views[name][...] = block
+        self._weights = views["weights"]
+        self._bias = views.get("bias")
+        self.dtype = self._weights.dtype
+        self.adopted = True
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        self._weights[...] = self.initializer.draw(self.n_inputs, self.n_outputs, rng)
+        if self._bias is not None:
+            self._bias[...] = 0
+
+    def connect(self, width: int) -> int:
+        if width != self.n_inputs:
+            raise ValueError(f"takes {self.n_inputs} inputs, the layer before it gives {width}")
+        return self.n_outputs
+
+    def __str__(self) -> str:
+        return str(self._weights) if self._bias is None else f"{self._weights}\nbias {self._bias}"
+
+    def __repr__(self) -> str:
+        bias = "" if self._bias is None else ", bias=True"
+        names = {kind: name for name, kind in ACTIVATIONS.items()}
+        plain = type(self.activation) in names and self.activation == type(self.activation)()
+        activation = repr(names[type(self.activation)]) if plain else repr(self.activation)
+        return f"Layer({self.n_inputs}, {self.n_outputs}, {activation}{bias})"
+
+    def _rows(self, argument: str, data: npt.ArrayLike, columns: int) -> Array:
+        if not isinstance(data, np.ndarray) or data.dtype != self.dtype:
+            data = _checks.as_float(argument, data, self.dtype)
+        if data.ndim != 2 or data.shape[1] != columns:
+            return _checks.matrix(argument, data, columns, "the layer", self.dtype)
+        return data
+
+    def _assign(self, name: str, block: Array, values: npt.ArrayLike) -> None:
+        if values is block:  # layer.weights += step has done its work in place
+            return
+        array = _checks.as_float(name, values, self.dtype)
+        if array.shape != block.shape:
+            raise ValueError(f"{name} has shape {array.shape}; this layer's is {block.shape}")
+        block[...] = array
+
+
+@final
+class Dropout(AbstractLayer):
+    """In training, sets each input to 0 with probability `rate` and multiplies the rest by ``1 / (1 - rate)``.
+
+    When the network runs, it passes everything on unchanged.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1).
+
+    Examples
+    --------
+    >>> from nineline import Dropout, Layer, Network
+    >>> network = Network(Layer(8, 32, "relu", bias=True), Dropout(0.2), Layer(32, 1, "sigmoid", bias=True), rng=0)
+
+    References
+    ----------
+    Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting, section 4.
+    """
+
+    def __init__(self, rate: float = 0.5) -> None:
+        self.rate = _checks.number("rate", rate, low=0, high=1, high_open=True)
+        self.dtype = np.dtype(np.float64)
+        self._mask: Array | None = None
+
+    def connect(self, width: int) -> int:
+        return width
+
+    def forward(self, inputs: npt.ArrayLike) -> Array:
+        """Return the inputs."""
+        self._mask = None
+        self.inputs = self.outputs = np.asarray(inputs)
+        return self.outputs
+
+    def forward_in_training(self, inputs: Array, draw: Draw) -> Array:
+        keep = draw.uniform(*inputs.shape) >= np.float32(self.rate)
+        self._mask = keep.astype(inputs.dtype) * inputs.dtype.type(1 / (1 - self.rate))
+        self.inputs, self.outputs = inputs, inputs * self._mask
+        return self.outputs
+
+    def delta(self, output_errors: Array) -> Array:
+        return output_errors if self._mask is None else output_errors * self._mask
+
+    def input_errors(self, delta: Array) -> Array:
+        return delta
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.rate:g})"
+
+
+LAYERS: Final[dict[str, type[AbstractLayer]]] = {"dense": Layer, "dropout": Dropout}
+"""Every kind of layer under the name it has in a file."""

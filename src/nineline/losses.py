@@ -1,0 +1,291 @@
+"""Losses: a value and its gradient, side by side.
+
+A loss says how far outputs are from targets, one number per row, and which way it grows. The loss of a
+batch is the mean over its rows (weighted by `sample_weight` where there is one), or their sum with
+``reduction="sum"``, which is the tutorial's. To add one, write a class here and enter it in `LOSSES`.
+
+Where an activation and a loss belong together (sigmoid and binary cross-entropy, softmax and
+cross-entropy, exponential and poisson) the two derivatives are joined in closed form, ``outputs - targets``,
+and the value is taken from the weighted sums ``z``: no logarithm of a rounded 0 and no quotient of small
+numbers ever appears.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, final
+
+import numpy as np
+
+from nineline import _checks
+from nineline.activations import ACTIVATIONS, Activation, Exponential, Sigmoid, Softmax, Softplus
+
+if TYPE_CHECKING:
+    from nineline._typing import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(ABC):
+    """A distance between outputs and targets. Subclass it to make your own.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}
+        Over the rows of a batch. With `sample_weight` w the mean is ``sum(w * loss) / sum(w)``, the sum
+        ``sum(w * loss)``: a row of weight 2 counts as two rows.
+    """
+
+    reduction: str = "mean"
+
+    def __post_init__(self) -> None:
+        if self.reduction not in ("mean", "sum"):
+            raise ValueError(f"reduction is {self.reduction!r}; expected 'mean' or 'sum'")
+
+    @abstractmethod
+    def value(self, outputs: Array, targets: Array) -> Array:
+        """Return the loss of each row, summed over its outputs: (rows, outputs) twice → (rows,)."""
+
+    @abstractmethod
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        """Return d loss of a row / d its outputs, (rows, outputs)."""
+
+    def check(self, activation: Activation, targets: Array) -> None:
+        """Raise ValueError where the output activation or the targets do not fit this loss."""
+
+    # What training uses: the same two, seen from the weighted sums in front of the last activation.
+
+    def value_at(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> Array:
+        """Return the loss of each row, from whichever of `z` and `outputs` is more exact."""
+        return self.value(outputs, targets)
+
+    def delta_at(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> Array:
+        """Return d loss of a row / d `z`, the delta that backpropagation starts from."""
+        return activation.backward(self.gradient(outputs, targets), z, outputs)
+
+    def row_factors(self, rows: int, sample_weight: Array | None) -> Array | float:
+        """Return what each row's loss is multiplied by before they are added: ``w / sum(w)`` or ``w``."""
+        if self.reduction == "sum":
+            return 1.0 if sample_weight is None else sample_weight
+        if sample_weight is None:
+            return 1.0 / rows
+        total = sample_weight.sum()
+        return sample_weight / total if total > 0 else np.zeros_like(sample_weight)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SquaredError(Loss):
+    """Half the squared error, ``(outputs - targets)**2 / 2`` summed over outputs; gradient ``outputs - targets``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.losses import SquaredError
+    >>> SquaredError().value(np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]]))
+    array([2.5])
+    """
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        return ((outputs - targets) ** 2).sum(axis=1) / 2
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        return outputs - targets
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class AbsoluteError(Loss):
+    """``|outputs - targets|`` summed over outputs; it is lowest at the median. Gradient ``sign(outputs - targets)``."""
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        return np.abs(outputs - targets).sum(axis=1)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        return np.sign(outputs - targets)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Huber(Loss):
+    """Squared near zero, absolute far away: ``r**2 / 2`` where |r| ≤ delta, else ``delta * (|r| - delta / 2)``.
+
+    The gradient is r clipped to [-delta, delta], with ``r = outputs - targets``.
+
+    References
+    ----------
+    Huber (1964), Robust estimation of a location parameter.
+    """
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.number("delta", self.delta, low=0, low_open=True)
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        r = np.abs(outputs - targets)
+        return np.where(r <= self.delta, r**2 / 2, self.delta * (r - self.delta / 2)).sum(axis=1)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        return np.clip(outputs - targets, -self.delta, self.delta)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Quantile(Loss):
+    """The pinball loss, lowest at the `level` quantile: ``max(level * r, (level - 1) * r)``, r = targets - outputs.
+
+    The gradient is ``-level`` where the output is below the target, ``1 - level`` where it is above.
+
+    References
+    ----------
+    Koenker, Bassett (1978), Regression quantiles.
+    """
+
+    level: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.number("level", self.level, low=0, high=1, low_open=True, high_open=True)
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        r = targets - outputs
+        return np.maximum(self.level * r, (self.level - 1) * r).sum(axis=1)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        r = targets - outputs
+        return np.where(r > 0, -self.level, np.where(r < 0, 1 - self.level, 0)).astype(outputs.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedLoss(Loss):
+    """A loss that has a closed form behind one activation: its delta there is ``outputs - targets``."""
+
+    joins: ClassVar[type[Activation]]
+    """The activation whose derivative cancels against the loss's."""
+
+    @abstractmethod
+    def joined_value(self, z: Array, targets: Array) -> Array:
+        """Return the loss of each row from the weighted sums `z` in front of that activation."""
+
+    def value_at(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> Array:
+        if isinstance(activation, self.joins):
+            return self.joined_value(z, targets)
+        return super().value_at(activation, z, outputs, targets)
+
+    def delta_at(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> Array:
+        if isinstance(activation, self.joins):
+            return outputs - targets
+        return super().delta_at(activation, z, outputs, targets)
+
+    def _check_output(self, activation: Activation, *fitting: type[Activation]) -> None:
+        if not isinstance(activation, fitting):
+            names = [name for name, kind in ACTIVATIONS.items() if kind in fitting]
+            raise ValueError(
+                f"loss {type(self).__name__} does not fit the output activation {type(activation).__name__}; "
+                f"give the last layer {' or '.join(repr(name) for name in names)}, or choose another loss"
+            )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Poisson(JoinedLoss):
+    """Minus the log-likelihood of counts, up to a constant: ``outputs - targets * log(outputs)``.
+
+    Outputs are rates, above 0 (an exponential or softplus output); targets are 0 or more. Behind an
+    exponential output: ``exp(z) - targets * z`` and delta ``outputs - targets``.
+    """
+
+    joins = Exponential
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        return (outputs - targets * np.log(_away_from_zero(outputs))).sum(axis=1)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        return 1 - targets / _away_from_zero(outputs)
+
+    def joined_value(self, z: Array, targets: Array) -> Array:
+        return (np.exp(z) - targets * z).sum(axis=1)
+
+    def check(self, activation: Activation, targets: Array) -> None:
+        self._check_output(activation, Exponential, Softplus)
+        if (targets < 0).any():
+            raise ValueError(f"outputs has the target {targets.min():g}; the poisson loss takes counts, 0 or more")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class BinaryCrossEntropy(JoinedLoss):
+    """``-(t * log(p) + (1 - t) * log(1 - p))`` summed over outputs, each a yes-or-no question of its own.
+
+    Outputs p are sigmoids, targets t are in [0, 1]. From the weighted sums: ``log(1 + exp(z)) - t * z``,
+    delta ``p - t``.
+    """
+
+    joins = Sigmoid
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        yes = targets * np.log(_away_from_zero(outputs))
+        no = (1 - targets) * np.log(_away_from_zero(1 - outputs))
+        return -(yes + no).sum(axis=1)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        return (1 - targets) / _away_from_zero(1 - outputs) - targets / _away_from_zero(outputs)
+
+    def joined_value(self, z: Array, targets: Array) -> Array:
+        return (np.logaddexp(z, 0).astype(z.dtype) - targets * z).sum(axis=1)
+
+    def check(self, activation: Activation, targets: Array) -> None:
+        self._check_output(activation, Sigmoid)
+        if targets.min() < 0 or targets.max() > 1:
+            worst = targets.min() if targets.min() < 0 else targets.max()
+            raise ValueError(f"outputs has the target {worst:g}; binary_cross_entropy takes 0, 1 or probabilities")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropy(JoinedLoss):
+    """``-sum_j t_j * log(p_j)`` over the classes j of a row: one of several.
+
+    Outputs p are a softmax; targets t are one-hot rows (``numpy.eye(classes)[labels]``) or probabilities
+    that sum to 1. From the weighted sums: ``log(sum_j exp(z_j)) - sum_j t_j * z_j``, delta ``p - t``.
+    """
+
+    joins = Softmax
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        return -(targets * np.log(_away_from_zero(outputs))).sum(axis=1)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        return -targets / _away_from_zero(outputs)
+
+    def joined_value(self, z: Array, targets: Array) -> Array:
+        z = z - z.max(axis=1, keepdims=True)
+        return np.log(np.exp(z).sum(axis=1)) - (targets * z).sum(axis=1)
+
+    def check(self, activation: Activation, targets: Array) -> None:
+        self._check_output(activation, Softmax)
+        sums = targets.sum(axis=1)
+        if targets.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+            row = int(np.argmax((targets < 0).any(axis=1) | (np.abs(sums - 1) > 1e-3)))
+            raise ValueError(
+                f"outputs has the target row {targets[row].tolist()} (row {row}); cross_entropy takes one-hot rows "
+                f"or probabilities that sum to 1: numpy.eye({targets.shape[1]})[labels] makes them from class numbers"
+            )
+
+
+def _away_from_zero(x: Array) -> Array:
+    return np.maximum(x, np.finfo(x.dtype).tiny)
+
+
+LOSSES: Final[dict[str, type[Loss]]] = {
+    "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "quantile": Quantile,
+    "poisson": Poisson,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "cross_entropy": CrossEntropy,
+}
+"""Every loss under its public name; given by name, it is the mean over the rows of a batch."""

@@ -1,0 +1,431 @@
+"""Network: layers over one flat vector of parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+
+from nineline import _checks
+from nineline.layers import AbstractLayer, Dropout, Layer
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from nineline._typing import Array, RandomSource
+    from nineline.activations import Activation
+    from nineline.history import History
+    from nineline.initializers import Initializer
+    from nineline.losses import Loss
+    from nineline.optimizers import Optimizer
+    from nineline.schedules import Schedule
+    from nineline.stopping import EarlyStopping
+    from nineline.training import Epoch
+
+
+class Block(NamedTuple):
+    """One learned array of a layer, and its place in the flat vector."""
+
+    name: str
+    """The layer's number and the array's name: "0.weights"."""
+    kind: str
+    """"weights" or "bias"."""
+    place: slice
+    shape: tuple[int, ...]
+
+
+class Network:
+    """Layers one behind the other, with all that is learned in one flat vector.
+
+    Parameters
+    ----------
+    *nodes : int, or AbstractLayer
+        ``Network(3, 6, 1)`` is the tutorial's network: three inputs, six hidden nodes, one output; sigmoid
+        layers without bias, weights uniform in [-1, 1). ``Network(Layer(...), Dropout(...), Layer(...))``
+        composes any layers, and takes them over: their arrays become views into `parameters`.
+    activation : str or Activation
+        Of every layer made from numbers.
+    output : str or Activation, optional
+        Of the last one, where it differs.
+    bias : bool
+    initializer : str or Initializer, optional
+        As in `Layer`.
+    rng : int, numpy.random.Generator or None
+        Where weights are drawn from, and later what training shuffles and drops by, unless it is given
+        its own. With layers, the weights are drawn anew from it. None is NumPy's global state.
+    dtype : float32 or float64, optional
+        By default float64, or the layers' own.
+
+    Attributes
+    ----------
+    layers : list of AbstractLayer
+    parameters : array, (n,)
+        Every weight and bias; `layers[i].weights` and `layers[i].bias` are views into it.
+    blocks : list of Block
+        Which part of `parameters` is what.
+
+    Examples
+    --------
+    >>> from nineline import Network
+    >>> X, y = [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], [[0], [1], [1], [0]]
+    >>> network = Network(3, 6, 1, rng=1)
+    >>> history = network.train(X, y, report_every=0)
+    >>> network.run(X).round(1).ravel()
+    array([0., 1., 1., 0.])
+    """
+
+    def __init__(
+        self,
+        *nodes: int | AbstractLayer,
+        activation: str | Activation | None = None,
+        output: str | Activation | None = None,
+        bias: bool | None = None,
+        initializer: str | Initializer | None = None,
+        rng: RandomSource = None,
+        dtype: npt.DTypeLike | None = None,
+    ) -> None:
+        generator = _checks.generator("rng", rng)
+        self._rng = None if rng is None else generator
+        if nodes and all(isinstance(node, AbstractLayer) for node in nodes):
+            given = {"activation": activation, "output": output, "bias": bias, "initializer": initializer}
+            for name, value in given.items():
+                if value is not None:
+                    raise TypeError(f"{name} is {value!r}; with layers given as objects, set it on each layer")
+            self.layers = cast("list[AbstractLayer]", list(nodes))
+        else:
+            sizes = _sizes(nodes)
+            last = len(sizes) - 2
+            self.layers = [
+                Layer(
+                    sizes[i],
+                    sizes[i + 1],
+                    output if i == last and output is not None else activation,
+                    bias=bool(bias),
+                    initializer=initializer,
+                    rng=generator,
+                    dtype=np.float64 if dtype is None else dtype,
+                )
+                for i in range(len(sizes) - 1)
+            ]
+            rng = None  # the weights are drawn already
+        self.n_inputs, self.n_outputs = _connect(self.layers)
+        dense = [layer for layer in self.layers if isinstance(layer, Layer)]
+        kind = dense[0].dtype if dtype is None else _checks.floating_dtype("dtype", dtype)
+        for own in dense:
+            if own.adopted:
+                raise ValueError(
+                    f"{own!r} already belongs to a network; give each network layers of its own (copy.deepcopy)"
+                )
+            if dtype is None and own.dtype != kind:
+                raise ValueError(f"layers have dtypes {kind} and {own.dtype}; give Network a dtype for all")
+        self._bind(kind)
+        if rng is not None:
+            for layer in self.layers:
+                layer.initialize(generator)
+
+    def _bind(self, dtype: np.dtype[np.floating[Any]]) -> None:
+        """Lay all learned arrays into one flat vector, and give the layers views into it."""
+        self.blocks: list[Block] = []
+        size = 0
+        for number, layer in enumerate(self.layers):
+            for kind, array in layer.blocks().items():
+                self.blocks.append(Block(f"{number}.{kind}", kind, slice(size, size + array.size), array.shape))
+                size += array.size
+        self._parameters: Array = np.empty(size, dtype)
+        for number, layer in enumerate(self.layers):
+            layer.adopt(self.views(self._parameters, number))
+            layer.dtype = dtype
+
+    def views(self, vector: Array, layer: int) -> dict[str, Array]:
+        """Return one layer's blocks as views into `vector`, which is as long as `parameters`."""
+        return {
+            block.kind: vector[block.place].reshape(block.shape)
+            for block in self.blocks
+            if block.name.startswith(f"{layer}.")
+        }
+
+    @property
+    def parameters(self) -> Array:
+        """Every weight and bias in one vector. Assigning copies the values in."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: npt.ArrayLike) -> None:
+        if values is self._parameters:
+            return
+        array = _checks.as_float("parameters", values, self.dtype)
+        if array.shape != self._parameters.shape:
+            raise ValueError(f"parameters has shape {array.shape}; this network's is {self._parameters.shape}")
+        self._parameters[...] = array
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """The type of the parameters and of all arithmetic, float32 or float64."""
+        return self._parameters.dtype
+
+    @property
+    def output_layer(self) -> Layer:
+        """The last layer, which is always a dense one."""
+        return cast("Layer", self.layers[-1])
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The generator that training uses unless it is given its own."""
+        return _checks.generator("rng", self._rng)
+
+    def run(self, inputs: npt.ArrayLike) -> Array:
+        """Return the network's answers.
+
+        Parameters
+        ----------
+        inputs : array_like, (rows, n_inputs)
+            Or one row, (n_inputs,).
+
+        Returns
+        -------
+        array, (rows, n_outputs)
+            Or (n_outputs,) for one row.
+
+        Examples
+        --------
+        >>> from nineline import Network
+        >>> Network(3, 6, 1).run([[0, 0, 1], [1, 0, 1]]).shape
+        (2, 1)
+        """
+        rows = _checks.as_float("inputs", inputs, self.dtype)
+        one_row = rows.ndim == 1 and rows.size == self.n_inputs > 1
+        outputs: Array = _checks.matrix(
+            "inputs", rows[np.newaxis] if one_row else rows, self.n_inputs, "the network", self.dtype
+        )
+        for layer in self.layers:
+            outputs = layer.forward(outputs)
+        return outputs[0] if one_row else outputs
+
+    def train_once(self, inputs: npt.ArrayLike, outputs: npt.ArrayLike) -> Array:
+        """Take one step of the tutorial's rule and return the errors before it.
+
+        Every layer's `backward` moves its own weights by its own learning rate (1 by default), downhill on
+        half the squared error summed over rows and outputs.
+
+        Parameters
+        ----------
+        inputs : array_like, (rows, n_inputs)
+        outputs : array_like, (rows, n_outputs)
+            What the network should answer.
+
+        Returns
+        -------
+        array, (rows, n_outputs)
+            Outputs − what the network answered.
+        """
+        rows, targets = self.check_data("inputs", inputs, "outputs", outputs)
+        errors = targets - self.run(rows)
+        downhill: Array = errors
+        for layer in reversed(self.layers):
+            downhill = layer.backward(downhill)
+        return errors
+
+    def train(
+        self,
+        inputs: npt.ArrayLike,
+        outputs: npt.ArrayLike,
+        iterations: int = 10_000,
+        *,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+        schedule: str | Schedule | Callable[[float], float] | None = None,
+        validation: float | tuple[npt.ArrayLike, ...] | None = None,
+        stop: int | EarlyStopping | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        report_every: int | None = None,
+        progress: bool | None = None,
+        on_epoch: Callable[[Epoch], object] | Sequence[Callable[[Epoch], object]] = (),
+        engine: str = "auto",
+        rng: RandomSource = None,
+    ) -> History:
+        """Train the network.
+
+        With no further argument it is the tutorial's rule: gradient descent on the whole batch, learning
+        rate 1, half the squared error summed over rows, the errors printed every 1,000 iterations.
+
+        Parameters
+        ----------
+        inputs : array_like, (rows, n_inputs)
+        outputs : array_like, (rows, n_outputs)
+            What the network should answer: numbers, 0 or 1, one-hot rows.
+        iterations : int
+            Steps on the whole batch, where `epochs` is not given.
+        epochs : int, optional
+            Passes over the data.
+        batch_size : int, optional
+            Rows a step, with `epochs`; by default all of them.
+        shuffle : bool
+            Whether each epoch takes the rows in a new order (with `batch_size`).
+        loss : str or Loss, optional
+            One of `nineline.losses.LOSSES`, then its mean over the rows of a batch, or an object. By default
+            the tutorial's, ``SquaredError(reduction="sum")``.
+        optimizer : str or Optimizer, optional
+            One of `nineline.optimizers.OPTIMIZERS` or an object. By default the tutorial's,
+            ``GradientDescent(1.0)``.
+        schedule : str, Schedule or function of the epoch, optional
+            Factor of the optimizer's learning rate over time.
+        validation : float or tuple, optional
+            A share of the rows in (0, 1), drawn by `rng` and kept out of training, or ``(inputs, outputs)``
+            or ``(inputs, outputs, sample_weight)``. Its loss is measured after every epoch.
+        stop : int or EarlyStopping, optional
+            Stop when the validation loss (the training loss where there is no validation) has not improved
+            for so many epochs, and return to the best point.
+        sample_weight : array_like, (rows,), optional
+            0 or more; a row of weight 2 counts as two rows.
+        l1, l2 : float
+            Adds ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over all weights (not biases) to the loss.
+        clip_norm : float, optional
+            Gradients longer than this are shortened to it (Euclidean norm over all parameters).
+        report_every : int, optional
+            Print the errors every so many epochs (an iteration is an epoch of one step): the values while they
+            fit on a screen, else the loss. By default 1,000 with `iterations` and 0, never, with `epochs`.
+        progress : bool, optional
+            Show a progress bar. By default only with `epochs`, on a terminal or in a notebook.
+        on_epoch : function or sequence of functions
+            Called after every epoch with an `Epoch`: its number, losses, the network, the History so far.
+            One that returns True ends training.
+        engine : {"auto", "reference"}
+            What computes. "auto" takes the fastest that knows everything asked for.
+        rng : int, numpy.random.Generator or None
+            Rules shuffling, dropout and the validation share. None continues the network's own.
+
+        Returns
+        -------
+        History
+            Losses, learning rates and times by epoch, and why training stopped. Ctrl-C stops it too: the
+            network stays as far as it came.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument is wrong; nothing has been changed.
+        DivergenceError
+            The loss stopped being finite. The network is back at its last finite state, and the error holds
+            the History.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nineline import Adam, Network
+        >>> x = np.linspace(-1, 1, 200).reshape(-1, 1)
+        >>> network = Network(1, 16, 1, activation="tanh", output="identity", bias=True, rng=0)
+        >>> history = network.train(x, x**2, epochs=100, batch_size=20, loss="squared_error",
+        ...                         optimizer=Adam(0.01), validation=0.2, stop=20)
+        >>> history.best_validation_loss < 1e-3
+        True
+        """
+        from nineline.training import train
+
+        return train(
+            self,
+            inputs,
+            outputs,
+            iterations,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            loss=loss,
+            optimizer=optimizer,
+            schedule=schedule,
+            validation=validation,
+            stop=stop,
+            sample_weight=sample_weight,
+            l1=l1,
+            l2=l2,
+            clip_norm=clip_norm,
+            report_every=report_every,
+            progress=progress,
+            on_epoch=on_epoch,
+            engine=engine,
+            rng=rng,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to one file; see `nineline.files.save`."""
+        from nineline.files import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Network:
+        """Read a network from a file that `save` wrote; see `nineline.files.load`."""
+        from nineline.files import load
+
+        return load(path)
+
+    def check_data(
+        self, inputs_name: str, inputs: npt.ArrayLike, outputs_name: str, outputs: npt.ArrayLike
+    ) -> tuple[Array, Array]:
+        """Return inputs and outputs as finite arrays of this network's dtype and widths, or raise."""
+        rows = _checks.matrix(inputs_name, inputs, self.n_inputs, "the network", self.dtype)
+        targets = _checks.matrix(outputs_name, outputs, self.n_outputs, "the network's last layer", self.dtype)
+        if len(rows) != len(targets):
+            raise ValueError(
+                f"{inputs_name} has {len(rows)} rows and {outputs_name} has {len(targets)}; expected as many of each"
+            )
+        return rows, targets
+
+    def astype(self, dtype: npt.DTypeLike) -> Network:
+        """Return a copy of this network in another dtype, float32 or float64."""
+        from copy import deepcopy
+
+        twin = deepcopy(self)
+        twin._bind(_checks.floating_dtype("dtype", dtype))
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_parameters"]  # the layers carry the values; views are made anew on the other side
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bind(self.layers[-1].dtype)
+
+    def __str__(self) -> str:
+        return "\n\n".join(f"Layer {number}:\n{layer}" for number, layer in enumerate(self.layers))
+
+    def __repr__(self) -> str:
+        kind = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
+        return f"Network({', '.join(repr(layer) for layer in self.layers)}{kind})"
+
+
+def _sizes(nodes: Sequence[object]) -> list[int]:
+    if any(isinstance(node, AbstractLayer) for node in nodes):
+        raise TypeError("nodes mix numbers and layers; give either: Network(3, 6, 1) or Network(Layer(3, 6), ...)")
+    if len(nodes) == 1 and isinstance(nodes[0], (list, tuple)):
+        raise TypeError(f"nodes is one {type(nodes[0]).__name__}; give the numbers themselves: Network(*{nodes[0]!r})")
+    sizes = [_checks.positive_integer(f"nodes[{i}]", node) for i, node in enumerate(nodes)]
+    if len(sizes) < 2:
+        raise ValueError(f"nodes has {len(sizes)} numbers; expected at least inputs and outputs: Network(3, 1)")
+    return sizes
+
+
+def _connect(layers: Sequence[AbstractLayer]) -> tuple[int, int]:
+    """Check that each layer takes what the one before it gives; return the network's two widths."""
+    dense = [layer for layer in layers if isinstance(layer, Layer)]
+    if not dense or isinstance(layers[-1], Dropout):
+        raise ValueError("the last layer is not a dense one; end the network with a Layer")
+    if len(set(map(id, layers))) != len(layers):
+        raise ValueError("layers hold the same object twice; make a layer for each place")
+    width = dense[0].n_inputs
+    for number, layer in enumerate(layers):
+        try:
+            width = layer.connect(width)
+        except ValueError as error:
+            raise ValueError(f"layer {number} ({layer!r}) {error}") from None
+    return dense[0].n_inputs, width

@@ -1,0 +1,254 @@
+"""Optimizers: rules that turn a gradient into a step, each a few lines that read as its formula.
+
+An optimizer works on the network's one flat vector of parameters. The object holds the rule's constants
+and nothing else; what the rule remembers from step to step (a velocity, averages) is a `State` that
+training owns, so one optimizer may serve many networks. To add one, write a class here and enter it in
+`OPTIMIZERS`.
+
+In the formulas: p parameters, g gradient, r the learning rate of the step, t the number of the step from 1.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Final, final
+
+import numpy as np
+
+from nineline import _checks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nineline._typing import Array
+
+
+@dataclass
+class State:
+    """What a rule remembers: the number of steps taken, and vectors as long as the parameters."""
+
+    steps: int = 0
+    vectors: dict[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Optimizer(ABC):
+    """A rule for one step. Subclass it to make your own.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Positive; training multiplies it by the schedule's factor.
+    factors : mapping of str to float
+        Learning-rate factors of parameter blocks, by the block's name (``"0.weights"``, ``"1.bias"``) or
+        by its kind in every layer (``"weights"``, ``"bias"``). A factor of 0 freezes a block.
+
+    Examples
+    --------
+    >>> from nineline import Network, Adam
+    >>> network = Network(3, 6, 1, rng=0)
+    >>> optimizer = Adam(0.01, factors={"0.weights": 0.0})      # the first layer stays as it is
+    """
+
+    learning_rate: float = 0.01
+    factors: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+
+    memory: ClassVar[tuple[str, ...]] = ()
+    """The names of the vectors in this rule's state."""
+
+    def __post_init__(self) -> None:
+        _checks.number("learning_rate", self.learning_rate, low=0, low_open=True)
+        for name, factor in self.factors.items():
+            _checks.number(f"factors[{name!r}]", factor, low=0)
+
+    def start(self, parameters: Array) -> State:
+        """Return the state before the first step: zeros."""
+        return State(0, {name: np.zeros_like(parameters) for name in self.memory})
+
+    @abstractmethod
+    def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
+        """Move `parameters` in place by one step at learning rate `rate` (a number, or one per parameter).
+
+        `state.steps` is already the number of this step, from 1.
+        """
+
+
+@final
+@dataclass(frozen=True)
+class GradientDescent(Optimizer):
+    """Downhill by the gradient, with a velocity where there is momentum.
+
+    ``p -= r * g``; with momentum m: ``v = m * v - r * g; p += v``; with Nesterov's: ``p += m * v - r * g``
+    after the same v.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Positive.
+    momentum : float
+        In [0, 1).
+    nesterov : bool
+        Look ahead along the velocity; needs momentum.
+
+    References
+    ----------
+    Sutskever, Martens, Dahl, Hinton (2013), On the importance of initialization and momentum, section 2.
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    memory = ("velocity",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.number("momentum", self.momentum, low=0, high=1, high_open=True)
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov is True and momentum is 0; Nesterov's step needs a momentum, such as 0.9")
+
+    def start(self, parameters: Array) -> State:
+        return super().start(parameters) if self.momentum else State()
+
+    def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
+        if self.momentum == 0:
+            parameters -= rate * gradient
+            return
+        velocity = state.vectors["velocity"]
+        velocity *= self.momentum
+        velocity -= rate * gradient
+        parameters += self.momentum * velocity - rate * gradient if self.nesterov else velocity
+
+
+@final
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """The gradient over its running root mean square: ``s = d * s + (1 - d) * g**2; p -= r * g / (sqrt(s) + epsilon)``.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Positive.
+    decay : float
+        d, in [0, 1).
+    epsilon : float
+        Positive.
+
+    References
+    ----------
+    Tieleman, Hinton (2012), Neural Networks for Machine Learning, lecture 6.5.
+    """
+
+    learning_rate: float = 0.001
+    decay: float = 0.99
+    epsilon: float = 1e-8
+
+    memory = ("square",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.number("decay", self.decay, low=0, high=1, high_open=True)
+        _checks.number("epsilon", self.epsilon, low=0, low_open=True)
+
+    def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
+        square = state.vectors["square"]
+        square *= self.decay
+        square += (1 - self.decay) * gradient**2
+        parameters -= rate * gradient / (np.sqrt(square) + self.epsilon)
+
+
+@dataclass(frozen=True)
+class _AdamRule(Optimizer):
+    learning_rate: float = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    memory = ("mean", "square")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.number("beta_1", self.beta_1, low=0, high=1, high_open=True)
+        _checks.number("beta_2", self.beta_2, low=0, high=1, high_open=True)
+        _checks.number("epsilon", self.epsilon, low=0, low_open=True)
+
+    def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
+        mean, square, t = state.vectors["mean"], state.vectors["square"], state.steps
+        mean *= self.beta_1
+        mean += (1 - self.beta_1) * gradient
+        square *= self.beta_2
+        square += (1 - self.beta_2) * gradient**2
+        mean_unbiased = mean / (1 - self.beta_1**t)
+        square_unbiased = square / (1 - self.beta_2**t)
+        parameters -= rate * mean_unbiased / (np.sqrt(square_unbiased) + self.epsilon)
+
+
+@final
+@dataclass(frozen=True)
+class Adam(_AdamRule):
+    """Running mean over running root mean square, both corrected for having begun at zero.
+
+    ``m = b1 * m + (1 - b1) * g; s = b2 * s + (1 - b2) * g**2``;
+    ``p -= r * (m / (1 - b1**t)) / (sqrt(s / (1 - b2**t)) + epsilon)``
+
+    Parameters
+    ----------
+    learning_rate : float
+        Positive.
+    beta_1, beta_2 : float
+        In [0, 1).
+    epsilon : float
+        Positive.
+
+    Examples
+    --------
+    >>> from nineline import Network, Adam
+    >>> network = Network(3, 6, 1, rng=0)
+    >>> history = network.train([[0, 0, 1], [1, 1, 1]], [[0], [1]], epochs=20, optimizer=Adam(0.01))
+    >>> history.epochs
+    20
+
+    References
+    ----------
+    Kingma, Ba (2015), arXiv 1412.6980, algorithm 1.
+    """
+
+
+@final
+@dataclass(frozen=True)
+class AdamW(_AdamRule):
+    """Adam, with every parameter also shrunk by ``r * weight_decay`` of itself, apart from the gradient.
+
+    ``p -= r * weight_decay * p``, then Adam's step.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon : float
+        As in Adam.
+    weight_decay : float
+        0 or more.
+
+    References
+    ----------
+    Loshchilov, Hutter (2019), arXiv 1711.05101, algorithm 2.
+    """
+
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.number("weight_decay", self.weight_decay, low=0)
+
+    def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
+        parameters -= rate * self.weight_decay * parameters
+        super().step(parameters, gradient, rate, state)
+
+
+OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {
+    "gradient_descent": GradientDescent,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+"""Every optimizer under its public name."""

@@ -1,0 +1,78 @@
+"""Progress: what a person sees while a network trains, in a terminal or a notebook."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from nineline.history import History
+
+
+class Silent:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, epochs: float, rows: int, history: History) -> None:
+        """Take note that `epochs` epochs and `rows` rows in all are done."""
+
+
+class Bar(Silent):
+    """A bar with the epoch, the losses, the speed and the time left, by rich."""
+
+    def __init__(self, epochs: int) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[losses]}"),
+            TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=_console(),
+        )
+        self._epochs = epochs
+        self._task = self._progress.add_task("train", total=epochs, epoch=f"0/{epochs:,}", losses="", speed="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, epochs: float, rows: int, history: History) -> None:
+        losses = f"loss {history.loss[-1]:.4g}" if history.loss else ""
+        if history.validation_loss:
+            losses += f"  validation {history.validation_loss[-1]:.4g}"
+        elapsed = self._progress.tasks[0].elapsed or 0.0
+        speed = f"{rows / elapsed:,.0f} rows/s" if elapsed > 0 else ""
+        self._progress.update(
+            self._task, completed=epochs, epoch=f"{int(epochs):,}/{self._epochs:,}", losses=losses, speed=speed
+        )
+
+
+def display(wanted: bool | None, epochs: int) -> Silent:
+    """Return a bar where one is wanted; None means: where a person is looking."""
+    if wanted is None:
+        wanted = sys.stderr.isatty() or _in_notebook()
+    return Bar(epochs) if wanted else Silent()
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console() if _in_notebook() else Console(stderr=True)
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"

@@ -1,0 +1,153 @@
+"""Schedules: how the learning rate changes while training goes on.
+
+A schedule is a factor of the optimizer's learning rate, a function of the epoch. The epoch is a float:
+2.5 is half-way through the third pass over the data, and on the whole batch one step is one epoch. A plain
+function of the epoch is a schedule too: ``schedule=lambda epoch: 0.95**epoch``. To add one, write a class
+here and enter it in `SCHEDULES`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, final
+
+from nineline import _checks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Schedule(ABC):
+    """A factor of the learning rate over time."""
+
+    @abstractmethod
+    def factor(self, epoch: float, epochs: float) -> float:
+        """Return the factor at `epoch` in [0, epochs) of a training that is `epochs` long."""
+
+
+@final
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """``factor = 1``."""
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return 1.0
+
+
+@final
+@dataclass(frozen=True)
+class Step(Schedule):
+    """Drops by `decay` every so many epochs: ``factor = decay ** floor(epoch / every)``."""
+
+    every: float = 30
+    decay: float = 0.1
+
+    def __post_init__(self) -> None:
+        _checks.number("every", self.every, low=0, low_open=True)
+        _checks.number("decay", self.decay, low=0, low_open=True)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return float(self.decay ** math.floor(epoch / self.every))
+
+
+@final
+@dataclass(frozen=True)
+class ExponentialDecay(Schedule):
+    """Shrinks by the same share every epoch: ``factor = decay ** epoch``."""
+
+    decay: float = 0.95
+
+    def __post_init__(self) -> None:
+        _checks.number("decay", self.decay, low=0, low_open=True)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return float(self.decay**epoch)
+
+
+@final
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Half a cosine from 1 to `final`: ``factor = final + (1 - final) * (1 + cos(pi * t)) / 2``, t = epoch / epochs.
+
+    Examples
+    --------
+    >>> from nineline.schedules import Cosine
+    >>> Cosine().factor(50, 100)
+    0.5
+
+    References
+    ----------
+    Loshchilov, Hutter (2017), SGDR, arXiv 1608.03983, equation 5.
+    """
+
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _checks.number("final", self.final, low=0)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return self.final + (1 - self.final) * _half_cosine(epoch / epochs)
+
+
+@final
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Warms up and cools down: half a cosine from `start` to 1 in the first `warmup` of the time, then to `final`.
+
+    The optimizer's learning rate is the peak.
+
+    References
+    ----------
+    Smith, Topin (2019), Super-convergence, arXiv 1708.07120, section 3.
+    """
+
+    warmup: float = 0.3
+    start: float = 0.04
+    final: float = 4e-6
+
+    def __post_init__(self) -> None:
+        _checks.number("warmup", self.warmup, low=0, high=1, low_open=True, high_open=True)
+        _checks.number("start", self.start, low=0)
+        _checks.number("final", self.final, low=0)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        t = epoch / epochs
+        if t < self.warmup:
+            return 1 + (self.start - 1) * _half_cosine(t / self.warmup)
+        return self.final + (1 - self.final) * _half_cosine((t - self.warmup) / (1 - self.warmup))
+
+
+def _half_cosine(t: float) -> float:
+    return (1 + math.cos(math.pi * t)) / 2
+
+
+@final
+@dataclass(frozen=True)
+class Function(Schedule):
+    """A plain function of the epoch, as a schedule."""
+
+    function: Callable[[float], float]
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return _checks.number(f"schedule at epoch {epoch:g}", self.function(epoch), low=0)
+
+
+SCHEDULES: Final[dict[str, type[Schedule]]] = {
+    "constant": Constant,
+    "step": Step,
+    "exponential": ExponentialDecay,
+    "cosine": Cosine,
+    "one_cycle": OneCycle,
+}
+"""Every schedule under its public name."""
+
+
+def as_schedule(given: object) -> Schedule:
+    """Return the schedule that a name, a plain function or a Schedule stands for; None is constant."""
+    if given is None:
+        return Constant()
+    if callable(given) and not isinstance(given, (Schedule, type)):
+        return Function(given)
+    return _checks.resolve("schedule", given, Schedule, SCHEDULES)

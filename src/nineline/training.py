@@ -1,0 +1,387 @@
+"""Training: the loop around an engine's steps — batches, validation, stopping, reports, the History.
+
+The loop decides and the engine computes: it hands an engine many steps at a time, sized so that a call
+takes about 50 ms, and between calls looks at the losses, the clock and whoever asked to be called.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nineline import _checks, engines
+from nineline.engines.contract import Engine, Task
+from nineline.history import History
+from nineline.losses import LOSSES, Loss, SquaredError
+from nineline.optimizers import OPTIMIZERS, GradientDescent, Optimizer
+from nineline.progress import Silent, display
+from nineline.schedules import Schedule, as_schedule
+from nineline.stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from nineline._typing import Array, RandomSource
+    from nineline.network import Network
+
+_CALL_SECONDS: Final = 0.05
+_SHOWN_AT_MOST: Final = 40  # values of errors that fit on a screen
+
+
+class DivergenceError(ArithmeticError):
+    """The loss stopped being finite. The network is at its last finite state.
+
+    Attributes
+    ----------
+    history : History
+        The epochs before.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What `on_epoch` is called with: a finished epoch.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    epochs : int
+        How many there are to be.
+    loss : float
+    validation_loss : float or None
+    network : Network
+        As it is now.
+    history : History
+        So far, this epoch included.
+    """
+
+    number: int
+    epochs: int
+    loss: float
+    validation_loss: float | None
+    network: Network
+    history: History
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How the task is to be walked through."""
+
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    schedule: Schedule
+    validation: tuple[Array, Array, Array | None] | None
+    stop: EarlyStopping | None
+    report_every: int
+    on_epoch: Sequence[Callable[[Epoch], object]]
+    rng: np.random.Generator
+
+
+def train(
+    network: Network,
+    inputs: npt.ArrayLike,
+    outputs: npt.ArrayLike,
+    iterations: int = 10_000,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    loss: str | Loss | None = None,
+    optimizer: str | Optimizer | None = None,
+    schedule: str | Schedule | Callable[[float], float] | None = None,
+    validation: float | tuple[npt.ArrayLike, ...] | None = None,
+    stop: int | EarlyStopping | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    clip_norm: float | None = None,
+    report_every: int | None = None,
+    progress: bool | None = None,
+    on_epoch: Callable[[Epoch], object] | Sequence[Callable[[Epoch], object]] = (),
+    engine: str = "auto",
+    rng: RandomSource = None,
+) -> History:
+    """Train `network`; `Network.train` documents every argument."""
+    rows, targets = network.check_data("inputs", inputs, "outputs", outputs)
+    weights = _checks.row_weights("sample_weight", sample_weight, len(rows), network.dtype)
+    the_loss = SquaredError(reduction="sum") if loss is None else _checks.resolve("loss", loss, Loss, LOSSES)
+    the_loss.check(network.output_layer.activation, targets)
+    rule: Optimizer = GradientDescent(1.0)
+    if optimizer is not None:
+        rule = _checks.resolve("optimizer", optimizer, Optimizer, OPTIMIZERS)
+    _check_factors(network, rule)
+    iterations = _checks.positive_integer("iterations", iterations)
+    counted_in_epochs = epochs is not None
+    if epochs is None and batch_size is not None:
+        raise ValueError(
+            f"batch_size is {batch_size} and epochs is not given; iterations count steps on the whole batch, so "
+            "say how often to go through the data: train(..., epochs=10, batch_size=...)"
+        )
+    if clip_norm is not None:
+        clip_norm = _checks.number("clip_norm", clip_norm, low=0, low_open=True)
+    if report_every is None:
+        report_every = 0 if counted_in_epochs else 1000
+    generator = network.rng if rng is None else _checks.generator("rng", rng)
+    held_out = None
+    if validation is not None:
+        (rows, targets, weights), held_out = _split(network, the_loss, (rows, targets, weights), validation, generator)
+    batch = len(rows) if batch_size is None else min(_checks.positive_integer("batch_size", batch_size), len(rows))
+    plan = _Plan(
+        epochs=_checks.positive_integer("epochs", epochs) if epochs is not None else iterations,
+        batch_size=batch,
+        shuffle=bool(shuffle),
+        schedule=as_schedule(schedule),
+        validation=held_out,
+        stop=_as_stopping(stop),
+        report_every=_checks.positive_integer("report_every", report_every, minimum=0),
+        on_epoch=_as_functions(on_epoch),
+        rng=generator,
+    )
+    task = Task(
+        inputs=rows,
+        targets=targets,
+        sample_weight=weights,
+        loss=the_loss,
+        optimizer=rule,
+        l1=_checks.number("l1", l1, low=0),
+        l2=_checks.number("l2", l2, low=0),
+        clip_norm=clip_norm,
+        seed=int.from_bytes(generator.bytes(8), "little"),
+    )
+    chosen = engines.choose(engine, network, task)
+    shown = display(progress, plan.epochs) if counted_in_epochs or progress else Silent()
+    return _Loop(network, task, plan, chosen, shown).run()
+
+
+class _Loop:
+    def __init__(self, network: Network, task: Task, plan: _Plan, engine: Engine, shown: Silent) -> None:
+        self.network, self.task, self.plan, self.engine, self.shown = network, task, plan, engine, shown
+        self.rows = len(task.inputs)
+        self.batches = math.ceil(self.rows / plan.batch_size)
+        self.watched = "training" if plan.validation is None else "validation"
+        self.best_loss = math.inf
+        self.best_parameters: Array | None = None
+        self.history = History(engine=engine.name)
+        self.steps_a_call = 1
+        self.began = time.perf_counter()
+
+    def run(self) -> History:
+        """Go through the epochs; however training ends, leave the network in a good state."""
+        history = self.history
+        with self.shown:
+            try:
+                history.stopped = self.epochs()
+            except KeyboardInterrupt:
+                history.stopped = f"interrupted in epoch {history.epochs + 1:,}"
+        if self.best_parameters is not None:
+            self.network.parameters = self.best_parameters
+            history.restored = True
+        return history
+
+    def epochs(self) -> str:
+        """Run the epochs and return why they ended."""
+        plan, history = self.plan, self.history
+        while history.epochs < plan.epochs:
+            if plan.report_every and history.epochs % plan.report_every == 0:
+                self.report()
+            if self.batches == 1:
+                self.whole_batch_epochs(self.unattended())
+            else:
+                self.mini_batch_epoch()
+            reason = self.look()
+            if reason:
+                return reason
+        return f"all {plan.epochs:,} epochs done" if plan.epochs > 1 else "the one epoch done"
+
+    def unattended(self) -> int:
+        """Return how many epochs may pass before somebody wants to look."""
+        plan = self.plan
+        if plan.validation is not None or plan.stop is not None or plan.on_epoch:
+            return 1
+        to_go = plan.epochs - self.history.epochs
+        if plan.report_every:
+            to_go = min(to_go, plan.report_every - self.history.epochs % plan.report_every)
+        return to_go
+
+    def whole_batch_epochs(self, epochs: int) -> None:
+        """Take `epochs` steps on all rows, each an epoch."""
+        history, first = self.history, self.history.epochs
+        rates = np.array([self.rate(first + i) for i in range(epochs)])
+        start = 0
+        while start < epochs:
+            began = time.perf_counter()
+            losses = self.take(None, rates[start : start + self.steps_a_call])
+            times = np.linspace(began, time.perf_counter(), len(losses) + 1)[1:] - self.began
+            history.loss += losses.tolist()
+            history.learning_rate += rates[start : start + len(losses)].tolist()
+            history.seconds += times.tolist()
+            start += len(losses)
+            self.shown.update(history.epochs, history.epochs * self.rows, history)
+
+    def mini_batch_epoch(self) -> None:
+        """Take one step on each batch of a new order of the rows."""
+        plan, history, size = self.plan, self.history, self.plan.batch_size
+        order = plan.rng.permutation(self.rows) if plan.shuffle else np.arange(self.rows)
+        rates = np.array([self.rate(history.epochs + i / self.batches) for i in range(self.batches)])
+        losses = np.empty(self.batches)
+        start = 0
+        while start < self.batches:
+            stop = min(start + self.steps_a_call, self.batches)
+            losses[start:stop] = self.take(order[start * size : stop * size], rates[start:stop])
+            start = stop
+            self.shown.update(history.epochs + start / self.batches, history.epochs * self.rows + start * size, history)
+        history.loss.append(self.epoch_loss(losses, order))
+        history.learning_rate.append(float(rates[0]))
+        history.seconds.append(time.perf_counter() - self.began)
+
+    def take(self, order: npt.NDArray[np.intp] | None, rates: npt.NDArray[np.float64]) -> Array:
+        """Let the engine take steps; if the loss stops being finite, go back and raise."""
+        backup = self.network.parameters.copy()
+        began = time.perf_counter()
+        losses = self.engine.steps(order, self.plan.batch_size, rates)
+        seconds = time.perf_counter() - began
+        if not (np.isfinite(losses).all() and np.isfinite(self.network.parameters).all()):
+            self.diverged(backup, losses)
+        self.history.steps += len(rates)
+        pace = _CALL_SECONDS / max(seconds, 1e-9)
+        self.steps_a_call = max(1, min(int(len(rates) * pace), 4 * self.steps_a_call))
+        return losses
+
+    def rate(self, epoch: float) -> float:
+        return self.task.optimizer.learning_rate * self.plan.schedule.factor(epoch, self.plan.epochs)
+
+    def epoch_loss(self, losses: Array, order: npt.NDArray[np.intp]) -> float:
+        """Return the average of the batches' losses, weighted as their rows are; or their sum."""
+        if self.task.loss.reduction == "sum":
+            return float(losses.sum())
+        weight = self.task.sample_weight
+        ordered = np.ones(self.rows) if weight is None else weight[order].astype(np.float64)
+        shares = np.add.reduceat(ordered, np.arange(0, self.rows, self.plan.batch_size))
+        return float(losses @ shares / shares.sum())
+
+    def look(self) -> str:
+        """Measure validation, remember the best point, call back; return a reason to stop, or ''."""
+        plan, history = self.plan, self.history
+        number, loss = history.epochs, history.loss[-1]
+        if plan.validation is not None:
+            loss = self.engine.evaluate(*plan.validation)
+            if not math.isfinite(loss):
+                self.diverged(self.network.parameters, np.array([loss]))
+            history.validation_loss.append(loss)
+        if plan.stop is not None or plan.validation is not None:
+            minimum = plan.stop or EarlyStopping()
+            if minimum.improved(loss, self.best_loss):
+                self.best_loss, history.best_epoch = loss, number
+                if plan.stop is not None:
+                    self.best_parameters = self.network.parameters.copy()
+        validation_loss = history.validation_loss[-1] if history.validation_loss else None
+        epoch = Epoch(number, plan.epochs, history.loss[-1], validation_loss, self.network, history)
+        answers = [function(epoch) for function in plan.on_epoch]
+        if any(answer is True for answer in answers):
+            return f"on_epoch asked to, after epoch {number:,}"
+        if plan.stop is not None and number - (history.best_epoch or 0) >= plan.stop.patience:
+            return plan.stop.reason(self.watched)
+        return ""
+
+    def report(self) -> None:
+        """Print the errors as they are now: the values while they fit on a screen, else the loss."""
+        task, number = self.task, self.history.epochs
+        if task.targets.size <= _SHOWN_AT_MOST:
+            print(f"Iteration {number:,}, errors:\n{task.targets - self.network.run(task.inputs)}")
+        else:
+            print(
+                f"Iteration {number:,}, loss {self.engine.evaluate(task.inputs, task.targets, task.sample_weight):.6g}"
+            )
+
+    def diverged(self, backup: Array, losses: Array) -> None:
+        """Put the network back to `backup` and raise DivergenceError."""
+        task, history = self.task, self.history
+        self.network.parameters[...] = backup
+        bad = losses[~np.isfinite(losses)]
+        what = f"the loss became {bad[0]}" if len(bad) else "a parameter became infinite"
+        history.stopped = f"diverged in epoch {history.epochs + 1:,}: {what}"
+        advice = [f"a smaller learning rate (it is {task.optimizer.learning_rate:g})"]
+        largest = float(np.abs(task.inputs).max())
+        if largest > 10:
+            advice.append(f"inputs scaled to about -1..1 (the largest is {largest:.3g})")
+        largest = float(np.abs(task.targets).max())
+        if largest > 10:
+            advice.append(f"targets scaled likewise (the largest is {largest:.3g})")
+        if task.loss.reduction == "sum":
+            advice.append("a loss that is a mean over rows, by its name")
+        if task.clip_norm is None:
+            advice.append("clip_norm=1.0")
+        raise DivergenceError(
+            f"training diverged in epoch {history.epochs + 1:,}: {what}. The network is back at its last finite "
+            f"state. Try {'; or '.join(advice)}.",
+            history,
+        )
+
+
+def _split(
+    network: Network,
+    loss: Loss,
+    data: tuple[Array, Array, Array | None],
+    validation: float | tuple[npt.ArrayLike, ...],
+    rng: np.random.Generator,
+) -> tuple[tuple[Array, Array, Array | None], tuple[Array, Array, Array | None]]:
+    """Return training and validation data: a given pair, or a share of the rows."""
+    if isinstance(validation, (tuple, list)):
+        if len(validation) not in (2, 3):
+            raise ValueError(
+                f"validation has {len(validation)} parts; expected (inputs, outputs) or "
+                "(inputs, outputs, sample_weight)"
+            )
+        rows, targets = network.check_data("validation inputs", validation[0], "validation outputs", validation[1])
+        loss.check(network.output_layer.activation, targets)
+        given = validation[2] if len(validation) == 3 else None
+        weights = _checks.row_weights("validation sample_weight", given, len(rows), network.dtype)
+        return data, (rows, targets, weights)
+    share = _checks.number("validation", validation, low=0, high=1, low_open=True, high_open=True)
+    inputs, targets, weights = data
+    held = round(share * len(inputs))
+    if not 0 < held < len(inputs):
+        raise ValueError(
+            f"validation is {share:g} of {len(inputs)} rows, which leaves {held} for validation and "
+            f"{len(inputs) - held} for training; give more rows or (inputs, outputs) of its own"
+        )
+    order = rng.permutation(len(inputs))
+    kept, out = order[held:], order[:held]
+
+    def part(of: npt.NDArray[np.intp]) -> tuple[Array, Array, Array | None]:
+        return inputs[of], targets[of], None if weights is None else weights[of]
+
+    return part(kept), part(out)
+
+
+def _as_stopping(stop: int | EarlyStopping | None) -> EarlyStopping | None:
+    if stop is None or isinstance(stop, EarlyStopping):
+        return stop
+    return EarlyStopping(_checks.positive_integer("stop", stop))
+
+
+def _as_functions(given: object) -> Sequence[Callable[[Epoch], object]]:
+    functions: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
+    for function in functions:
+        if not callable(function):
+            raise TypeError(f"on_epoch is {function!r}; expected a function of an Epoch, or a list of them")
+    return functions
+
+
+def _check_factors(network: Network, optimizer: Optimizer) -> None:
+    known = {block.name for block in network.blocks} | {block.kind for block in network.blocks}
+    for name in optimizer.factors:
+        if name not in known:
+            raise ValueError(f"factors has {name!r}, which is no block of this network{_checks.nearest(name, known)}")
