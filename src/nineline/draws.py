@@ -45,7 +45,7 @@ class Draw:
         --------
         >>> from nineline.draws import Draw
         >>> Draw(seed=1, step=0).uniform(1, 3)
-        array([[0.34329298, 0.39100242, 0.5488054 ]], dtype=float32)
+        array([[0.55239016, 0.96017957, 0.88310635]], dtype=float32)
         """
         with np.errstate(over="ignore"):  # the arithmetic is modulo 2**64 by design
             key = _mix(np.uint64(self.seed) + GOLDEN)
