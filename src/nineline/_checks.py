@@ -171,7 +171,7 @@ def row_weights(argument: str, data: object, rows: int, dtype: np.dtype[np.float
     if (array < 0).any():
         raise ValueError(f"{argument} has {array.min()}; expected weights of 0 or more")
     if not array.any():
-        raise ValueError(f"{argument} is 0 for every row; expected at least one positive weight")
+        raise ValueError(f"{argument} is zero for every row; expected at least one positive weight")
     return array
 
 

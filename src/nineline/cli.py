@@ -1,0 +1,180 @@
+"""The command line: demo, train, predict, show."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Small neural networks: train on a table, predict, look inside.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+class Task(StrEnum):
+    """What kind of answer the target asks for."""
+
+    classification = "classification"
+    regression = "regression"
+
+
+TablePath = Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or JSON lines, by its ending.")]
+
+
+@app.command()
+def train(
+    table: TablePath,
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write the model; by default TABLE.nineline here.")] = None,
+    task: Annotated[Task | None, typer.Option(help="By default decided by the target, and said.")] = None,
+    test: Annotated[Path | None, typer.Option(help="A table to judge by, instead of a part of TABLE.")] = None,
+    split: Annotated[str | None, typer.Option(help="A column that says 'test' in the rows to judge by.")] = None,
+    test_size: Annotated[float, typer.Option(help="The share of rows to judge by otherwise; 0 for none.")] = 0.2,
+    drop: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")] = None,
+    hidden: Annotated[str, typer.Option(help="Widths of the hidden layers, such as 64,32; or auto.")] = "auto",
+    epochs: Annotated[int, typer.Option(help="At most; training stops earlier when nothing improves.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Train a network on a table, report how good it is, and write it to one file."""
+    from rich.console import Console
+
+    from nineline import files
+    from nineline.estimators.session import train_on_table
+    from nineline.report import print_session
+    from nineline.tables import read_table
+
+    console = Console()
+    target_file = out if out is not None else Path(f"{table.stem}.nineline")
+    files.check_writable(target_file)
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; expected a whole number, 0 or more")
+    frame = read_table(table)
+    for name in drop or []:
+        if name not in frame.columns:
+            raise ValueError(f"drop is {name!r}, which is no column of {table}")
+        frame = frame.drop(name)
+    console.print(f"[bold]{'table':<12}[/bold]{table}, {frame.height:,} rows, {frame.width} columns", highlight=False)
+    session = train_on_table(
+        frame,
+        target,
+        task=None if task is None else task.value,
+        test=None if test is None else read_table(test),
+        split=split,
+        test_size=test_size,
+        seed=seed,
+        hidden_layer_sizes=_widths(hidden),
+        max_epochs=epochs,
+        verbose=None,
+    )
+    print_session(console, session)
+    session.model.save(target_file)
+    console.print(f"[bold]{'written':<12}[/bold]{target_file}, {target_file.stat().st_size:,} bytes", highlight=False)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A file that train wrote.")],
+    table: TablePath,
+    out: Annotated[Path | None, typer.Option(help="Where to write; by default CSV to standard output.")] = None,
+    proba: Annotated[bool, typer.Option("--proba", help="Also the probability of each class.")] = False,
+) -> None:
+    """Write a prediction for every row of a table."""
+    import polars as pl
+
+    from nineline import files
+    from nineline.estimators import TabularClassifier, load
+    from nineline.tables import read_table, write_table
+
+    if out is not None:
+        files.check_writable(out)
+    network = load(model)
+    if proba and not isinstance(network, TabularClassifier):
+        raise ValueError(f"--proba is for classes, and {model} predicts the number {network.target_name_!r}")
+    rows = network.select(read_table(table))
+    answers = {network.target_name_: network.predict(rows)}
+    if proba and isinstance(network, TabularClassifier):
+        shares = network.predict_proba(rows)
+        answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(network.classes_.tolist())}
+    predictions = pl.DataFrame(answers)
+    if out is None:
+        sys.stdout.write(predictions.write_csv())
+    else:
+        write_table(predictions, out)
+
+
+@app.command()
+def show(model: Annotated[Path, typer.Argument(help="A file that train wrote.")]) -> None:
+    """Show what is inside a model file."""
+    from rich.console import Console
+
+    from nineline.estimators import load
+    from nineline.report import print_file
+
+    print_file(Console(), str(model), load(model))
+
+
+@app.command()
+def demo() -> None:
+    """Watch the tutorial's network learn a boolean function, then train on a real table."""
+    import numpy as np
+    from sklearn.datasets import load_breast_cancer
+
+    from nineline.network import Network
+
+    X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+    y = np.array([[0], [1], [1], [0]])
+    print("A boolean function of three inputs, to be learned by the nine lines' network:\n")
+    for inputs, output in zip(X, y, strict=True):
+        print(f"    {inputs} → {output}")
+    print("\nnetwork = Network(3, 6, 1)\nnetwork.train(X, y)\n")
+    network = Network(3, 6, 1, rng=1)
+    network.train(X, y)
+    print(f"\nprint(network)\n{network}\n\nprint(network.run(X))\n{network.run(X)}\n")
+
+    print("A real table (569 biopsies; Wolberg, Street, Mangasarian 1995), through the command line:\n")
+    data = load_breast_cancer(as_frame=False)
+    with tempfile.TemporaryDirectory() as folder:
+        import polars as pl
+
+        columns = {name: data.data[:, i] for i, name in enumerate(data.feature_names)}
+        path = Path(folder) / "biopsies.csv"
+        pl.DataFrame({**columns, "diagnosis": data.target_names[data.target]}).write_csv(path)
+        print(f"$ nineline train {path.name} --target diagnosis\n")
+        here = Path.cwd()
+        os.chdir(folder)
+        try:
+            train(Path(path.name), "diagnosis")
+        finally:
+            os.chdir(here)
+    print("\nNow your own: nineline train TABLE --target COLUMN")
+
+
+def main() -> None:
+    """Run the command line; what is wrong with the input is said in a line, with exit status 2."""
+    from nineline.training import DivergenceError
+
+    try:
+        app()
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (ValueError, TypeError, OSError, DivergenceError) as error:
+        print(f"nineline: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _widths(hidden: str) -> str | tuple[int, ...]:
+    if hidden == "auto":
+        return hidden
+    try:
+        return tuple(int(width) for width in hidden.split(","))
+    except ValueError:
+        raise ValueError(f"hidden is {hidden!r}; expected widths such as 64,32, or auto") from None

@@ -1,0 +1,258 @@
+"""From a table and the name of its target to a trained model and an honest account of how good it is."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    log_loss,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
+
+from nineline import _checks
+from nineline.columns import moments_of, numbers_of, texts_of
+from nineline.estimators.splitting import hold_out
+from nineline.estimators.tabular import TabularClassifier, TabularRegressor
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+CLASSIFICATION = "classification"
+REGRESSION = "regression"
+_CODES_AT_MOST = 10  # whole numbers with more values than this are quantities, not codes of classes
+_LINEAR_ROWS = 20_000
+
+
+@dataclass
+class Session:
+    """A training on a table, and what came of it.
+
+    Attributes
+    ----------
+    model : TabularClassifier or TabularRegressor
+    task : str
+        "classification" or "regression".
+    reason : str
+        Why it is that, as the end of a sentence.
+    notes : list of str
+        What else happened to the table before training.
+    train, test : int
+        Rows of each part.
+    scores : dict of str to dict of str to float
+        On the test part, by model ("network", "linear model", "majority class" or "mean") and measure; empty
+        without a test part.
+    confusion : array or None
+        (classes, classes), rows are the truth.
+    residuals : array or None
+        Quantiles 0.05, 0.25, 0.5, 0.75, 0.95 of prediction − truth.
+    """
+
+    model: TabularClassifier | TabularRegressor
+    task: str
+    reason: str
+    notes: list[str]
+    train: int
+    test: int
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    confusion: npt.NDArray[np.int64] | None = None
+    residuals: npt.NDArray[np.float64] | None = None
+
+
+def decide_task(target: nw.Series[Any], task: str | None = None) -> tuple[str, str]:
+    """Return "classification" or "regression", and the reason in words.
+
+    Text, booleans and whole numbers of at most 10 values are classes; other numbers are quantities.
+
+    Raises
+    ------
+    ValueError
+        The target fits neither, or not the task that was asked for.
+    """
+    if task not in (None, CLASSIFICATION, REGRESSION):
+        raise ValueError(f"task is {task!r}, which is not known{_checks.nearest(task, [CLASSIFICATION, REGRESSION])}")
+    name = target.name
+    values = numbers_of(target)
+    texts = texts_of(target)
+    distinct = len(set(texts) - {None})
+    if distinct == 1:
+        raise ValueError(f"target {name!r} has one value only, {texts[0]!r}; there is nothing to tell apart")
+    if task == REGRESSION:
+        if values is None or target.dtype == nw.Boolean:
+            raise ValueError(f"target {name!r} holds {texts[0]!r}; regression needs numbers: leave task out")
+        return REGRESSION, "as asked"
+    if values is not None and task is None and target.dtype != nw.Boolean:
+        whole = bool((values == np.round(values)).all())
+        if not whole:
+            return REGRESSION, "because the target holds numbers with fractions"
+        if distinct > min(_CODES_AT_MOST, max(2, len(values) // 3)):
+            return REGRESSION, f"because the target holds whole numbers of {distinct:,} different values"
+        return CLASSIFICATION, f"because the target holds whole numbers of only {distinct} different values"
+    if values is None and moments_of(target, "ISO") is not None:
+        raise ValueError(f"target {name!r} holds dates; make it a number (days since ...) or a class first")
+    if distinct > len(texts) / 2 and distinct > _CODES_AT_MOST:
+        raise ValueError(
+            f"target {name!r} has {distinct:,} different values in {len(texts):,} rows; that is no set of classes"
+        )
+    return CLASSIFICATION, "as asked" if task else f"because the target holds {distinct} classes"
+
+
+def train_on_table(
+    table: pl.DataFrame,
+    target: str,
+    *,
+    task: str | None = None,
+    test: pl.DataFrame | None = None,
+    split: str | None = None,
+    test_size: float = 0.2,
+    seed: int = 0,
+    **settings: Any,
+) -> Session:
+    """Train on a table and judge the model on rows that it has not seen.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+    target : str
+        The column to predict; rows where it is missing are left out.
+    task : {"classification", "regression"}, optional
+        By default decided by `decide_task`.
+    test : polars.DataFrame, optional
+        The rows to judge on, instead of a part of `table`.
+    split : str, optional
+        A column that says "test" in the rows to judge on; it is not learned from.
+    test_size : float
+        In [0, 1): the share held out otherwise, stratified by class. 0: none.
+    seed : int
+    **settings
+        For `TabularClassifier` or `TabularRegressor`.
+
+    Raises
+    ------
+    ValueError
+        A column is not there, or nothing can be learned; the message says which and why.
+    """
+    notes: list[str] = []
+    _require(table, target, "target")
+    if test is not None and split is not None:
+        raise ValueError("test and split are both given; give one of the two")
+    if split is not None:
+        _require(table, split, "split")
+        table, test = _split_by(table, split)
+    table = _with_target(table, target, notes, "")
+    if test is not None:
+        _require(test, target, "target")
+        test = _with_target(test, target, notes, " of the test part")
+    task, reason = decide_task(nw.from_native(table[target], series_only=True), task)
+    if task == CLASSIFICATION:
+        table, test = _whole_codes(table, target), None if test is None else _whole_codes(test, target)
+    if test is None:
+        _checks.number("test_size", test_size, low=0, high=1, high_open=True)
+        classes = np.unique(np.array(texts_of(nw.from_native(table[target], series_only=True))), return_inverse=True)[1]
+        rng = np.random.default_rng(seed)
+        kept, out = hold_out(table.height, test_size, rng, classes if task == CLASSIFICATION else None)
+        table, test = table[kept], table[out]
+        if test_size and not len(out):
+            notes.append("too few rows to hold any out: the model is not judged")
+    kind = TabularClassifier if task == CLASSIFICATION else TabularRegressor
+    model = kind(random_state=seed, **settings).fit(table.drop(target), table[target])
+    session = Session(model, task, reason, notes, table.height, test.height)
+    if test.height:
+        _judge(session, table, test, target)
+    return session
+
+
+def _judge(session: Session, table: pl.DataFrame, test: pl.DataFrame, target: str) -> None:
+    """Fill in the scores of the network and of the baselines on the test part."""
+    model, truth = session.model, test[target].to_numpy()
+    rows = model.select(test.drop(target))
+    seen = model.columns_.encode(nw.from_native(table.drop(target)[:_LINEAR_ROWS], eager_only=True))
+    answers = table[target][:_LINEAR_ROWS].to_numpy()
+    unseen = model.columns_.encode(nw.from_native(rows, eager_only=True))
+    if isinstance(model, TabularClassifier):
+        strange = sorted(set(np.unique(truth).tolist()) - set(model.classes_.tolist()))
+        if strange:
+            raise ValueError(f"the test part holds the class {strange[0]!r}, which the training part does not")
+        judged = {"network": model.predict_proba(rows)}
+        baselines = {"linear model": LogisticRegression(max_iter=300), "majority class": DummyClassifier()}
+        for name, baseline in baselines.items():
+            if len(np.unique(answers)) < len(model.classes_):
+                continue  # a rare class lies beyond the first rows
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a baseline that has not quite converged is one all the same
+                judged[name] = baseline.fit(seen, answers).predict_proba(unseen)
+        session.scores = {name: _class_scores(model.classes_, truth, p) for name, p in judged.items()}
+        session.confusion = confusion_matrix(truth, model.predict(rows), labels=model.classes_)
+    else:
+        predictions = {"network": model.predict(rows)}
+        for name, baseline in {"linear model": Ridge(), "mean": DummyRegressor()}.items():
+            predictions[name] = baseline.fit(seen, answers).predict(unseen)
+        session.scores = {name: _number_scores(truth, p) for name, p in predictions.items()}
+        errors = predictions["network"] - truth
+        session.residuals = np.quantile(errors, [0.05, 0.25, 0.5, 0.75, 0.95])
+    model.evaluation_ = {"test rows": float(test.height), **session.scores["network"]}
+
+
+def _class_scores(classes: npt.NDArray[Any], truth: npt.NDArray[Any], proba: npt.NDArray[Any]) -> dict[str, float]:
+    scores = {
+        "accuracy": float(accuracy_score(truth, classes[proba.argmax(axis=1)])),
+        "log-loss": float(log_loss(truth, np.clip(proba, 1e-15, 1), labels=classes)),
+    }
+    if len(classes) == 2 and len(np.unique(truth)) == 2:
+        scores["AUC"] = float(roc_auc_score(truth == classes[1], proba[:, 1]))
+    return scores
+
+
+def _number_scores(truth: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> dict[str, float]:
+    scores = {
+        "RMSE": float(root_mean_squared_error(truth, predicted)),
+        "MAE": float(mean_absolute_error(truth, predicted)),
+    }
+    if len(truth) > 1:
+        scores["R²"] = float(r2_score(truth, predicted))
+    return scores
+
+
+def _require(table: pl.DataFrame, column: str, role: str) -> None:
+    if column not in table.columns:
+        hint = _checks.nearest(column, table.columns)
+        raise ValueError(f"{role} is {column!r}, which is no column of the table{hint}")
+
+
+def _split_by(table: pl.DataFrame, split: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    is_test = table[split].cast(pl.String).str.to_lowercase().eq_missing("test")
+    train, test = table.filter(~is_test).drop(split), table.filter(is_test).drop(split)
+    if not train.height or not test.height:
+        values = ", ".join(repr(value) for value in table[split].unique().sort().to_list()[:5])
+        raise ValueError(f"split column {split!r} holds {values}; expected 'test' in some rows and not in others")
+    return train, test
+
+
+def _with_target(table: pl.DataFrame, target: str, notes: list[str], where: str) -> pl.DataFrame:
+    known = table.filter(table[target].is_not_null())
+    if table[target].dtype.is_float():
+        known = known.filter(known[target].is_finite())
+    gone = table.height - known.height
+    if not known.height:
+        raise ValueError(f"target {target!r} is missing in every row{where}; there is nothing to learn from")
+    if gone:
+        notes.append(f"{gone:,} rows{where} without a target were left out")
+    return known
+
+
+def _whole_codes(table: pl.DataFrame, target: str) -> pl.DataFrame:
+    """Return the table with a target of 1.0, 2.0, ... as 1, 2, ..."""
+    if table[target].dtype.is_float() and (table[target] == table[target].round()).all():
+        return table.with_columns(table[target].cast(pl.Int64))
+    return table

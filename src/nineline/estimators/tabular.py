@@ -1,0 +1,446 @@
+"""TabularClassifier and TabularRegressor: a table in, everything chosen, a network out."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+import narwhals as nw
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from nineline import _checks, files
+from nineline.columns import Columns
+from nineline.estimators.frames import as_frame
+from nineline.estimators.splitting import hold_out
+from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.network import Network
+from nineline.optimizers import AdamW
+from nineline.schedules import Cosine
+from nineline.stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+    from nineline.activations import Activation
+    from nineline.history import History
+
+_FILE_KIND = "tabular"
+_ROWS_AT_ONCE = 16_384
+_FEW_ROWS = 40  # below this no row can be spared for validation
+
+
+class _Tabular(BaseEstimator):
+    """What the two estimators share: the columns, the network, and how it is trained."""
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] | str = "auto",
+        *,
+        activation: str | Activation = "relu",
+        dropout: float = 0.1,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        batch_size: int | str = "auto",
+        max_epochs: int = 100,
+        patience: int = 12,
+        validation_fraction: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool | None = False,
+        engine: str = "auto",
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.verbose = verbose
+        self.engine = engine
+
+    columns_: Columns
+    network_: Network
+    history_: History
+    n_features_in_: int
+
+    @abstractmethod
+    def _learn_target(self, y: Any) -> tuple[Array, npt.NDArray[Any] | None]:
+        """Check the target and return it as the network learns it, (rows, outputs), and the classes to stratify by."""
+
+    @abstractmethod
+    def _output(self) -> tuple[int, str, str]:
+        """Return the number of outputs, the output activation and the loss."""
+
+    @abstractmethod
+    def _describe_target(self) -> dict[str, Any]:
+        """Return what `_learn_target` learned, as JSON can hold it."""
+
+    @abstractmethod
+    def _rebuild_target(self, described: dict[str, Any]) -> None:
+        """Take over what `_describe_target` described."""
+
+    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> Self:
+        """Learn the columns and train the network.
+
+        Parameters
+        ----------
+        X : DataFrame or array_like, (rows, columns)
+            Numbers, text, booleans and dates; missing values are welcome. Any DataFrame that narwhals knows.
+        y : array_like, (rows,)
+            The target, without missing values.
+        sample_weight : array_like, (rows,), optional
+            0 or more.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            The table or the target is of no use; the message names the column.
+        """
+        frame, named = as_frame(self, X, fitting=True)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        self.target_name_ = str(getattr(y, "name", None) or "target")
+        targets, classes = self._learn_target(y)
+        if len(targets) != len(frame):
+            raise ValueError(f"X has {len(frame)} rows and y has {len(targets)}; expected as many of each")
+        if len(frame) < 2:
+            raise ValueError("X has 1 sample; expected at least 2 rows to learn from")
+        weights = _checks.row_weights("sample_weight", sample_weight, len(frame), np.dtype(np.float32))
+        settings = self._settings(len(frame))
+        random = check_random_state(self.random_state)
+        rng = np.random.default_rng(random.randint(2**31, size=4))
+        self.columns_ = Columns.learn(frame, named=named)
+        inputs = self.columns_.encode(frame)
+
+        validation = None
+        if len(inputs) >= _FEW_ROWS and self.validation_fraction > 0:
+            kept, out = hold_out(len(inputs), self.validation_fraction, rng, classes)
+            held_weights = None if weights is None else weights[out]
+            if held_weights is None or held_weights.any():
+                validation = (inputs[out], targets[out]) + (() if held_weights is None else (held_weights,))
+                inputs, targets, weights = inputs[kept], targets[kept], None if weights is None else weights[kept]
+        self.network_ = self._network(inputs.shape[1], settings["hidden"], rng)
+        if targets.shape[1] == 1:  # begin at the mean, not at 0
+            self._begin_at_mean(targets, weights)
+        self.history_ = self.network_.train(
+            inputs,
+            targets,
+            epochs=settings["epochs"],
+            batch_size=settings["batch_size"],
+            loss=self._output()[2],
+            optimizer=AdamW(settings["learning_rate"], weight_decay=settings["weight_decay"]),
+            schedule=Cosine(0.02),
+            validation=validation,
+            stop=None if validation is None else EarlyStopping(settings["patience"]),
+            sample_weight=weights,
+            clip_norm=10.0,
+            progress=self.verbose,
+            engine=self.engine,
+            rng=rng,
+        )
+        # Trained in float32; run in float64, so that an answer does not depend on which rows it comes with.
+        self.network_ = self.network_.astype(np.float64)
+        self.evaluation_: dict[str, float] = {}
+        return self
+
+    def select(self, frame: Any) -> Any:
+        """Return the columns that `fit` saw, in its order, from a DataFrame that may have others or lack unused ones.
+
+        Raises
+        ------
+        ValueError
+            A column that the network uses is not there.
+        """
+        check_is_fitted(self, "network_")
+        table = nw.from_native(frame, eager_only=True)
+        self.columns_.require(table.columns)
+        nothing = nw.lit(None, dtype=nw.String)
+        names = getattr(self, "feature_names_in_", table.columns)
+        return table.select(*[name if name in table.columns else nothing.alias(name) for name in names]).to_native()
+
+    def _settings(self, rows: int) -> dict[str, Any]:
+        """Check the constructor's arguments and resolve what is "auto" for a table of so many rows."""
+        if isinstance(self.hidden_layer_sizes, str):
+            if self.hidden_layer_sizes != "auto":
+                raise ValueError(f"hidden_layer_sizes is {self.hidden_layer_sizes!r}; expected 'auto' or whole numbers")
+            hidden: tuple[int, ...] = (64, 32) if rows < 2000 else (128, 64)
+        else:
+            hidden = tuple(_checks.positive_integer("hidden_layer_sizes", size) for size in self.hidden_layer_sizes)
+        if self.batch_size == "auto":
+            batch_size = 32 if rows < 2000 else 128 if rows < 20_000 else 256
+        else:
+            batch_size = _checks.positive_integer("batch_size", self.batch_size)
+        _checks.number("validation_fraction", self.validation_fraction, low=0, high=1, high_open=True)
+        return {
+            "hidden": hidden,
+            "batch_size": batch_size,
+            "epochs": _checks.positive_integer("max_epochs", self.max_epochs),
+            "patience": _checks.positive_integer("patience", self.patience),
+            "learning_rate": _checks.number("learning_rate", self.learning_rate, low=0, low_open=True),
+            "weight_decay": _checks.number("weight_decay", self.weight_decay, low=0),
+        }
+
+    def _network(self, width: int, hidden: Sequence[int], rng: np.random.Generator) -> Network:
+        outputs, output, _ = self._output()
+        layers: list[AbstractLayer] = []
+        for size in hidden:
+            layers.append(Layer(width, size, self.activation, bias=True, rng=rng))
+            if self.dropout:
+                layers.append(Dropout(self.dropout))
+            width = size
+        layers.append(Layer(width, outputs, output, bias=True, rng=rng))
+        return Network(*layers, dtype=np.float32)
+
+    def _begin_at_mean(self, targets: Array, weights: Array | None) -> None:
+        mean = float(np.average(targets[:, 0], weights=weights))
+        if self.network_.output_layer.activation == Layer(1, 1, "sigmoid", rng=0).activation:
+            mean = float(np.log(mean / (1 - mean))) if 0 < mean < 1 else 0.0
+        self.network_.output_layer.bias = np.array([mean])
+
+    def _run(self, X: Any) -> Array:
+        """Return the network's outputs, (rows, outputs)."""
+        check_is_fitted(self, "network_")
+        frame, _ = as_frame(self, X, fitting=False)
+        pieces = [frame[start : start + _ROWS_AT_ONCE] for start in range(0, len(frame), _ROWS_AT_ONCE)]
+        return np.concatenate([self.network_.run(self.columns_.encode(piece)) for piece in pieces])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one file: columns, encodings, network and settings, nothing that runs.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            `fit` has not been called.
+        OSError
+            The file cannot be written; what lay there before is untouched.
+        """
+        check_is_fitted(self, "network_")
+        settings = self.get_params(deep=False)
+        if not isinstance(self.random_state, (int, np.integer, type(None))):
+            settings["random_state"] = None
+        if not isinstance(self.activation, str):  # the network's own description has it
+            settings["activation"] = "relu"
+        sizes = self.hidden_layer_sizes
+        settings["hidden_layer_sizes"] = sizes if isinstance(sizes, str) else [int(size) for size in sizes]
+        names = getattr(self, "feature_names_in_", None)
+        content = {
+            "estimator": type(self).__name__,
+            "settings": {name: value.item() if hasattr(value, "item") else value for name, value in settings.items()},
+            "target": {"name": self.target_name_, **self._describe_target()},
+            "features": {"number": self.n_features_in_, "names": None if names is None else list(names)},
+            "columns": self.columns_.describe(),
+            "network": files.describe(self.network_),
+            "evaluation": self.evaluation_,
+        }
+        files.write(path, _FILE_KIND, content, files.tensors(self.network_))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an estimator that `save` wrote; its predictions are the same to the last bit.
+
+        Raises
+        ------
+        nineline.files.FileError
+            The file is no such estimator, or truncated, or altered, or of a newer format.
+        OSError
+            The file cannot be read.
+        """
+        model = load(path)
+        if not isinstance(model, cls):
+            raise files.FileError(f"{os.fspath(path)} holds a {type(model).__name__}, expected a {cls.__name__}")
+        return model
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.non_deterministic = False
+        return tags
+
+
+def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
+    """Read either estimator from a file that its `save` wrote; see `TabularClassifier.load`."""
+    header, arrays = files.read(path, _FILE_KIND)
+    kinds = {kind.__name__: kind for kind in (TabularClassifier, TabularRegressor)}
+    try:
+        model: TabularClassifier | TabularRegressor = kinds[header["estimator"]](**header["settings"])
+        model.target_name_ = header["target"]["name"]
+        model._rebuild_target(header["target"])
+        model.n_features_in_ = header["features"]["number"]
+        if header["features"]["names"] is not None:
+            model.feature_names_in_ = np.array(header["features"]["names"], dtype=object)
+        model.columns_ = Columns.rebuild(header["columns"])
+        model.evaluation_ = header["evaluation"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise files.FileError(f"{os.fspath(path)} holds no valid estimator: {error!r}") from error
+    model.network_ = files.rebuild(path, header["network"], arrays)
+    return model
+
+
+class TabularClassifier(ClassifierMixin, _Tabular):
+    """A classifier for tables that chooses everything by itself.
+
+    It works out each column's kind (number, category, boolean, date; `nineline.columns`), scales and encodes,
+    gives missing values an indicator, holds out a tenth of the rows to stop in time, and trains a network with
+    AdamW along a cosine.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : "auto" or sequence of int
+        "auto" is (64, 32) below 2,000 rows, else (128, 64).
+    activation : str or Activation
+        Of the hidden layers.
+    dropout : float
+        In [0, 1), behind every hidden layer.
+    learning_rate : float
+        The peak; it falls along half a cosine to a fiftieth.
+    weight_decay : float
+        AdamW's.
+    batch_size : "auto" or int
+        "auto" is 32 below 2,000 rows, 128 below 20,000, else 256.
+    max_epochs : int
+    patience : int
+        Epochs without improvement on the held-out rows before training stops; the best point is kept.
+    validation_fraction : float
+        In [0, 1): the share of rows held out for that, stratified. 0, or fewer than 40 rows: none, and
+        training runs for `max_epochs`.
+    random_state : int, RandomState or None
+        Weights, shuffling, dropout and the held-out rows.
+    verbose : bool or None
+        Whether to show a progress bar; None: on a terminal or in a notebook.
+    engine : {"auto", "reference"}
+
+    Attributes
+    ----------
+    classes_ : array, (classes,)
+    columns_ : Columns
+        What became of every column.
+    network_ : Network
+        Trained in float32, kept in float64.
+    history_ : History
+        (Not kept in a file.)
+    target_name_ : str
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Only where the columns have names.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from nineline.estimators import TabularClassifier
+    >>> X, y = load_wine(return_X_y=True)
+    >>> TabularClassifier(random_state=0).fit(X, y).score(X, y) > 0.97
+    True
+    """
+
+    classes_: npt.NDArray[Any]
+
+    def _learn_target(self, y: Any) -> tuple[Array, npt.NDArray[Any] | None]:
+        labels = column_or_1d(np.asarray(y), warn=True)
+        _refuse_missing(labels)
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has one class only, {self.classes_[0]!r}; a classifier needs at least two classes to tell apart"
+            )
+        if len(self.classes_) == 2:
+            return codes.astype(np.float32)[:, np.newaxis], codes
+        return np.eye(len(self.classes_), dtype=np.float32)[codes], codes
+
+    def _output(self) -> tuple[int, str, str]:
+        if len(self.classes_) == 2:
+            return 1, "sigmoid", "binary_cross_entropy"
+        return len(self.classes_), "softmax", "cross_entropy"
+
+    def _describe_target(self) -> dict[str, Any]:
+        return {"classes": self.classes_.tolist(), "dtype": _portable_dtype(self.classes_)}
+
+    def _rebuild_target(self, described: dict[str, Any]) -> None:
+        self.classes_ = np.array(described["classes"], dtype=described["dtype"])
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of each class, in the order of `classes_`, (rows, classes)."""
+        outputs = self._run(X).astype(np.float64)
+        if len(self.classes_) == 2:
+            return np.hstack([1 - outputs, outputs])
+        probabilities: npt.NDArray[np.float64] = outputs / outputs.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the most probable class of each row, (rows,)."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+
+class TabularRegressor(RegressorMixin, _Tabular):
+    """A regressor for tables that chooses everything by itself; the target is standardised on the way in.
+
+    Parameters, attributes and errors are those of `TabularClassifier`, without `classes_`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from nineline.estimators import TabularRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> TabularRegressor(random_state=0).fit(X, y).score(X, y) > 0.4
+    True
+    """
+
+    def _learn_target(self, y: Any) -> tuple[Array, npt.NDArray[Any] | None]:
+        array = column_or_1d(np.asarray(y), warn=True)
+        _refuse_missing(array)
+        if array.dtype.kind in "USOmM":
+            try:
+                array = array.astype(np.float64)
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"y holds {array[0]!r}; a regressor needs numbers (for classes use TabularClassifier)"
+                ) from None
+        values = _checks.as_float("y", array, np.dtype(np.float64))
+        self.target_mean_ = float(values.mean())
+        self.target_scale_ = float(values.std()) or 1.0
+        return ((values - self.target_mean_) / self.target_scale_).astype(np.float32)[:, np.newaxis], None
+
+    def _output(self) -> tuple[int, str, str]:
+        return 1, "identity", "squared_error"
+
+    def _describe_target(self) -> dict[str, Any]:
+        return {"mean": self.target_mean_, "scale": self.target_scale_}
+
+    def _rebuild_target(self, described: dict[str, Any]) -> None:
+        self.target_mean_, self.target_scale_ = float(described["mean"]), float(described["scale"])
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the expected target of each row, (rows,)."""
+        outputs = self._run(X)[:, 0].astype(np.float64)
+        return outputs * self.target_scale_ + self.target_mean_
+
+
+def _refuse_missing(y: npt.NDArray[Any]) -> None:
+    missing = [i for i, value in enumerate(y.tolist()) if value is None or value != value]  # noqa: PLR0124
+    if missing:
+        raise ValueError(
+            f"y is missing (NaN or None) in {len(missing)} of {len(y)} rows, first in row {missing[0]}; "
+            "drop these rows first: Input y contains NaN"
+        )
+
+
+def _portable_dtype(classes: npt.NDArray[Any]) -> str:
+    return {"U": "str", "O": "object", "i": "int64", "u": "int64", "f": "float64", "b": "bool"}[classes.dtype.kind]

@@ -1,0 +1,10 @@
+"""Pictures of a network and of its training. They need matplotlib: ``pip install "nineline[plot]"``.
+
+A picture reads a network and never changes it. Each function draws into the axes it is given, or makes its
+own, and returns them.
+"""
+
+from nineline.view.diagram import draw_network
+from nineline.view.plots import plot_hidden, plot_history
+
+__all__ = ["draw_network", "plot_hidden", "plot_history"]

@@ -1,0 +1,328 @@
+"""Plots: how the loss went over the epochs, and what each node answers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nineline import _checks
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+    from nineline._typing import Array
+    from nineline.history import History
+    from nineline.network import Network
+
+# Okabe and Ito's blue and vermilion: apart for every kind of colour blindness, and dark enough for white paper.
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#D55E00"
+GREY: Final = "#666666"
+INK: Final = "#222222"
+
+_ROWS_AT_MOST: Final = 32  # of a heat map, while its labels can be read
+_NODES_AT_MOST: Final = 16  # of one picture
+_LINES: Final = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+
+
+def new_axes(width: float, height: float) -> Axes:
+    """Return the axes of a new figure of `width` × `height` inches.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is not installed.
+    """
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError as error:
+        raise ImportError('pictures need matplotlib; install it with: pip install "nineline[plot]"') from error
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def plot_history(history: History, *, axes: Axes | None = None) -> Axes:
+    """Draw the losses of a training over its epochs, and mark the best epoch.
+
+    The scale is logarithmic where the losses span more than a factor of ten.
+
+    Parameters
+    ----------
+    history : History
+        As `Network.train` returns it; with at least one epoch.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is not installed.
+    ValueError
+        No epoch was finished.
+
+    Examples
+    --------
+    ``history.plot()`` is the same:
+
+    >>> from nineline import Network
+    >>> from nineline.view import plot_history
+    >>> X, y = [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], [[0], [1], [1], [0]]
+    >>> history = Network(3, 6, 1, rng=1).train(X, y, report_every=0)
+    >>> plot_history(history).get_xlabel()  # doctest: +SKIP
+    'epoch'
+    """
+    if not history.loss:
+        raise ValueError(
+            f"history has no finished epoch (stopped: {history.stopped or 'not started'}); nothing to draw"
+        )
+    axes = new_axes(7, 4) if axes is None else axes
+    epochs = np.arange(1, history.epochs + 1)
+    marker = "o" if history.epochs == 1 else ""
+    axes.plot(epochs, history.loss, color=BLUE, linewidth=1.8, marker=marker, label="training")
+    if history.validation_loss:
+        axes.plot(
+            epochs[: len(history.validation_loss)],
+            history.validation_loss,
+            color=ORANGE,
+            linewidth=1.8,
+            linestyle=_LINES[1],
+            marker=marker,
+            label="validation",
+        )
+    values = [*history.loss, *history.validation_loss]
+    logarithmic = min(values) > 0 and max(values) > 10 * min(values)
+    axes.set_yscale("log" if logarithmic else "linear")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss (logarithmic scale)" if logarithmic else "loss")
+    if history.best_epoch is not None:
+        watched = history.validation_loss or history.loss
+        best = watched[history.best_epoch - 1]
+        axes.axvline(history.best_epoch, color=GREY, linewidth=0.9, linestyle=_LINES[2], zorder=1)
+        axes.plot(
+            [history.best_epoch],
+            [best],
+            linestyle="none",
+            marker="o",
+            markersize=8,
+            markerfacecolor="white",
+            markeredgecolor=INK,
+            markeredgewidth=1.5,
+            label=f"best: {best:.4g} after epoch {history.best_epoch:,}",
+        )
+    axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return axes
+
+
+def plot_hidden(
+    network: Network, inputs: npt.ArrayLike | None = None, *, layer: int = 0, axes: Axes | None = None
+) -> Axes:
+    """Draw what each node of a hidden layer answers.
+
+    One input gives a curve for each node, two give a plane for each node, more give a table: a row for each
+    row of inputs, a column for each node. The network is left as it was.
+
+    Parameters
+    ----------
+    network : Network
+    inputs : array_like, (rows, n_inputs), optional
+        The rows to answer; for curves and planes, the range to draw. By default every row of 0 and 1; for
+        one input, 0 to 1 or a little more.
+    layer : int
+        Which layer's nodes: 0 is the first, -1 the network's answers.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Planes lie inside it, as its ``child_axes``.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is not installed.
+    ValueError
+        There are too many inputs to list every row of 0 and 1, too many rows, or no such layer.
+
+    Examples
+    --------
+    >>> from nineline import Network
+    >>> from nineline.view import plot_hidden
+    >>> plot_hidden(Network(3, 6, 1, rng=1)).get_xlabel()  # doctest: +SKIP
+    'hidden node'
+    """
+    number = _layer_number(network, layer)
+    rows = _rows(network, inputs)
+    name = "output" if number == len(network.layers) - 1 else "hidden node"
+    if network.n_inputs == 1:
+        return _curves(network, rows, number, name, axes)
+    if network.n_inputs == 2:
+        return _planes(network, rows, number, name, axes)
+    return _table(network, rows, number, name, axes)
+
+
+def answers(network: Network, rows: Array, layer: int) -> Array:
+    """Return what layer `layer` gives for `rows`, (rows, units), without touching the network's memory."""
+    outputs = rows
+    for each in deepcopy(network.layers[: layer + 1]):
+        outputs = each.forward(outputs)
+    return outputs
+
+
+def _table(network: Network, rows: Array, layer: int, name: str, axes: Axes | None) -> Axes:
+    """Rows of inputs downwards, nodes to the right, the answer as colour and as number."""
+    if len(rows) > _ROWS_AT_MOST:
+        raise ValueError(f"inputs has {len(rows)} rows; at most {_ROWS_AT_MOST} can be read: inputs[:{_ROWS_AT_MOST}]")
+    values, left_out = _few(answers(network, rows, layer))
+    units = values.shape[1]
+    labels = _row_labels(rows)
+    longest = max(map(len, labels))
+    axes = new_axes(2.2 + 0.09 * longest + 0.62 * units, 1.3 + 0.36 * len(rows)) if axes is None else axes
+    image = axes.imshow(values, aspect="auto", **_colours(values))
+    dark = np.abs(image.norm(values) - 0.5) > 0.32
+    for (row, unit), value in np.ndenumerate(values):
+        axes.text(
+            unit, row, _number(value), ha="center", va="center", color="white" if dark[row, unit] else INK, fontsize=9
+        )
+    axes.set_xticks(range(units), [str(unit + 1) for unit in range(units)])
+    axes.set_yticks(range(len(rows)), labels, fontfamily="monospace")
+    axes.set_xlabel(name + left_out)
+    axes.set_ylabel("inputs")
+    _separate_cells(axes, *values.shape)
+    _colour_bar(axes, image)
+    return axes
+
+
+def _planes(network: Network, rows: Array, layer: int, name: str, axes: Axes | None) -> Axes:
+    """A small plane for each node, side by side, with the rows as points."""
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    margin = 0.15 * np.where(high > low, high - low, 1.0)
+    (left, bottom), (right, top) = low - margin, high + margin
+    x, y = np.meshgrid(np.linspace(left, right, 101), np.linspace(bottom, top, 101))
+    grid = np.column_stack([x.ravel(), y.ravel()]).astype(network.dtype)
+    values, left_out = _few(answers(network, grid, layer))
+    units = values.shape[1]
+    across = min(units, 4)
+    down = math.ceil(units / across)
+    axes = new_axes(1.2 + 1.9 * across, 0.9 + 2.0 * down) if axes is None else axes
+    colours = _colours(values)
+    for unit in range(units):
+        row, column = divmod(unit, across)
+        place = ((column + 0.04) / across, 1 - (row + 0.92) / down, 0.92 / across, 0.8 / down)
+        plane = axes.inset_axes(place)
+        plane.set_title(f"{name} {unit + 1}", fontsize=10, pad=4)
+        image = plane.imshow(
+            values[:, unit].reshape(x.shape),
+            origin="lower",
+            extent=(float(left), float(right), float(bottom), float(top)),
+            aspect="auto",
+            **colours,
+        )
+        if len(rows) <= 500:
+            plane.plot(
+                rows[:, 0], rows[:, 1], "o", markersize=3, color=INK, markeredgecolor="white", markeredgewidth=0.4
+            )
+        plane.tick_params(labelsize=8, labelleft=column == 0, labelbottom=unit + across >= units)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("input 1" + left_out, labelpad=16)
+    axes.set_ylabel("input 2", labelpad=24)
+    _colour_bar(axes, image)
+    return axes
+
+
+def _curves(network: Network, rows: Array, layer: int, name: str, axes: Axes | None) -> Axes:
+    """A curve for each node."""
+    axes = new_axes(7, 4) if axes is None else axes
+    x = np.linspace(rows.min(), rows.max(), 401, dtype=network.dtype).reshape(-1, 1)
+    values, left_out = _few(answers(network, x, layer))
+    colours = [BLUE, ORANGE, INK, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999999"]
+    for unit, curve in enumerate(values.T):
+        style = _LINES[(unit + unit // len(colours)) % len(_LINES)]
+        axes.plot(x[:, 0], curve, color=colours[unit % len(colours)], linestyle=style, label=f"{name} {unit + 1}")
+    axes.set_xlabel("input")
+    axes.set_ylabel(f"answer{left_out}")
+    axes.grid(visible=True, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return axes
+
+
+def _layer_number(network: Network, layer: int) -> int:
+    count = len(network.layers)
+    if not -count <= layer < count:
+        raise ValueError(f"layer is {layer}; the network has {count} layers, 0 to {count - 1}")
+    return layer % count
+
+
+def _rows(network: Network, inputs: npt.ArrayLike | None) -> Array:
+    width = network.n_inputs
+    if inputs is not None:
+        return _checks.matrix("inputs", inputs, width, "the network", network.dtype)
+    if 2**width > _ROWS_AT_MOST:
+        raise ValueError(
+            f"the network takes {width} inputs, too many to list every row of 0 and 1; "
+            f"say which rows to show: plot_hidden(network, inputs[:20])"
+        )
+    return np.array(list(itertools.product([0, 1], repeat=width)), dtype=network.dtype)
+
+
+def _few(values: Array) -> tuple[Array, str]:
+    """Return at most as many nodes as can be read, and the words that say what was left out."""
+    units = values.shape[1]
+    if units <= _NODES_AT_MOST:
+        return values, ""
+    return values[:, :_NODES_AT_MOST], f" (the first {_NODES_AT_MOST} of {units})"
+
+
+def _row_labels(rows: Array) -> list[str]:
+    """Return the rows as text: ``0 0 1``; of long rows the beginning."""
+    whole = bool((rows == np.round(rows)).all()) and float(np.abs(rows).max()) < 1000
+    texts = [[f"{value:.0f}" if whole else f"{value:.2g}" for value in row[:6]] for row in rows]
+    width = max(len(text) for row in texts for text in row)
+    more = " …" if rows.shape[1] > 6 else ""
+    return [" ".join(text.rjust(width) for text in row) + more for row in texts]
+
+
+def _number(value: float) -> str:
+    return f"{value + 0.0:.2f}" if abs(value) < 99.5 else f"{value:.3g}"
+
+
+def _colours(values: Array) -> dict[str, Any]:
+    """Return orange for the lowest value and blue for the highest; both ends are dark, the middle is white."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    if values.min() >= 0 and values.max() <= 1:
+        low, high = 0.0, 1.0
+    else:
+        high = float(np.abs(values).max())
+        low = -high
+    colours = LinearSegmentedColormap.from_list("nineline", [ORANGE, "#F4C9A8", "#FFFFFF", "#A9CFE6", BLUE])
+    return {"cmap": colours, "vmin": low, "vmax": high, "interpolation": "nearest"}
+
+
+def _separate_cells(axes: Axes, rows: int, columns: int) -> None:
+    axes.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, color="white", linewidth=1.5)
+    axes.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color="white", linewidth=1.5)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _colour_bar(axes: Axes, image: AxesImage) -> None:
+    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    bar.set_label("answer")
+    bar.outline.set_visible(False)
