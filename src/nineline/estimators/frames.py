@@ -35,7 +35,7 @@ def as_frame(estimator: BaseEstimator, X: Any, *, fitting: bool) -> tuple[nw.Dat
         return frame.rename({name: str(name) for name in frame.columns}), True
     array = validate_data(estimator, X, reset=fitting, dtype=None, ensure_all_finite=False)
     if array.dtype.kind not in "OUS":
-        array = check_array(array, dtype=np.float64, ensure_all_finite="allow-nan")
+        array = check_array(array, dtype=np.float64, ensure_all_finite=False)
     columns = {f"x{i}": _plain(array[:, i]) for i in range(array.shape[1])}
     return nw.from_dict(columns, backend="polars"), False
 

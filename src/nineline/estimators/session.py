@@ -152,55 +152,58 @@ def train_on_table(
         table, test = _split_by(table, split)
     table = _with_target(table, target, notes, "")
     if test is not None:
-        _require(test, target, "target")
+        for column in table.columns:
+            if column not in test.columns:
+                raise ValueError(f"the test part lacks the column {column!r}{_checks.nearest(column, test.columns)}")
         test = _with_target(test, target, notes, " of the test part")
     task, reason = decide_task(nw.from_native(table[target], series_only=True), task)
     if task == CLASSIFICATION:
         table, test = _whole_codes(table, target), None if test is None else _whole_codes(test, target)
+    rng = np.random.default_rng(seed)
     if test is None:
         _checks.number("test_size", test_size, low=0, high=1, high_open=True)
         classes = np.unique(np.array(texts_of(nw.from_native(table[target], series_only=True))), return_inverse=True)[1]
-        rng = np.random.default_rng(seed)
         kept, out = hold_out(table.height, test_size, rng, classes if task == CLASSIFICATION else None)
         table, test = table[kept], table[out]
         if test_size and not len(out):
             notes.append("too few rows to hold any out: the model is not judged")
+    if task == CLASSIFICATION:
+        strange = sorted(set(test[target].to_list()) - set(table[target].to_list()))
+        if strange:
+            raise ValueError(f"the test part holds the class {strange[0]!r}, which the training part does not")
     kind = TabularClassifier if task == CLASSIFICATION else TabularRegressor
     model = kind(random_state=seed, **settings).fit(table.drop(target), table[target])
     session = Session(model, task, reason, notes, table.height, test.height)
     if test.height:
-        _judge(session, table, test, target)
+        _judge(session, table, test, target, rng)
     return session
 
 
-def _judge(session: Session, table: pl.DataFrame, test: pl.DataFrame, target: str) -> None:
+def _judge(session: Session, table: pl.DataFrame, test: pl.DataFrame, target: str, rng: np.random.Generator) -> None:
     """Fill in the scores of the network and of the baselines on the test part."""
     model, truth = session.model, test[target].to_numpy()
     rows = model.select(test.drop(target))
-    seen = model.columns_.encode(nw.from_native(table.drop(target)[:_LINEAR_ROWS], eager_only=True))
-    answers = table[target][:_LINEAR_ROWS].to_numpy()
     unseen = model.columns_.encode(nw.from_native(rows, eager_only=True))
+    some = table[np.sort(rng.permutation(table.height)[:_LINEAR_ROWS])]  # a linear model learns no more from more
+    seen, answers = model.columns_.encode(nw.from_native(some, eager_only=True)), some[target].to_numpy()
+    everything, all_answers = np.zeros((table.height, 1)), table[target].to_numpy()
     if isinstance(model, TabularClassifier):
-        strange = sorted(set(np.unique(truth).tolist()) - set(model.classes_.tolist()))
-        if strange:
-            raise ValueError(f"the test part holds the class {strange[0]!r}, which the training part does not")
         judged = {"network": model.predict_proba(rows)}
-        baselines = {"linear model": LogisticRegression(max_iter=300), "majority class": DummyClassifier()}
-        for name, baseline in baselines.items():
-            if len(np.unique(answers)) < len(model.classes_):
-                continue  # a rare class lies beyond the first rows
+        if set(answers) == set(model.classes_):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a baseline that has not quite converged is one all the same
-                judged[name] = baseline.fit(seen, answers).predict_proba(unseen)
+                judged["linear model"] = LogisticRegression(max_iter=300).fit(seen, answers).predict_proba(unseen)
+        judged["majority class"] = DummyClassifier().fit(everything, all_answers).predict_proba(unseen)
         session.scores = {name: _class_scores(model.classes_, truth, p) for name, p in judged.items()}
         session.confusion = confusion_matrix(truth, model.predict(rows), labels=model.classes_)
     else:
-        predictions = {"network": model.predict(rows)}
-        for name, baseline in {"linear model": Ridge(), "mean": DummyRegressor()}.items():
-            predictions[name] = baseline.fit(seen, answers).predict(unseen)
+        predictions = {
+            "network": model.predict(rows),
+            "linear model": Ridge().fit(seen, answers).predict(unseen),
+            "mean": DummyRegressor().fit(everything, all_answers).predict(unseen),
+        }
         session.scores = {name: _number_scores(truth, p) for name, p in predictions.items()}
-        errors = predictions["network"] - truth
-        session.residuals = np.quantile(errors, [0.05, 0.25, 0.5, 0.75, 0.95])
+        session.residuals = np.quantile(predictions["network"] - truth, [0.05, 0.25, 0.5, 0.75, 0.95])
     model.evaluation_ = {"test rows": float(test.height), **session.scores["network"]}
 
 

@@ -47,11 +47,11 @@ class _Tabular(BaseEstimator):
         activation: str | Activation = "relu",
         dropout: float = 0.1,
         learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
+        weight_decay: float | str = "auto",
         batch_size: int | str = "auto",
         max_epochs: int = 100,
         patience: int = 12,
-        validation_fraction: float = 0.1,
+        validation_fraction: float | str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: bool | None = False,
         engine: str = "auto",
@@ -128,8 +128,8 @@ class _Tabular(BaseEstimator):
         inputs = self.columns_.encode(frame)
 
         validation = None
-        if len(inputs) >= _FEW_ROWS and self.validation_fraction > 0:
-            kept, out = hold_out(len(inputs), self.validation_fraction, rng, classes)
+        if len(inputs) >= _FEW_ROWS and settings["validation"] > 0:
+            kept, out = hold_out(len(inputs), settings["validation"], rng, classes)
             held_weights = None if weights is None else weights[out]
             if held_weights is None or held_weights.any():
                 validation = (inputs[out], targets[out]) + (() if held_weights is None else (held_weights,))
@@ -185,14 +185,20 @@ class _Tabular(BaseEstimator):
             batch_size = 32 if rows < 2000 else 128 if rows < 20_000 else 256
         else:
             batch_size = _checks.positive_integer("batch_size", self.batch_size)
-        _checks.number("validation_fraction", self.validation_fraction, low=0, high=1, high_open=True)
+        weight_decay = 1.0 if rows < 2000 else 0.1 if rows < 10_000 else 0.01
+        if self.weight_decay != "auto":
+            weight_decay = _checks.number("weight_decay", self.weight_decay, low=0)
+        validation = 0.2 if rows < 2000 else 0.1
+        if self.validation_fraction != "auto":
+            validation = _checks.number("validation_fraction", self.validation_fraction, low=0, high=1, high_open=True)
         return {
             "hidden": hidden,
             "batch_size": batch_size,
             "epochs": _checks.positive_integer("max_epochs", self.max_epochs),
             "patience": _checks.positive_integer("patience", self.patience),
             "learning_rate": _checks.number("learning_rate", self.learning_rate, low=0, low_open=True),
-            "weight_decay": _checks.number("weight_decay", self.weight_decay, low=0),
+            "weight_decay": weight_decay,
+            "validation": validation,
         }
 
     def _network(self, width: int, hidden: Sequence[int], rng: np.random.Generator) -> Network:
@@ -297,8 +303,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     """A classifier for tables that chooses everything by itself.
 
     It works out each column's kind (number, category, boolean, date; `nineline.columns`), scales and encodes,
-    gives missing values an indicator, holds out a tenth of the rows to stop in time, and trains a network with
-    AdamW along a cosine.
+    gives missing values an indicator, holds out some rows to stop in time, and trains a network with AdamW
+    along a cosine.
 
     Parameters
     ----------
@@ -310,16 +316,16 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         In [0, 1), behind every hidden layer.
     learning_rate : float
         The peak; it falls along half a cosine to a fiftieth.
-    weight_decay : float
-        AdamW's.
+    weight_decay : "auto" or float
+        AdamW's. "auto" is 1 below 2,000 rows, 0.1 below 10,000, else 0.01.
     batch_size : "auto" or int
         "auto" is 32 below 2,000 rows, 128 below 20,000, else 256.
     max_epochs : int
     patience : int
         Epochs without improvement on the held-out rows before training stops; the best point is kept.
-    validation_fraction : float
-        In [0, 1): the share of rows held out for that, stratified. 0, or fewer than 40 rows: none, and
-        training runs for `max_epochs`.
+    validation_fraction : "auto" or float
+        In [0, 1): the share of rows held out for that, stratified. "auto" is 0.2 below 2,000 rows, else 0.1.
+        0, or fewer than 40 rows: none, and training runs for `max_epochs`.
     random_state : int, RandomState or None
         Weights, shuffling, dropout and the held-out rows.
     verbose : bool or None
@@ -354,6 +360,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     def _learn_target(self, y: Any) -> tuple[Array, npt.NDArray[Any] | None]:
         labels = column_or_1d(np.asarray(y), warn=True)
         _refuse_missing(labels)
+        if labels.dtype.kind == "f" and np.isinf(labels).any():
+            raise ValueError("y holds infinity; expected classes")
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:

@@ -26,6 +26,7 @@ ORANGE: Final = "#D55E00"
 GREY: Final = "#666666"
 INK: Final = "#222222"
 
+_SCALE: Final = ("#FFE4BF", "#F3B77A", "#B9AFA6", "#6F9CC0", "#0072B2", "#053A66")
 _ROWS_AT_MOST: Final = 32  # of a heat map, while its labels can be read
 _NODES_AT_MOST: Final = 16  # of one picture
 _LINES: Final = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
@@ -191,11 +192,10 @@ def _table(network: Network, rows: Array, layer: int, name: str, axes: Axes | No
     longest = max(map(len, labels))
     axes = new_axes(2.2 + 0.09 * longest + 0.62 * units, 1.3 + 0.36 * len(rows)) if axes is None else axes
     image = axes.imshow(values, aspect="auto", **_colours(values))
-    dark = np.abs(image.norm(values) - 0.5) > 0.32
+    dark = np.asarray(image.norm(values)) > 0.6
     for (row, unit), value in np.ndenumerate(values):
-        axes.text(
-            unit, row, _number(value), ha="center", va="center", color="white" if dark[row, unit] else INK, fontsize=9
-        )
+        ink = "white" if dark[row, unit] else INK
+        axes.text(unit, row, _number(float(value)), ha="center", va="center", color=ink, fontsize=9)
     axes.set_xticks(range(units), [str(unit + 1) for unit in range(units)])
     axes.set_yticks(range(len(rows)), labels, fontfamily="monospace")
     axes.set_xlabel(name + left_out)
@@ -303,15 +303,14 @@ def _number(value: float) -> str:
 
 
 def _colours(values: Array) -> dict[str, Any]:
-    """Return orange for the lowest value and blue for the highest; both ends are dark, the middle is white."""
+    """Return a scale from pale orange (low) to dark blue (high), ever darker, so that it can be read in grey."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    if values.min() >= 0 and values.max() <= 1:
-        low, high = 0.0, 1.0
-    else:
-        high = float(np.abs(values).max())
+    largest = float(np.abs(values).max()) or 1.0
+    low, high = (0.0, 1.0) if largest <= 1 else (0.0, largest)
+    if values.min() < 0:
         low = -high
-    colours = LinearSegmentedColormap.from_list("nineline", [ORANGE, "#F4C9A8", "#FFFFFF", "#A9CFE6", BLUE])
+    colours = LinearSegmentedColormap.from_list("nineline", _SCALE)
     return {"cmap": colours, "vmin": low, "vmax": high, "interpolation": "nearest"}
 
 

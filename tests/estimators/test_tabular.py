@@ -1,0 +1,197 @@
+"""TabularClassifier and TabularRegressor as scikit-learn estimators, and as files."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.datasets import load_diabetes, load_wine, make_classification, make_regression
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from nineline.estimators import TabularClassifier, TabularRegressor, load
+from nineline.files import FileError
+
+EITHER = pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+
+
+@parametrize_with_checks(
+    [TabularClassifier(max_epochs=30), TabularRegressor(max_epochs=30)],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "rows are shuffled into batches and held out for validation, "
+        "so a row of weight 2 and the same row twice lead to other random draws"
+    },
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_scikit_learn_estimator(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def mixed(rows: int = 300, seed: int = 0) -> tuple[pl.DataFrame, pl.Series, pl.Series]:
+    """Return a table of every kind of column with missing cells, a class of three, and a number."""
+    rng = np.random.default_rng(seed)
+    size, color = rng.normal(size=rows), rng.choice(["red", "green", "blue"], rows)
+    ok, day = rng.random(rows) < 0.5, rng.integers(0, 700, rows)
+    number = 2 * size + 3 * (color == "red") - ok + day / 350 + rng.normal(0, 0.1, rows)
+    days = pl.Series([f"2023-{1 + d // 60:02d}-{1 + d % 28:02d}" for d in day]).str.to_date()
+    frame = pl.DataFrame({"size": size, "color": color, "ok": ok, "day": days}).with_columns(
+        pl.when(pl.Series(rng.random(rows) < 0.1)).then(None).otherwise(pl.col("size")).alias("size"),
+        pl.when(pl.Series(rng.random(rows) < 0.1)).then(None).otherwise(pl.col("color")).alias("color"),
+    )
+    classes = np.array(["low", "mid", "high"])[np.digitize(number, [0.5, 2.5])]
+    return frame, pl.Series("grade", classes), pl.Series("price", number * 1000)
+
+
+@EITHER
+def test_learns_a_table_of_every_kind_of_column(kind: type) -> None:
+    frame, classes, numbers = mixed(600)
+    y = classes if kind is TabularClassifier else numbers
+    model = kind(random_state=0).fit(frame[:450], y[:450])
+    assert model.score(frame[450:], y[450:]) > 0.75
+    assert model.target_name_ == y.name
+
+
+def test_a_linear_target_of_any_size_is_no_trap() -> None:
+    """scikit-learn's default MLPRegressor has a score of about 0 here, for want of scaling."""
+    X, y = make_regression(200, 5, noise=1.0, random_state=0)
+    assert cross_val_score(TabularRegressor(random_state=0), X, 1000 * y, cv=3).mean() > 0.9
+
+
+@EITHER
+def test_the_same_seed_is_the_same_model(kind: type) -> None:
+    frame, classes, numbers = mixed()
+    y = classes if kind is TabularClassifier else numbers
+    one, same, other = (kind(random_state=seed, max_epochs=3).fit(frame, y) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.network_.parameters, same.network_.parameters)
+    assert not np.array_equal(one.network_.parameters, other.network_.parameters)
+
+
+def test_dataframes_of_any_make_are_the_same() -> None:
+    frame, classes, _ = mixed(120)
+    model = TabularClassifier(random_state=0, max_epochs=3).fit(frame, classes)
+    twin = TabularClassifier(random_state=0, max_epochs=3).fit(pd.DataFrame(frame.to_dict()), classes.to_numpy())
+    np.testing.assert_array_equal(model.predict_proba(frame), twin.predict_proba(pd.DataFrame(frame.to_dict())))
+
+
+def test_probabilities_and_labels_of_every_type() -> None:
+    X, codes = make_classification(120, 6, n_informative=4, n_classes=3, random_state=0)
+    for labels in (np.array([10, 20, 30]), np.array(["a", "b", "c"]), np.array([0.5, 1.5, 2.0])[[0, 2, 1]] // 0.5):
+        y = labels[codes]
+        model = TabularClassifier(random_state=0, max_epochs=20).fit(X, y)
+        assert model.classes_.dtype == labels.dtype
+        proba = model.predict_proba(X)
+        np.testing.assert_allclose(proba.sum(axis=1), 1)
+        np.testing.assert_array_equal(model.predict(X), model.classes_[proba.argmax(axis=1)])
+        assert model.score(X, y) > 0.6
+    booleans = TabularClassifier(random_state=0, max_epochs=20).fit(X, codes > 0)
+    assert booleans.predict(X).dtype == bool
+
+
+def test_sample_weight_turns_the_decision() -> None:
+    X = np.zeros((200, 1)) + np.arange(200).reshape(-1, 1) % 2  # says nothing about y
+    y = np.arange(200) // 2 % 2
+    model = TabularClassifier(random_state=0, max_epochs=10).fit(X, y, sample_weight=np.where(y == 1, 9.0, 1.0))
+    np.testing.assert_allclose(model.predict_proba(X)[:, 1], 0.9, atol=0.05)
+
+
+def test_validation_rows_are_used_and_the_best_point_is_kept() -> None:
+    X, y = load_wine(return_X_y=True)
+    model = TabularClassifier(random_state=0).fit(X, y)
+    assert model.history_.restored
+    assert len(model.history_.validation_loss) == model.history_.epochs
+    without = TabularClassifier(random_state=0, validation_fraction=0, max_epochs=4).fit(X, y)
+    assert without.history_.epochs == 4
+    assert not without.history_.validation_loss
+
+
+@EITHER
+def test_file_round_trip(kind: type, tmp_path: Path) -> None:
+    frame, classes, numbers = mixed(120)
+    y = classes if kind is TabularClassifier else numbers
+    model = kind(random_state=0, max_epochs=3, hidden_layer_sizes=(8, 4)).fit(frame, y)
+    model.save(tmp_path / "m.nineline")
+    for same in (kind.load(tmp_path / "m.nineline"), load(tmp_path / "m.nineline")):
+        assert type(same) is kind
+        np.testing.assert_array_equal(same.predict(frame), model.predict(frame))
+        assert same.columns_ == model.columns_
+        assert same.get_params()["max_epochs"] == 3
+        assert list(same.feature_names_in_) == frame.columns
+        assert same.target_name_ == y.name
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(frame), model.predict(frame))
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [3, 7], [True, False], [0.0, 1.0]])
+def test_classes_of_every_type_survive_a_file(labels: list[Any], tmp_path: Path) -> None:
+    X = np.arange(40.0).reshape(-1, 1) % 7
+    y = np.array(labels)[np.arange(40) % 2]
+    model = TabularClassifier(random_state=0, max_epochs=1).fit(X, y)
+    model.save(tmp_path / "m.nineline")
+    same = TabularClassifier.load(tmp_path / "m.nineline")
+    assert same.classes_.tolist() == model.classes_.tolist()
+    assert type(same.predict(X)[0].item()) is type(labels[0])
+
+
+def test_files_of_another_kind_and_damaged_ones(tmp_path: Path) -> None:
+    from nineline import Network
+
+    X, y = load_diabetes(return_X_y=True)
+    path = tmp_path / "m.nineline"
+    TabularRegressor(max_epochs=1).fit(X, y).save(path)
+    with pytest.raises(FileError, match="TabularRegressor, expected a TabularClassifier"):
+        TabularClassifier.load(path)
+    with pytest.raises(FileError, match="tabular model, expected network"):
+        Network.load(path)
+    whole = path.read_bytes()
+    for end in (0, 7, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:end])
+        with pytest.raises(FileError):
+            load(path)
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(FileError, match="altered"):
+        load(path)
+    with pytest.raises(NotFittedError):
+        TabularClassifier().save(path)
+
+
+BAD = {
+    "one class": (TabularClassifier, {}, [[1.0], [2.0]], ["a", "a"], "one class only, .*'a'"),
+    "missing label": (TabularClassifier, {}, [[1.0], [2.0]], ["a", None], r"missing .* in 1 of 2 rows, first in row 1"),
+    "missing number": (TabularRegressor, {}, [[1.0], [2.0]], [1.0, np.nan], "missing .* first in row 1"),
+    "text for a number": (TabularRegressor, {}, [[1.0], [2.0]], ["a", "b"], "TabularClassifier"),
+    "fractions as classes": (TabularClassifier, {}, [[1.0], [2.0]], [0.5, 0.7], "continuous"),
+    "lengths": (TabularRegressor, {}, [[1.0], [2.0]], [1.0], "X has 2 rows and y has 1"),
+    "no rows": (TabularRegressor, {}, np.empty((0, 2)), [], "0 sample"),
+    "no columns": (TabularRegressor, {}, np.empty((2, 0)), [1, 2], "0 feature"),
+    "one row": (TabularRegressor, {}, [[1.0]], [1.0], "1 sample"),
+    "nothing varies": (TabularRegressor, {}, [[1.0], [1.0]], [1.0, 2.0], "'x0' is constant"),
+    "infinity": (TabularRegressor, {}, [[1.0], [np.inf]], [1.0, 2.0], "'x0' holds inf"),
+    "no epochs": (TabularRegressor, {"max_epochs": 0}, [[1.0], [2.0]], [1.0, 2.0], "max_epochs is 0"),
+    "no width": (TabularRegressor, {"hidden_layer_sizes": (0,)}, [[1.0], [2.0]], [1.0, 2.0], "hidden_layer_sizes is 0"),
+    "no word": (TabularRegressor, {"hidden_layer_sizes": "big"}, [[1.0], [2.0]], [1.0, 2.0], "'big'; expected 'auto'"),
+    "activation": (TabularRegressor, {"activation": "rleu"}, [[1.0], [2.0]], [1.0, 2.0], "did you mean 'relu'"),
+    "share": (TabularRegressor, {"validation_fraction": 1.0}, [[1.0], [2.0]], [1.0, 2.0], "validation_fraction is 1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case: str) -> None:
+    kind, settings, X, y, says = BAD[case]
+    with pytest.raises((ValueError, TypeError), match=says):
+        kind(**settings).fit(X, y)
+
+
+def test_select_takes_what_fit_saw_and_no_more() -> None:
+    frame, classes, _ = mixed(60)
+    model = TabularClassifier(max_epochs=1).fit(frame.with_columns(pl.lit(1).alias("same")), classes)
+    shuffled = frame.select("day", "ok", "color", "size", pl.lit("?").alias("more"))
+    selected = model.select(shuffled)
+    assert selected.columns == [*frame.columns, "same"]
+    np.testing.assert_array_equal(model.predict(selected), model.predict(frame.with_columns(pl.lit(1).alias("same"))))
+    with pytest.raises(ValueError, match="column 'color'.* is not in the table"):
+        model.select(frame.drop("color"))

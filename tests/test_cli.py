@@ -1,0 +1,159 @@
+"""The command line, as a person types it: in a process of its own, from a folder of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.datasets import load_iris
+
+from nineline.tables import read_table
+
+
+def nineline(*arguments: object, folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "nineline", *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        env={**__import__("os").environ, "COLUMNS": "120", "PYTHONUTF8": "1"},
+    )
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with iris.csv, and a model trained on it."""
+    folder = tmp_path_factory.mktemp("flowers")
+    iris = load_iris()
+    frame = pl.DataFrame({name: iris.data[:, i] for i, name in enumerate(iris.feature_names)})
+    frame = frame.with_columns(id=pl.int_range(150), species=pl.Series(iris.target_names[iris.target]))
+    frame.write_csv(folder / "iris.csv")
+    done = nineline("train", "iris.csv", "--target", "species", folder=folder)
+    (folder / "report.txt").write_text(done.stdout, encoding="utf-8")
+    return folder
+
+
+def test_train_reports_and_writes_one_file(flowers: Path) -> None:
+    report = (flowers / "report.txt").read_text(encoding="utf-8")
+    for said in (
+        "iris.csv, 150 rows, 6 columns",
+        "classification, because the target holds 3 classes",
+        "120 to train on, 30 to judge by",
+        "identifier-like: a different whole number in every row",
+        "Layer(4, 64, 'relu', bias=True)",
+        "network",
+        "linear model",
+        "majority class",
+        "truth ↓  predicted →",
+        "iris.nineline",
+    ):
+        assert said in report, said
+    assert sorted(path.name for path in flowers.iterdir()) == ["iris.csv", "iris.nineline", "report.txt"]
+
+
+def test_predict_writes_csv_to_standard_output_or_a_file(flowers: Path, tmp_path: Path) -> None:
+    text = nineline("predict", "iris.nineline", "iris.csv", folder=flowers).stdout
+    assert text.startswith("species\n")
+    truth = read_table(flowers / "iris.csv")["species"]
+    assert np.mean(np.array(text.split()[1:]) == truth.to_numpy()) > 0.9
+    for name in ("p.csv", "p.parquet", "p.jsonl"):
+        nineline("predict", "iris.nineline", "iris.csv", "--proba", "--out", tmp_path / name, folder=flowers)
+        answers = read_table(tmp_path / name)
+        assert answers.columns == ["species", *(f"probability of {s}" for s in ("setosa", "versicolor", "virginica"))]
+        assert answers["species"].to_list() == text.split()[1:]
+        np.testing.assert_allclose(answers.drop("species").to_numpy().sum(axis=1), 1)
+
+
+def test_predict_matches_columns_by_name(flowers: Path, tmp_path: Path) -> None:
+    frame = read_table(flowers / "iris.csv")
+    expected = nineline("predict", "iris.nineline", "iris.csv", folder=flowers).stdout
+    frame.select(reversed(frame.drop("id", "species").columns)).with_columns(more=pl.lit(1)).write_csv(
+        tmp_path / "n.csv"
+    )
+    assert nineline("predict", "iris.nineline", tmp_path / "n.csv", folder=flowers).stdout == expected
+
+
+def test_show(flowers: Path) -> None:
+    text = nineline("show", "iris.nineline", folder=flowers).stdout
+    for said in ("TabularClassifier", "setosa, versicolor, virginica", "petal width (cm)", "dropped", "accuracy"):
+        assert said in text
+
+
+def test_a_number_from_another_delimiter(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    pl.DataFrame({"x": x, "y": 3 * x + 1}).write_csv(tmp_path / "line.csv", separator=";")
+    report = nineline("train", "line.csv", "--target", "y", "--hidden", "16", "--epochs", 30, folder=tmp_path).stdout
+    assert "regression, because the target holds numbers with fractions" in report
+    assert "prediction − truth" in report
+    done = nineline("predict", "line.nineline", "line.csv", "--proba", folder=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--proba is for classes" in done.stderr
+
+
+MISTAKES = {
+    "no such table": (["train", "no.csv", "--target", "species"], "No such file"),
+    "no such target": (["train", "iris.csv", "--target", "specie"], "did you mean 'species'"),
+    "no such folder": (["train", "iris.csv", "--target", "species", "--out", "no/m.nineline"], "does not exist"),
+    "out is a folder": (["train", "iris.csv", "--target", "species", "--out", "."], "is a folder"),
+    "no epochs": (["train", "iris.csv", "--target", "species", "--epochs", "0"], "max_epochs is 0"),
+    "widths": (["train", "iris.csv", "--target", "species", "--hidden", "many"], "expected widths such as 64,32"),
+    "seed": (["train", "iris.csv", "--target", "species", "--seed", "-1"], "seed is -1"),
+    "drop": (["train", "iris.csv", "--target", "species", "--drop", "x"], "drop is 'x'"),
+    "regression on text": (["train", "iris.csv", "--target", "species", "--task", "regression"], "needs numbers"),
+    "not a model": (["predict", "iris.csv", "iris.csv"], "is no nineline file"),
+    "not a table": (["predict", "iris.nineline", "report.doc"], "'.doc'; expected one of"),
+    "column missing": (["predict", "iris.nineline", "less.csv"], "column 'petal width (cm)'"),
+    "another kind": (["predict", "iris.nineline", "other.csv"], "'wide'; expected numbers"),
+    "show a table": (["show", "iris.csv"], "is no nineline file"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes_are_said_in_a_line_and_nothing_is_written(case: str, flowers: Path, tmp_path: Path) -> None:
+    for path in flowers.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    frame = read_table(flowers / "iris.csv")
+    frame.drop("petal width (cm)").write_csv(tmp_path / "less.csv")
+    frame.with_columns(pl.lit("wide").alias("petal width (cm)")).write_csv(tmp_path / "other.csv")
+    (tmp_path / "report.doc").write_text("x")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    arguments, says = MISTAKES[case]
+    done = nineline(*arguments, folder=tmp_path, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.startswith("nineline: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(flowers: Path) -> None:
+    wide = pl.concat([read_table(flowers / "iris.csv")] * 200)
+    wide.write_parquet(flowers / "long.parquet")
+    try:
+        command = f"{sys.executable} -m nineline predict iris.nineline long.parquet | head -1"
+        done = subprocess.run(command, shell=True, cwd=flowers, capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("species\n", "")
+    finally:
+        (flowers / "long.parquet").unlink()
+
+
+def test_demo_is_the_tutorial_then_a_real_table(tmp_path: Path) -> None:
+    text = nineline("demo", folder=tmp_path).stdout
+    assert text.count("errors:\n") == 10
+    assert text.index("Iteration 0,") < text.index("Iteration 9,000,") < text.index("Layer 1:") < text.index("biopsies")
+    answers = np.array(
+        text.split("print(network.run(X))\n")[1].split("\n\n")[0].replace("[", "").replace("]", "").split()
+    )
+    np.testing.assert_allclose(answers.astype(float), [0, 1, 1, 0], atol=0.1)
+    assert "biopsies.nineline" in text
+    assert not list(tmp_path.iterdir())

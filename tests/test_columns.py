@@ -1,0 +1,191 @@
+"""Columns: which kind a column is, what it becomes, and what happens to values never seen."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from nineline.columns import Boolean, Category, Columns, Date, Dropped, Number, learn_column
+
+
+def series(values: list[Any], name: str = "c") -> nw.Series[Any]:
+    return nw.from_native(pl.Series(name, values, strict=False), series_only=True)
+
+
+def frame(**columns: list[Any]) -> nw.DataFrame[Any]:
+    return nw.from_native(pl.DataFrame(columns, strict=False), eager_only=True)
+
+
+DAYS = [date(2024, 1, 1) + timedelta(days=17 * i) for i in range(30)]
+
+KINDS = {
+    "whole numbers": ([3, 1, 2, 2, 5], Number),
+    "fractions": ([0.5, None, 2.5, 1.0], Number),
+    "numbers as text": (["1", "2.5", None, "-3e2"], Number),
+    "text": (["a", "b", "a", None], Category),
+    "two levels": (["red", "green", "red"], Category),
+    "booleans": ([True, False, None, True], Boolean),
+    "yes and no": (["yes", "no", "Yes", None], Boolean),
+    "t and f": (["t", "f", "t"], Boolean),
+    "y and no numbers": (["y", "n", "y"], Boolean),
+    "dates": (DAYS, Date),
+    "moments": ([datetime(2024, 1, day, 6) for day in range(1, 9)], Date),
+    "ISO text": ([str(day) for day in DAYS], Date),
+    "American dates": ([day.strftime("%m/%d/%y") for day in DAYS], Date),
+    "European dates": ([day.strftime("%d.%m.%Y") for day in DAYS], Date),
+    "text with a clock": ([day.strftime("%Y/%m/%d 14:30") for day in DAYS], Date),
+    "empty": ([None, None], Dropped),
+    "constant number": ([7, 7, 7], Dropped),
+    "constant text": (["x", "x"], Dropped),
+    "running number": (list(range(1, 31)), Dropped),
+    "free text": ([f"remark {i}" for i in range(40)], Dropped),
+    "a list in each row": ([[1], [2]], Dropped),
+    # what only looks like an identifier
+    "years of a series": (list(range(1960, 2020)), Number),
+    "distinct fractions": ([i + 0.5 for i in range(50)], Number),
+    "few distinct names": ([f"name {i}" for i in range(10)], Category),
+    "one value or missing": (["x", None, "x", None], Category),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_kind(case: str) -> None:
+    values, kind = KINDS[case]
+    assert type(learn_column("c", series(values))) is kind
+
+
+def test_an_identifier_by_its_name_and_the_reasons_given() -> None:
+    ids = [1000 + 7 * i for i in range(30)]
+    assert isinstance(learn_column("customer_id", series(ids)), Dropped)
+    assert isinstance(learn_column("amount", series(ids)), Number)
+    assert isinstance(learn_column("customer_id", series(ids), named=False), Number)
+    assert "constant" in learn_column("c", series([1, 1])).reason  # type: ignore[union-attr]
+    assert "identifier-like" in learn_column("c", series([f"k{i}" for i in range(30)])).reason  # type: ignore[union-attr]
+
+
+def encode(values: list[Any], new: list[Any] | None = None) -> np.ndarray[Any, Any]:
+    column = learn_column("c", series(values))
+    assert not isinstance(column, Dropped)
+    return column.encode(series(values if new is None else new))
+
+
+def test_numbers_are_scaled_by_their_quartiles_and_bent() -> None:
+    # quartiles of 0..8 are 2 and 6: scale 4 / 1.349; 1e9 is bent to 3
+    z = encode(list(range(9)), [4, 4 + 4 / 1.349, 1e9, -1e9])
+    np.testing.assert_allclose(z[:, 0], [0, 1 / np.sqrt(1 + 1 / 9), 3, -3], atol=1e-6)
+
+
+def test_numbers_mostly_alike_are_scaled_by_their_standard_deviation() -> None:
+    values = [0.0] * 9 + [10.0]
+    z = 10 / np.std(values)
+    np.testing.assert_allclose(encode(values)[-1, 0], z / np.sqrt(1 + (z / 3) ** 2))
+
+
+def test_missing_values_are_zero_and_have_an_indicator() -> None:
+    np.testing.assert_array_equal(encode([1.0, None, 3.0, 2.0])[1], [0, 1])
+    np.testing.assert_array_equal(encode(["a", "b", "c", None])[3], [0, 0, 0, 1])
+    np.testing.assert_array_equal(encode([True, None, False])[1], [0, 1])
+    # missing for the first time at prediction: no indicator was learned, the value is the middle one
+    np.testing.assert_array_equal(encode([1.0, 2.0, 3.0], [None]), [[0]])
+
+
+def test_categories_are_one_hot_and_two_levels_one_number() -> None:
+    np.testing.assert_array_equal(encode(["b", "a", "c"]), [[0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(encode(["b", "a", "b"]), [[1], [-1], [1]])
+
+
+def test_unknown_levels_are_zero_or_counted_with_the_rare_ones() -> None:
+    np.testing.assert_array_equal(encode(["b", "a", "c"], ["z"]), [[0, 0, 0]])
+    np.testing.assert_array_equal(encode(["b", "a"], ["z"]), [[0]])
+    many = [f"level {i // 3}" for i in range(300)]  # 100 levels: 64 have a place of their own
+    coded = encode(many, ["never seen"])
+    assert coded.shape == (1, 65)
+    assert coded[0, -1] == 1
+
+
+def test_dates_are_elapsed_time_and_parts_that_vary() -> None:
+    column = learn_column("c", series(DAYS))
+    assert isinstance(column, Date)
+    assert column.parts == ("month", "weekday")
+    z = column.encode(series(DAYS))
+    assert z.shape == (30, 5)
+    assert np.all(np.diff(z[:, 0]) > 0)
+    np.testing.assert_allclose(z[:, 1] ** 2 + z[:, 2] ** 2, 1)
+    # the same day as text, as a moment, with a zone
+    noon = datetime(2024, 1, 1, tzinfo=timezone(timedelta(0)))
+    np.testing.assert_allclose(column.encode(series(["2024-01-01"])), z[:1])
+    np.testing.assert_allclose(column.encode(nw.from_native(pd.Series([noon]), series_only=True)), z[:1])
+
+
+MISMATCHES = {
+    "text for a number": ([1, 2, 3], ["1", "two"], "'two'"),
+    "infinity": ([1.0, 2.0, 3.0], [np.inf], "inf"),
+    "dates for a number": ([1, 2, 3], DAYS[:2], "expected numbers"),
+    "numbers for categories": (["a", "b", "c"], [1.5, 2.5], "'1.5'"),
+    "text for a boolean": (["yes", "no"], ["perhaps"], "'perhaps'"),
+    "text for a date": (DAYS, ["yesterday"], "expected dates"),
+}
+
+
+@pytest.mark.parametrize("case", MISMATCHES)
+def test_another_kind_than_in_training_is_an_error(case: str) -> None:
+    trained, given, says = MISMATCHES[case]
+    with pytest.raises(ValueError, match=says) as caught:
+        encode(trained, given)
+    assert "column 'c'" in str(caught.value)
+
+
+def test_whole_numbers_match_categories_written_as_text() -> None:
+    np.testing.assert_array_equal(encode(["10", "20", "x"], [20.0]), [[0, 1, 0]])
+
+
+def test_a_whole_table_with_its_description_and_back() -> None:
+    table = frame(
+        size=[1.5, None, 2.0, 8.0],
+        color=["a", "b", None, "c"],
+        ok=[True, False, True, None],
+        day=DAYS[:4],
+        e=[None] * 4,
+    )
+    columns = Columns.learn(table)
+    assert [column.name for column in columns.dropped] == ["e"]
+    same = Columns.rebuild(json.loads(json.dumps(columns.describe())))
+    assert same == columns
+    np.testing.assert_array_equal(same.encode(table), columns.encode(table))
+    assert columns.encode(table).shape == (4, columns.width)
+    assert np.isfinite(columns.encode(table)).all()
+
+
+def test_a_missing_column_is_named_with_the_nearest() -> None:
+    columns = Columns.learn(frame(height=[1, 2, 4], width=[3, 1, 2]))
+    with pytest.raises(ValueError, match=r"column 'width'.* is not in the table; did you mean 'widht'"):
+        columns.encode(frame(height=[1], widht=[2]))
+
+
+def test_no_column_of_use() -> None:
+    with pytest.raises(ValueError, match="no column is of use .*'a' is constant"):
+        Columns.learn(frame(a=[1, 1, 1]))
+
+
+@pytest.mark.parametrize("backend", ["pandas", "nullable pandas", "pyarrow", "polars"])
+def test_any_dataframe_gives_the_same_numbers(backend: str) -> None:
+    data = {"x": [1.0, None, 3.0, 4.0], "n": [1, 2, 3, 5], "c": ["a", "b", None, "c"], "b": [True, False, True, True]}
+    native: Any = pl.DataFrame(data)
+    expected = Columns.learn(nw.from_native(native, eager_only=True))
+    if backend == "pandas":
+        native = pd.DataFrame(data)
+    elif backend == "nullable pandas":
+        native = pd.DataFrame(data).convert_dtypes()
+    elif backend == "pyarrow":
+        native = native.to_arrow()
+    table = nw.from_native(native, eager_only=True)
+    columns = Columns.learn(table)
+    assert columns == expected
+    np.testing.assert_array_equal(columns.encode(table), expected.encode(nw.from_native(pl.DataFrame(data))))
