@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
+from nineline._value import Value
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -67,7 +69,7 @@ def sigmoid_prime(s: npt.ArrayLike) -> Any:
     return s * (1 - s)
 
 
-class Activation(ABC):
+class Activation(Value, ABC):
     """What a layer does to its weighted sums. Subclass it to make your own.
 
     A subclass gives `value` and `derivative`; one whose outputs depend on each other (softmax)
@@ -91,7 +93,6 @@ class Activation(ABC):
 
 
 @final
-@dataclass(frozen=True)
 class Identity(Activation):
     """The outputs are the weighted sums: ``f(z) = z``."""
 
@@ -103,7 +104,6 @@ class Identity(Activation):
 
 
 @final
-@dataclass(frozen=True)
 class Sigmoid(Activation):
     """The tutorial's activation: ``f(z) = 1 / (1 + exp(-z))``, ``f' = f * (1 - f)``."""
 
@@ -115,7 +115,6 @@ class Sigmoid(Activation):
 
 
 @final
-@dataclass(frozen=True)
 class Tanh(Activation):
     """The hyperbolic tangent, a sigmoid between -1 and 1: ``f' = 1 - f**2``."""
 
@@ -127,7 +126,6 @@ class Tanh(Activation):
 
 
 @final
-@dataclass(frozen=True)
 class Relu(Activation):
     """The rectified linear unit: ``f(z) = max(z, 0)``, ``f' = 1`` where the output is positive, else 0."""
 
@@ -141,12 +139,15 @@ class Relu(Activation):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class LeakyRelu(Activation):
     """``f(z) = z`` where z > 0, else ``slope * z``."""
 
     slope: float = 0.01
     initializer = "he_uniform"
+
+    def __post_init__(self) -> None:
+        self.settle("slope")
 
     def value(self, z: Array) -> Array:
         return np.where(z > 0, z, self.slope * z)
@@ -156,7 +157,7 @@ class LeakyRelu(Activation):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Elu(Activation):
     """The exponential linear unit: ``f(z) = z`` where z > 0, else ``alpha * (exp(z) - 1)``.
 
@@ -167,6 +168,9 @@ class Elu(Activation):
 
     alpha: float = 1.0
     initializer = "he_uniform"
+
+    def __post_init__(self) -> None:
+        self.settle("alpha")
 
     def value(self, z: Array) -> Array:
         return np.where(z > 0, z, self.alpha * np.expm1(np.minimum(z, 0)))
@@ -180,7 +184,6 @@ _SELU_ALPHA: Final = 1.6732632423543772848170429916717
 
 
 @final
-@dataclass(frozen=True)
 class Selu(Activation):
     """The self-normalizing ELU: ``scale * elu(z, alpha)`` with the fixed scale 1.0507 and alpha 1.6733.
 
@@ -199,7 +202,6 @@ class Selu(Activation):
 
 
 @final
-@dataclass(frozen=True)
 class Softplus(Activation):
     """A smooth relu: ``f(z) = log(1 + exp(z))``, ``f' = sigmoid(z)``."""
 
@@ -213,7 +215,6 @@ class Softplus(Activation):
 
 
 @final
-@dataclass(frozen=True)
 class Exponential(Activation):
     """``f(z) = exp(z)``, which is its own derivative: rates and counts, with the poisson loss."""
 
@@ -225,7 +226,6 @@ class Exponential(Activation):
 
 
 @final
-@dataclass(frozen=True)
 class Silu(Activation):
     """The sigmoid linear unit (swish): ``f(z) = z * s``, ``f' = s + f * (1 - s)`` with ``s = sigmoid(z)``.
 
@@ -245,7 +245,6 @@ class Silu(Activation):
 
 
 @final
-@dataclass(frozen=True)
 class Mish(Activation):
     """``f(z) = z * t`` with ``t = tanh(softplus(z))``; ``f' = t + z * (1 - t**2) * sigmoid(z)``.
 
@@ -265,7 +264,6 @@ class Mish(Activation):
 
 
 @final
-@dataclass(frozen=True)
 class Gelu(Activation):
     """The Gaussian error linear unit, in its exact form: ``f(z) = z * P(z)``, ``f' = P(z) + z * p(z)``.
 
@@ -293,7 +291,6 @@ def _normal_distribution(z: Array) -> Array:
 
 
 @final
-@dataclass(frozen=True)
 class Softmax(Activation):
     """Probabilities over the units of a row: ``f(z)_j = exp(z_j) / sum_k exp(z_k)``.
 

@@ -9,7 +9,6 @@ every moment there is either the old file or the new one.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -248,7 +247,7 @@ def _rebuild_layer(described: dict[str, Any]) -> AbstractLayer:
 def _describe_activation(activation: Activation) -> dict[str, Any]:
     for name, kind in ACTIVATIONS.items():
         if type(activation) is kind:
-            return {"name": name, **{f.name: getattr(activation, f.name) for f in dataclasses.fields(kind)}}  # type: ignore[arg-type]
+            return {"name": name, **vars(activation)}
     raise ValueError(
         f"activation {activation!r} is your own, and a file holds no code; save network.parameters yourself "
         "(numpy.save) and build the network in Python before you put them back"

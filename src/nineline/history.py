@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """A training as a table: one entry per epoch in each list. On the whole batch an epoch is one step.
 

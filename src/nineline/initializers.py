@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
-from nineline import _checks
+from nineline._value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nineline._typing import Array
 
 
-class Initializer(ABC):
+class Initializer(Value, ABC):
     """A distribution that weights are drawn from."""
 
     @abstractmethod
@@ -31,30 +31,36 @@ class Initializer(ABC):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Uniform(Initializer):
     """Uniform in [low, high); the tutorial's is [-1, 1), that is ``2 * random((inputs, outputs)) - 1``."""
 
     low: float = -1.0
     high: float = 1.0
 
+    def __post_init__(self) -> None:
+        self.settle("low")
+        self.settle("high", low=self.low)
+
     def draw(self, inputs: int, outputs: int, rng: np.random.Generator) -> Array:
         return rng.uniform(self.low, self.high, (inputs, outputs))
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Normal(Initializer):
     """Normal with mean 0 and a standard deviation."""
 
     standard_deviation: float = 0.05
+
+    def __post_init__(self) -> None:
+        self.settle("standard_deviation", low=0)
 
     def draw(self, inputs: int, outputs: int, rng: np.random.Generator) -> Array:
         return rng.normal(0.0, self.standard_deviation, (inputs, outputs))
 
 
 @final
-@dataclass(frozen=True)
 class Zeros(Initializer):
     """All zero: for biases, and for single-layer models. Hidden units that start alike stay alike."""
 
@@ -63,7 +69,7 @@ class Zeros(Initializer):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Scaled(Initializer):
     """A variance set by the layer's width: ``variance = gain / n``.
 
@@ -89,7 +95,7 @@ class Scaled(Initializer):
     distribution: str = "uniform"
 
     def __post_init__(self) -> None:
-        _checks.number("gain", self.gain, low=0, low_open=True)
+        self.settle("gain", low=0, low_open=True)
         if self.fan not in ("in", "average"):
             raise ValueError(f"fan is {self.fan!r}; expected 'in' or 'average'")
         if self.distribution not in ("uniform", "normal"):

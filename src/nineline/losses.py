@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, ClassVar, Final, final
 
 import numpy as np
 
-from nineline import _checks
+from nineline._value import Value
 from nineline.activations import ACTIVATIONS, Activation, Exponential, Sigmoid, Softmax, Softplus
 
 if TYPE_CHECKING:
     from nineline._typing import Array
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loss(ABC):
+@dataclass(eq=False, repr=False, kw_only=True)
+class Loss(Value, ABC):
     """A distance between outputs and targets. Subclass it to make your own.
 
     Parameters
@@ -74,7 +74,6 @@ class Loss(ABC):
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
 class SquaredError(Loss):
     """Half the squared error, ``(outputs - targets)**2 / 2`` summed over outputs; gradient ``outputs - targets``.
 
@@ -94,7 +93,6 @@ class SquaredError(Loss):
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
 class AbsoluteError(Loss):
     """``|outputs - targets|`` summed over outputs; it is lowest at the median. Gradient ``sign(outputs - targets)``."""
 
@@ -106,7 +104,7 @@ class AbsoluteError(Loss):
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Huber(Loss):
     """Squared near zero, absolute far away: ``r**2 / 2`` where |r| ≤ delta, else ``delta * (|r| - delta / 2)``.
 
@@ -121,7 +119,7 @@ class Huber(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _checks.number("delta", self.delta, low=0, low_open=True)
+        self.settle("delta", low=0, low_open=True)
 
     def value(self, outputs: Array, targets: Array) -> Array:
         r = np.abs(outputs - targets)
@@ -132,7 +130,7 @@ class Huber(Loss):
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Quantile(Loss):
     """The pinball loss, lowest at the `level` quantile: ``max(level * r, (level - 1) * r)``, r = targets - outputs.
 
@@ -147,7 +145,7 @@ class Quantile(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _checks.number("level", self.level, low=0, high=1, low_open=True, high_open=True)
+        self.settle("level", low=0, high=1, low_open=True, high_open=True)
 
     def value(self, outputs: Array, targets: Array) -> Array:
         r = targets - outputs
@@ -158,7 +156,6 @@ class Quantile(Loss):
         return np.where(r > 0, -self.level, np.where(r < 0, 1 - self.level, 0)).astype(outputs.dtype)
 
 
-@dataclass(frozen=True, kw_only=True)
 class JoinedLoss(Loss):
     """A loss that has a closed form behind one activation: its delta there is ``outputs - targets``."""
 
@@ -189,7 +186,6 @@ class JoinedLoss(Loss):
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
 class Poisson(JoinedLoss):
     """Minus the log-likelihood of counts, up to a constant: ``outputs - targets * log(outputs)``.
 
@@ -215,7 +211,6 @@ class Poisson(JoinedLoss):
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
 class BinaryCrossEntropy(JoinedLoss):
     """``-(t * log(p) + (1 - t) * log(1 - p))`` summed over outputs, each a yes-or-no question of its own.
 
@@ -244,7 +239,6 @@ class BinaryCrossEntropy(JoinedLoss):
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
 class CrossEntropy(JoinedLoss):
     """``-sum_j t_j * log(p_j)`` over the classes j of a row: one of several.
 

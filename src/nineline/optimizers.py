@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, final
 import numpy as np
 
 from nineline import _checks
+from nineline._value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
     from nineline._typing import Array
 
 
-@dataclass
 class State:
     """What a rule remembers: the number of steps taken, and vectors as long as the parameters."""
 
-    steps: int = 0
-    vectors: dict[str, Array] = field(default_factory=dict)
+    def __init__(self, vectors: dict[str, Array]) -> None:
+        self.steps = 0
+        self.vectors = vectors
 
 
-@dataclass(frozen=True)
-class Optimizer(ABC):
+@dataclass(eq=False, repr=False)
+class Optimizer(Value, ABC):
     """A rule for one step. Subclass it to make your own.
 
     Parameters
@@ -58,13 +59,13 @@ class Optimizer(ABC):
     """The names of the vectors in this rule's state."""
 
     def __post_init__(self) -> None:
-        _checks.number("learning_rate", self.learning_rate, low=0, low_open=True)
+        self.settle("learning_rate", low=0, low_open=True)
         for name, factor in self.factors.items():
             _checks.number(f"factors[{name!r}]", factor, low=0)
 
     def start(self, parameters: Array) -> State:
         """Return the state before the first step: zeros."""
-        return State(0, {name: np.zeros_like(parameters) for name in self.memory})
+        return State({name: np.zeros_like(parameters) for name in self.memory})
 
     @abstractmethod
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
@@ -75,7 +76,7 @@ class Optimizer(ABC):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class GradientDescent(Optimizer):
     """Downhill by the gradient, with a velocity where there is momentum.
 
@@ -104,12 +105,12 @@ class GradientDescent(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _checks.number("momentum", self.momentum, low=0, high=1, high_open=True)
+        self.settle("momentum", low=0, high=1, high_open=True)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov is True and momentum is 0; Nesterov's step needs a momentum, such as 0.9")
 
     def start(self, parameters: Array) -> State:
-        return super().start(parameters) if self.momentum else State()
+        return super().start(parameters) if self.momentum else State({})
 
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
         if self.momentum == 0:
@@ -122,7 +123,7 @@ class GradientDescent(Optimizer):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class RMSprop(Optimizer):
     """The gradient over its running root mean square: ``s = d * s + (1 - d) * g**2; p -= r * g / (sqrt(s) + epsilon)``.
 
@@ -148,8 +149,8 @@ class RMSprop(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _checks.number("decay", self.decay, low=0, high=1, high_open=True)
-        _checks.number("epsilon", self.epsilon, low=0, low_open=True)
+        self.settle("decay", low=0, high=1, high_open=True)
+        self.settle("epsilon", low=0, low_open=True)
 
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
         square = state.vectors["square"]
@@ -158,7 +159,7 @@ class RMSprop(Optimizer):
         parameters -= rate * gradient / (np.sqrt(square) + self.epsilon)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _AdamRule(Optimizer):
     learning_rate: float = 0.001
     beta_1: float = 0.9
@@ -169,9 +170,9 @@ class _AdamRule(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _checks.number("beta_1", self.beta_1, low=0, high=1, high_open=True)
-        _checks.number("beta_2", self.beta_2, low=0, high=1, high_open=True)
-        _checks.number("epsilon", self.epsilon, low=0, low_open=True)
+        self.settle("beta_1", low=0, high=1, high_open=True)
+        self.settle("beta_2", low=0, high=1, high_open=True)
+        self.settle("epsilon", low=0, low_open=True)
 
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
         mean, square, t = state.vectors["mean"], state.vectors["square"], state.steps
@@ -185,7 +186,6 @@ class _AdamRule(Optimizer):
 
 
 @final
-@dataclass(frozen=True)
 class Adam(_AdamRule):
     """Running mean over running root mean square, both corrected for having begun at zero.
 
@@ -216,7 +216,7 @@ class Adam(_AdamRule):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class AdamW(_AdamRule):
     """Adam, with every parameter also shrunk by ``r * weight_decay`` of itself, apart from the gradient.
 
@@ -238,7 +238,7 @@ class AdamW(_AdamRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _checks.number("weight_decay", self.weight_decay, low=0)
+        self.settle("weight_decay", low=0)
 
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
         parameters -= rate * self.weight_decay * parameters

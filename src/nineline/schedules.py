@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
 from nineline import _checks
+from nineline._value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Schedule(ABC):
+class Schedule(Value, ABC):
     """A factor of the learning rate over time."""
 
     @abstractmethod
@@ -28,7 +29,6 @@ class Schedule(ABC):
 
 
 @final
-@dataclass(frozen=True)
 class Constant(Schedule):
     """``factor = 1``."""
 
@@ -37,7 +37,7 @@ class Constant(Schedule):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Step(Schedule):
     """Drops by `decay` every so many epochs: ``factor = decay ** floor(epoch / every)``."""
 
@@ -45,29 +45,29 @@ class Step(Schedule):
     decay: float = 0.1
 
     def __post_init__(self) -> None:
-        _checks.number("every", self.every, low=0, low_open=True)
-        _checks.number("decay", self.decay, low=0, low_open=True)
+        self.settle("every", low=0, low_open=True)
+        self.settle("decay", low=0, low_open=True)
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.decay ** math.floor(epoch / self.every))
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class ExponentialDecay(Schedule):
     """Shrinks by the same share every epoch: ``factor = decay ** epoch``."""
 
     decay: float = 0.95
 
     def __post_init__(self) -> None:
-        _checks.number("decay", self.decay, low=0, low_open=True)
+        self.settle("decay", low=0, low_open=True)
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.decay**epoch)
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Cosine(Schedule):
     """Half a cosine from 1 to `final`: ``factor = final + (1 - final) * (1 + cos(pi * t)) / 2``, t = epoch / epochs.
 
@@ -85,14 +85,14 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        _checks.number("final", self.final, low=0)
+        self.settle("final", low=0)
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.final + (1 - self.final) * _half_cosine(epoch / epochs)
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class OneCycle(Schedule):
     """Warms up and cools down: half a cosine from `start` to 1 in the first `warmup` of the time, then to `final`.
 
@@ -108,9 +108,9 @@ class OneCycle(Schedule):
     final: float = 4e-6
 
     def __post_init__(self) -> None:
-        _checks.number("warmup", self.warmup, low=0, high=1, low_open=True, high_open=True)
-        _checks.number("start", self.start, low=0)
-        _checks.number("final", self.final, low=0)
+        self.settle("warmup", low=0, high=1, low_open=True, high_open=True)
+        self.settle("start", low=0)
+        self.settle("final", low=0)
 
     def factor(self, epoch: float, epochs: float) -> float:
         t = epoch / epochs
@@ -124,7 +124,7 @@ def _half_cosine(t: float) -> float:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Function(Schedule):
     """A plain function of the epoch, as a schedule."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nineline import _checks
+from nineline._value import Value
 
 
-@dataclass(frozen=True)
-class EarlyStopping:
+@dataclass(eq=False, repr=False)
+class EarlyStopping(Value):
     """Stop when the loss has not improved for `patience` epochs; the network returns to its best point.
 
     The loss watched is the validation loss, or the training loss where there is no validation.
@@ -35,7 +36,7 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         _checks.positive_integer("patience", self.patience)
-        _checks.number("min_improvement", self.min_improvement, low=0)
+        self.settle("min_improvement", low=0)
 
     def improved(self, loss: float, best: float) -> bool:
         """Return whether `loss` is an improvement over the best so far."""

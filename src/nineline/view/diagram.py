@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline.layers import Layer
-from nineline.view.plots import BLUE, GREY, INK, ORANGE, answers, new_axes
+from nineline.view.plots import BLUE, GREY, INK, ORANGE, answers, new_axes, short_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 _RADIUS: Final = 0.3
 _THICKEST: Final = 4.5  # points
-_DASHED: Final = (0, (3, 1))
+_DASHED: Final = (0, (2.5, 0.8))
 _BIAS: Final = -1  # the node number of a column's bias
 
 
@@ -66,7 +68,7 @@ def draw_network(
     network: Network,
     example: npt.ArrayLike | None = None,
     *,
-    max_nodes: int = 12,
+    max_nodes: int = 10,
     axes: Axes | None = None,
 ) -> Axes:
     """Draw the network: nodes as circles in columns, weights as lines.
@@ -114,14 +116,16 @@ def draw_network(
     axes.set(xlim=(left, right), ylim=(low, high), aspect="equal")
     axes.axis("off")
     largest = max(float(np.abs(block).max()) for layer in layers for block in layer.blocks().values())
+    busiest = max(len(a) * len(b) for a, b in itertools.pairwise(places))
+    thickest = _THICKEST * min(1.0, math.sqrt(40 / busiest))
     for i, layer in enumerate(layers):
-        _draw_weights(axes, layer, places[i], places[i + 1], _THICKEST / (largest or 1.0))
+        _draw_weights(axes, layer, places[i], places[i + 1], thickest / (largest or 1.0))
     for i, column in enumerate(columns):
         _draw_nodes(axes, places[i], None if values is None else values[i])
         if column.dots is not None:
             axes.text(*column.dots, "⋮", ha="center", va="center", fontsize=18, color=INK, gid="dots")
         axes.text(column.x, high - 0.1, column.heading, ha="center", va="top", fontsize=10, color=INK)
-    _draw_key(axes, largest)
+    _draw_key(axes, largest, thickest)
     return axes
 
 
@@ -195,19 +199,19 @@ def _draw_nodes(axes: Axes, places: _Places, values: Array | None) -> None:
             axes.text(x, y - 0.38, "bias", ha="center", va="top", fontsize=8, color=GREY, zorder=3)
             continue
         axes.add_patch(Circle((x, y), _RADIUS, facecolor="white", edgecolor=INK, linewidth=1.2, zorder=2, gid="node"))
-        text = f"{node + 1}" if values is None else f"{values[node]:.2g}"
+        text = f"{node + 1}" if values is None else short_number(float(values[node]))
         colour = GREY if values is None else INK
         axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour, zorder=3, gid="label")
 
 
-def _draw_key(axes: Axes, largest: float) -> None:
+def _draw_key(axes: Axes, largest: float, thickest: float) -> None:
     """Say below the drawing what the lines mean."""
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], color=BLUE, linewidth=2.5, label="weight above 0"),
         Line2D([], [], color=ORANGE, linewidth=2.5, linestyle=_DASHED, label="below 0"),
-        Line2D([], [], color=GREY, linewidth=_THICKEST, label=f"thickest: {largest:.3g}"),
+        Line2D([], [], color=GREY, linewidth=thickest, label=f"thickest: {largest:.3g}"),
     ]
     axes.legend(
         handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=9, borderaxespad=0.0, labelcolor=INK

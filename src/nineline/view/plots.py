@@ -86,6 +86,8 @@ def plot_history(history: History, *, axes: Axes | None = None) -> Axes:
             f"history has no finished epoch (stopped: {history.stopped or 'not started'}); nothing to draw"
         )
     axes = new_axes(7, 4) if axes is None else axes
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     epochs = np.arange(1, history.epochs + 1)
     marker = "o" if history.epochs == 1 else ""
     axes.plot(epochs, history.loss, color=BLUE, linewidth=1.8, marker=marker, label="training")
@@ -102,6 +104,8 @@ def plot_history(history: History, *, axes: Axes | None = None) -> Axes:
     values = [*history.loss, *history.validation_loss]
     logarithmic = min(values) > 0 and max(values) > 10 * min(values)
     axes.set_yscale("log" if logarithmic else "linear")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss (logarithmic scale)" if logarithmic else "loss")
     if history.best_epoch is not None:
@@ -138,8 +142,7 @@ def plot_hidden(
     ----------
     network : Network
     inputs : array_like, (rows, n_inputs), optional
-        The rows to answer; for curves and planes, the range to draw. By default every row of 0 and 1; for
-        one input, 0 to 1 or a little more.
+        The rows to answer; for curves and planes, the range to draw. By default every row of 0 and 1.
     layer : int
         Which layer's nodes: 0 is the first, -1 the network's answers.
     axes : matplotlib.axes.Axes, optional
@@ -190,18 +193,20 @@ def _table(network: Network, rows: Array, layer: int, name: str, axes: Axes | No
     units = values.shape[1]
     labels = _row_labels(rows)
     longest = max(map(len, labels))
-    axes = new_axes(2.2 + 0.09 * longest + 0.62 * units, 1.3 + 0.36 * len(rows)) if axes is None else axes
+    axes = new_axes(1.0 + 0.09 * longest + 0.66 * max(units, 2), 1.0 + 0.38 * len(rows)) if axes is None else axes
     image = axes.imshow(values, aspect="auto", **_colours(values))
     dark = np.asarray(image.norm(values)) > 0.6
     for (row, unit), value in np.ndenumerate(values):
         ink = "white" if dark[row, unit] else INK
-        axes.text(unit, row, _number(float(value)), ha="center", va="center", color=ink, fontsize=9)
+        axes.text(unit, row, short_number(float(value)), ha="center", va="center", color=ink, fontsize=9)
     axes.set_xticks(range(units), [str(unit + 1) for unit in range(units)])
     axes.set_yticks(range(len(rows)), labels, fontfamily="monospace")
     axes.set_xlabel(name + left_out)
     axes.set_ylabel("inputs")
-    _separate_cells(axes, *values.shape)
-    _colour_bar(axes, image)
+    axes.hlines(np.arange(1, len(rows)) - 0.5, -0.5, units - 0.5, color="white", linewidth=1.5)
+    axes.vlines(np.arange(1, units) - 0.5, -0.5, len(rows) - 0.5, color="white", linewidth=1.5)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     return axes
 
 
@@ -231,9 +236,7 @@ def _planes(network: Network, rows: Array, layer: int, name: str, axes: Axes | N
             **colours,
         )
         if len(rows) <= 500:
-            plane.plot(
-                rows[:, 0], rows[:, 1], "o", markersize=3, color=INK, markeredgecolor="white", markeredgewidth=0.4
-            )
+            plane.plot(*rows.T, "o", markersize=4, color=INK, markeredgecolor="white", markeredgewidth=0.6)
         plane.tick_params(labelsize=8, labelleft=column == 0, labelbottom=unit + across >= units)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -290,15 +293,17 @@ def _few(values: Array) -> tuple[Array, str]:
 
 
 def _row_labels(rows: Array) -> list[str]:
-    """Return the rows as text: ``0 0 1``; of long rows the beginning."""
-    whole = bool((rows == np.round(rows)).all()) and float(np.abs(rows).max()) < 1000
-    texts = [[f"{value:.0f}" if whole else f"{value:.2g}" for value in row[:6]] for row in rows]
+    """Return the rows as text, ``0 0 1``; long rows by their number."""
+    if rows.shape[1] > 8:
+        return [f"row {number + 1}" for number in range(len(rows))]
+    whole = bool((rows == np.round(rows)).all())
+    texts = [[f"{value:g}" if whole else short_number(float(value)) for value in row] for row in rows]
     width = max(len(text) for row in texts for text in row)
-    more = " …" if rows.shape[1] > 6 else ""
-    return [" ".join(text.rjust(width) for text in row) + more for row in texts]
+    return [" ".join(text.rjust(width) for text in row) for row in texts]
 
 
-def _number(value: float) -> str:
+def short_number(value: float) -> str:
+    """Return a number in about four characters."""
     return f"{value + 0.0:.2f}" if abs(value) < 99.5 else f"{value:.3g}"
 
 
@@ -314,14 +319,7 @@ def _colours(values: Array) -> dict[str, Any]:
     return {"cmap": colours, "vmin": low, "vmax": high, "interpolation": "nearest"}
 
 
-def _separate_cells(axes: Axes, rows: int, columns: int) -> None:
-    axes.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, color="white", linewidth=1.5)
-    axes.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color="white", linewidth=1.5)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-
-
 def _colour_bar(axes: Axes, image: AxesImage) -> None:
-    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=30)
     bar.set_label("answer")
     bar.outline.set_visible(False)

@@ -1,0 +1,304 @@
+"""Layers: every derivative against differences, then what a dense layer and dropout each promise."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from nineline import Activation, Dropout, Layer, Loss, Network, gradient_check
+from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
+from nineline.draws import Draw
+from nineline.losses import LOSSES, Huber, Quantile
+
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+class Square(Activation):
+    """An activation of one's own."""
+
+    def value(self, z):
+        return z**2 / 2 + z
+
+    def derivative(self, z, outputs):
+        return z + 1
+
+
+class Shares(Activation):
+    """One whose units depend on each other, ``z_j**2 / sum_k z_k**2``: it overrides `backward` instead."""
+
+    def value(self, z):
+        return z**2 / (z**2).sum(axis=1, keepdims=True)
+
+    def backward(self, errors, z, outputs):
+        return 2 * z / (z**2).sum(axis=1, keepdims=True) * (errors - (errors * outputs).sum(axis=1, keepdims=True))
+
+
+class LogCosh(Loss):
+    """A loss of one's own: ``log(cosh(r))``."""
+
+    def value(self, outputs, targets):
+        return np.log(np.cosh(outputs - targets)).sum(axis=1)
+
+    def gradient(self, outputs, targets):
+        return np.tanh(outputs - targets)
+
+
+rng = np.random.default_rng(17)
+INPUTS = rng.normal(size=(5, 3))
+TARGETS = rng.uniform(0.1, 0.9, (5, 2))
+TARGETS /= TARGETS.sum(axis=1, keepdims=True)  # so that cross-entropy takes them too
+WEIGHTS = np.array([1.0, 0.5, 2.0, 0.0, 3.0])
+
+OUTPUTS = {**{name: kind() for name, kind in ACTIVATIONS.items()}, "own": Square()}
+OBJECTIVES = {**{name: kind() for name, kind in LOSSES.items()}, "own": LogCosh()}
+
+
+def fits(activation, loss):
+    try:
+        loss.check(activation, TARGETS)
+    except ValueError:
+        return False
+    return True
+
+
+PAIRS = [(output, loss) for output in OUTPUTS for loss in OBJECTIVES if fits(OUTPUTS[output], OBJECTIVES[loss])]
+
+
+def stack(hidden, output, dtype, bias, kind):
+    between = {"dense": [], "dropout": [Dropout(0.3)]}[kind]
+    layers = [Layer(3, 4, hidden, bias=bias, rng=1), *between, Layer(4, 2, output, bias=bias, rng=2)]
+    network = Network(*layers, dtype=dtype)
+    if bias:  # biases begin at 0, where a wrong one could hide
+        for layer in (layers[0], layers[-1]):
+            layer.bias = np.linspace(-0.4, 0.5, layer.n_outputs)
+    return network
+
+
+def test_the_pairs_are_those_that_training_accepts():
+    assert len(PAIRS) == 5 * len(OUTPUTS) + 4  # poisson takes two outputs, the cross-entropies one each
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
+@DTYPES
+@pytest.mark.parametrize("kind", ["dense", "dropout"])
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+def test_every_output_and_loss_passes_the_gradient_check(output, loss, kind, dtype, bias):
+    network = stack("tanh", OUTPUTS[output], dtype, bias, kind)
+    assert gradient_check(network, INPUTS, TARGETS, loss=OBJECTIVES[loss])
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
+@DTYPES
+@pytest.mark.parametrize("kind", ["dense", "dropout"])
+@pytest.mark.parametrize("hidden", OUTPUTS)
+def test_every_hidden_activation_passes_the_gradient_check(hidden, kind, dtype, bias):
+    assert gradient_check(stack(OUTPUTS[hidden], "identity", dtype, bias, kind), INPUTS, TARGETS)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize(("output", "loss"), [pair for pair in PAIRS if pair[0] in ("softmax", "sigmoid", "softplus")])
+def test_sample_weights_pass_the_gradient_check(output, loss, reduction):
+    objective = type(OBJECTIVES[loss])(reduction=reduction)
+    network = stack("tanh", OUTPUTS[output], "float64", True, "dropout")
+    assert gradient_check(network, INPUTS, TARGETS, loss=objective, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "loss"),
+    [(LeakyRelu(0.3), Huber(delta=0.2)), (Elu(1.7), Quantile(level=0.9)), (Square(), LogCosh(reduction="sum"))],
+    ids=lambda v: repr(v)[:20],
+)
+def test_parameters_of_activations_and_losses_pass_the_gradient_check(hidden, loss):
+    assert gradient_check(stack(hidden, "identity", "float64", True, "dense"), INPUTS, TARGETS, loss=loss)
+
+
+@pytest.mark.parametrize("place", ["hidden", "output"])
+def test_an_own_activation_over_a_whole_row_passes_the_gradient_check(place):
+    """`Activation` says: a subclass gives value and derivative, or overrides backward instead."""
+    activations = {"hidden": [Shares(), "identity"], "output": ["tanh", Shares()]}[place]
+    assert gradient_check(stack(*activations, "float64", True, "dense"), INPUTS, TARGETS)
+
+
+def test_dropout_in_front_and_twice_passes_the_gradient_check():
+    network = Network(
+        Dropout(0.2), Layer(3, 6, "tanh", bias=True), Dropout(0.5), Dropout(0.1), Layer(6, 2, "sigmoid"), rng=0
+    )
+    assert gradient_check(network, INPUTS, TARGETS)
+
+
+# The dense layer
+
+
+def test_forward_and_backward_by_hand():
+    """One row through identity(x @ W + b), with numbers that fit in the head."""
+    layer = Layer(2, 2, "identity", bias=True, learning_rate=0.5)
+    layer.weights = [[1, 2], [3, 4]]
+    layer.bias = [10, 20]
+    np.testing.assert_array_equal(layer.forward([[1, 2]]), [[17, 30]])
+    np.testing.assert_array_equal(layer.weighted_sums, [[17, 30]])
+    np.testing.assert_array_equal(layer.backward([[1, -1]]), [[1 - 2, 3 - 4]])
+    np.testing.assert_array_equal(layer.weights, [[1.5, 1.5], [4, 3]])
+    np.testing.assert_array_equal(layer.bias, [10.5, 19.5])
+
+
+def test_the_bias_learns_from_every_row():
+    layer = Layer(1, 1, "identity", bias=True, learning_rate=1.0)
+    layer.forward([[0.0], [0.0], [0.0]])
+    layer.backward([[1.0], [2.0], [3.0]])
+    np.testing.assert_array_equal(layer.bias, [6])
+
+
+def test_learning_rate_0_leaves_a_layer_as_it_is():
+    layer = Layer(3, 2, learning_rate=0.0)
+    before = layer.weights.copy()
+    layer.forward(INPUTS)
+    layer.backward(np.ones((5, 2)))
+    np.testing.assert_array_equal(layer.weights, before)
+
+
+@pytest.mark.parametrize(
+    ("make", "bound"),
+    [
+        # Bounds of the uniform distributions, by the papers: He sqrt(6 / in), Glorot sqrt(6 / (in + out)).
+        (lambda: Layer(200, 100, rng=0), 1),
+        (lambda: Layer(200, 100, False, rng=0), 1),
+        (lambda: Layer(200, 100, "sigmoid", rng=0), 1),
+        (lambda: Layer(200, 100, "sigmoid", bias=True, rng=0), np.sqrt(6 / 300)),
+        (lambda: Layer(200, 100, "identity", rng=0), np.sqrt(6 / 300)),
+        (lambda: Layer(200, 100, "tanh", rng=0), np.sqrt(6 / 300)),
+        (lambda: Layer(200, 100, "relu", rng=0), np.sqrt(6 / 200)),
+        (lambda: Layer(200, 100, "relu", initializer="glorot_uniform", rng=0), np.sqrt(6 / 300)),
+    ],
+)
+def test_weights_begin_as_is_customary_and_biases_at_0(make, bound):
+    layer = make()
+    assert np.abs(layer.weights).max() == pytest.approx(bound, rel=1e-3)
+    assert np.abs(layer.weights).max() <= bound
+    assert layer.bias is None or not layer.bias.any()
+
+
+@DTYPES
+@pytest.mark.parametrize("activation", [*sorted(ACTIVATIONS), LeakyRelu(np.float64(0.2))], ids=str)
+def test_forward_and_backward_keep_the_dtype(activation, dtype):
+    layer = Layer(3, 2, activation, bias=True, rng=0, dtype=dtype)
+    arrays = [layer.weights, layer.bias, layer.forward(INPUTS), layer.inputs, layer.outputs, layer.weighted_sums]
+    arrays.append(layer.backward(np.ones((5, 2))))
+    arrays += [layer.weights, layer.bias]
+    assert {str(array.dtype) for array in arrays} == {dtype}
+
+
+def test_a_seed_a_generator_or_numpys_global_state():
+    same = Layer(3, 4, rng=5).weights
+    np.testing.assert_array_equal(Layer(3, 4, rng=np.random.default_rng(5)).weights, same)
+    shared = np.random.default_rng(5)
+    np.testing.assert_array_equal(Layer(3, 4, rng=shared).weights, same)
+    assert (Layer(3, 4, rng=shared).weights != same).any()
+    np.random.seed(5)
+    first = Layer(3, 4).weights
+    np.random.seed(5)
+    np.testing.assert_array_equal(Layer(3, 4).weights, first)
+
+
+def test_assigning_copies_values_into_the_same_arrays():
+    layer = Layer(2, 2, bias=True)
+    weights, bias = layer.weights, layer.bias
+    values = np.ones((2, 2))
+    layer.weights = values
+    layer.bias = [3, 4]
+    layer.weights += 1
+    values[:] = 100
+    assert layer.weights is weights
+    assert layer.bias is bias
+    np.testing.assert_array_equal(weights, 2)
+    np.testing.assert_array_equal(bias, [3, 4])
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, copy.copy, lambda layer: pickle.loads(pickle.dumps(layer))],
+    ids=["deepcopy", "copy", "pickle"],
+)
+def test_a_copy_has_arrays_of_its_own(duplicate):
+    layer = Layer(3, 2, "tanh", bias=True, rng=0, learning_rate=0.25)
+    twin = duplicate(layer)
+    np.testing.assert_array_equal(twin.forward(INPUTS), layer.forward(INPUTS))
+    assert repr(twin) == repr(layer)
+    assert twin.learning_rate == 0.25
+    twin.weights += 1
+    assert (twin.weights != layer.weights).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (Layer(3, 6), "Layer(3, 6, 'sigmoid')"),
+        (Layer(3, 6, False), "Layer(3, 6, 'identity')"),
+        (Layer(3, 6, "leaky_relu", bias=True), "Layer(3, 6, 'leaky_relu', bias=True)"),
+        (Layer(3, 6, LeakyRelu(0.2)), "Layer(3, 6, LeakyRelu(slope=0.2))"),
+        (Dropout(0.25), "Dropout(0.25)"),
+    ],
+    ids=repr,
+)
+def test_repr_is_what_one_would_write(layer, text):
+    assert repr(layer) == text
+    assert repr(eval(text)) == text
+
+
+def test_str_is_the_weights():
+    plain, biased = Layer(2, 1, rng=0), Layer(2, 1, bias=True, rng=0)
+    assert str(plain) == str(plain.weights)
+    assert str(biased) == f"{biased.weights}\nbias {biased.bias}"
+    assert str(Dropout(0.5)) == "Dropout(0.5)"
+
+
+# Dropout
+
+
+@DTYPES
+def test_dropout_passes_everything_on_when_the_network_runs(dtype):
+    layer, rows = Dropout(0.9), INPUTS.astype(dtype)
+    np.testing.assert_array_equal(layer.forward(rows), rows)
+    assert layer.forward(rows).dtype == dtype
+    np.testing.assert_array_equal(layer.delta(rows), rows)
+
+
+@DTYPES
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.8])
+def test_dropout_in_training_drops_its_share_and_scales_the_rest(rate, dtype):
+    rows = np.full((400, 100), 3, dtype)
+    layer = Dropout(rate)
+    outputs = layer.forward_in_training(rows, Draw(seed=1, step=2))
+    assert outputs.dtype == dtype
+    kept = outputs != 0
+    np.testing.assert_allclose(outputs[kept], 3 / (1 - rate), rtol=1e-6)
+    # A binomial share of 40,000: four standard errors.
+    assert kept.mean() == pytest.approx(1 - rate, abs=4 * np.sqrt(rate * (1 - rate) / rows.size) + 1e-12)
+    errors = np.ones_like(rows)
+    np.testing.assert_allclose(layer.input_errors(layer.delta(errors)), kept / (1 - rate), rtol=1e-6)
+
+
+def test_dropout_draws_by_seed_step_and_layer():
+    def kept(*place):
+        return Dropout(0.5).forward_in_training(np.ones((20, 20)), Draw(*place)) != 0
+
+    np.testing.assert_array_equal(kept(1, 2, 3), kept(1, 2, 3))
+    for other in [(2, 2, 3), (1, 3, 3), (1, 2, 4)]:
+        assert 0.3 < (kept(1, 2, 3) == kept(*other)).mean() < 0.7
+
+
+def test_two_dropouts_of_one_network_drop_differently():
+    first, second = Dropout(0.5), Dropout(0.5)
+    network = Network(Layer(2, 50, "identity", rng=0), first, second, Layer(50, 1, "identity", rng=0))
+    network.train(np.ones((30, 2)), np.zeros((30, 1)), 1, report_every=0, rng=0, loss="squared_error")
+    masks = [layer.delta(np.ones((30, 50))) != 0 for layer in (first, second)]
+    assert 0.4 < (masks[0] == masks[1]).mean() < 0.6
+
+
+def test_after_a_run_dropout_drops_nothing_on_the_way_back():
+    layer = Dropout(0.5)
+    layer.forward_in_training(np.ones((3, 3)), Draw(0, 0))
+    layer.forward(np.ones((3, 3)))
+    np.testing.assert_array_equal(layer.backward(np.ones((3, 3))), 1)
