@@ -270,7 +270,7 @@ def test_dropout_passes_everything_on_when_the_network_runs(dtype):
 def test_dropout_in_training_drops_its_share_and_scales_the_rest(rate, dtype):
     rows = np.full((400, 100), 3, dtype)
     layer = Dropout(rate)
-    outputs = layer.forward_in_training(rows, Draw(seed=1, step=2))
+    outputs = layer.compute_in_training(rows, Draw(seed=1, step=2))
     assert outputs.dtype == dtype
     kept = outputs != 0
     np.testing.assert_allclose(outputs[kept], 3 / (1 - rate), rtol=1e-6)
@@ -282,7 +282,7 @@ def test_dropout_in_training_drops_its_share_and_scales_the_rest(rate, dtype):
 
 def test_dropout_draws_by_seed_step_and_layer():
     def kept(*place):
-        return Dropout(0.5).forward_in_training(np.ones((20, 20)), Draw(*place)) != 0
+        return Dropout(0.5).compute_in_training(np.ones((20, 20)), Draw(*place)) != 0
 
     np.testing.assert_array_equal(kept(1, 2, 3), kept(1, 2, 3))
     for other in [(2, 2, 3), (1, 3, 3), (1, 2, 4)]:
@@ -299,6 +299,6 @@ def test_two_dropouts_of_one_network_drop_differently():
 
 def test_after_a_run_dropout_drops_nothing_on_the_way_back():
     layer = Dropout(0.5)
-    layer.forward_in_training(np.ones((3, 3)), Draw(0, 0))
+    layer.compute_in_training(np.ones((3, 3)), Draw(0, 0))
     layer.forward(np.ones((3, 3)))
     np.testing.assert_array_equal(layer.backward(np.ones((3, 3))), 1)

@@ -57,6 +57,13 @@ def positive_integer(argument: str, value: object, *, minimum: int = 1) -> int:
     return int(value)
 
 
+def boolean(argument: str, value: object, hint: str = "") -> bool:
+    """Return `value` as a bool, or say that it is none."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{argument} is {value!r}; expected True or False{hint}")
+    return bool(value)
+
+
 def number(
     argument: str,
     value: object,
@@ -82,11 +89,11 @@ def floating_dtype(argument: str, value: object) -> np.dtype[np.floating[Any]]:
     """Return float32 or float64 as a NumPy dtype."""
     try:
         dtype = np.dtype(cast("Any", value))
+        if value is not None and dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+            return dtype
     except TypeError:
-        dtype = None
-    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"{argument} is {value!r}; expected float32 or float64")
-    return cast("np.dtype[np.floating[Any]]", dtype)
+        pass
+    raise ValueError(f"{argument} is {value!r}; expected float32 or float64")
 
 
 def generator(argument: str, rng: RandomSource) -> np.random.Generator:
@@ -110,17 +117,25 @@ def as_float(argument: str, data: object, dtype: np.dtype[np.floating[Any]]) -> 
     """Return `data` as a floating-point array of `dtype` without NaN or infinity, of any shape."""
     if hasattr(data, "toarray"):
         raise TypeError(f"{argument} is a sparse matrix; pass a dense array: {argument}.toarray()")
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise ValueError(
+            f"{argument} is a masked array with masked values; drop or fill those rows: {argument}.filled(0)"
+        )
     try:
         array = np.asarray(data)
     except ValueError as error:
         raise ValueError(f"{argument} has rows of different lengths; expected a rectangular array") from error
     if array.dtype.kind == "c":
         raise TypeError(f"{argument} holds complex numbers; expected real ones")
-    if array.dtype.kind in "USOMmV":
+    if array.dtype.kind in "USOMmVT":
         try:
             if array.dtype.kind != "O":
                 raise TypeError
             array = array.astype(np.float64)
+        except OverflowError:
+            raise ValueError(
+                f"{argument} holds a whole number that {dtype} cannot hold; scale the data first"
+            ) from None
         except (TypeError, ValueError):
             raise TypeError(
                 f"{argument} holds {_first_of(array)}; expected numbers: encode text and dates first, "

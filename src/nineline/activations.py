@@ -83,9 +83,9 @@ class Activation(Value, ABC):
     def value(self, z: Array) -> Array:
         """Return the outputs for weighted sums `z`, both (rows, units)."""
 
-    @abstractmethod
     def derivative(self, z: Array, outputs: Array) -> Array:
         """Return d outputs / d z, element by element, (rows, units)."""
+        raise TypeError(f"{type(self).__name__} has no derivative element by element; see its backward()")
 
     def backward(self, errors: Array, z: Array, outputs: Array) -> Array:
         """Carry errors of the outputs back to the weighted sums: ``errors * derivative``."""
@@ -301,9 +301,6 @@ class Softmax(Activation):
     def value(self, z: Array) -> Array:
         powers = np.exp(z - z.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
-
-    def derivative(self, z: Array, outputs: Array) -> Array:
-        raise TypeError("the derivative of softmax is a matrix per row; backward() multiplies by it")
 
     def backward(self, errors: Array, z: Array, outputs: Array) -> Array:
         return outputs * (errors - (errors * outputs).sum(axis=-1, keepdims=True))

@@ -9,9 +9,11 @@ every moment there is either the old file or the new one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION: Final = 1
 _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
+_TEMPORARY: Final = ".nineline-"
 
 
 class FileError(ValueError):
@@ -91,6 +94,11 @@ def describe(network: Network) -> dict[str, Any]:
 
 def tensors(network: Network, prefix: str = "") -> dict[str, Array]:
     """Return a network's learned arrays by the names they have in a file."""
+    for block in network.blocks:
+        values = network.parameters[block.place]
+        if not np.isfinite(values).all():
+            bad = values[~np.isfinite(values)][0]
+            raise ValueError(f"{block.name} of the network holds {bad}; a file takes finite parameters only")
     return {prefix + b.name: network.parameters[b.place].reshape(b.shape) for b in network.blocks}
 
 
@@ -99,6 +107,13 @@ def rebuild(path: str | os.PathLike[str], described: object, arrays: Mapping[str
     try:
         if not isinstance(described, dict):
             raise TypeError("no architecture")
+        if described["dtype"] not in ("float32", "float64"):
+            raise ValueError(f"dtype {described['dtype']!r}")
+        for number, layer in enumerate(described["layers"]):  # before memory is taken for it
+            if layer["kind"] == "dense":
+                size = layer["inputs"], layer["outputs"]
+                if arrays[f"{prefix}{number}.weights"].shape != size:
+                    raise ValueError(f"array {number}.weights does not fit")
         network = Network(*[_rebuild_layer(layer) for layer in described["layers"]], dtype=described["dtype"])
         for block in network.blocks:
             array = arrays[prefix + block.name]
@@ -120,7 +135,7 @@ def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], a
     data = to_bytes(plain, metadata={_KEY: text})
     data = data.replace(_NO_DIGEST.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -145,7 +160,7 @@ def read(path: str | os.PathLike[str], *kinds: str) -> tuple[dict[str, Any], dic
     data = Path(path).read_bytes()
     header = _header(name, data)
     digest = header.get("digest")
-    if not isinstance(digest, str) or len(digest) != len(_NO_DIGEST):
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
         raise FileError(f"{name} holds no digest; it has been altered")
     found = hashlib.sha256(data.replace(digest.encode(), _NO_DIGEST.encode(), 1)).hexdigest()
     if found != digest:
@@ -176,7 +191,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist; make it first, or write elsewhere")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=target.parent)
         os.close(handle)
         Path(name).unlink()
     except OSError as error:
@@ -208,11 +223,12 @@ def _header(name: str, data: bytes) -> dict[str, Any]:
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":  # elsewhere a folder cannot be opened for this
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with contextlib.suppress(OSError):  # the file itself is synced; some file systems know no more
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _describe_layer(layer: AbstractLayer) -> dict[str, Any]:

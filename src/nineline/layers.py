@@ -12,7 +12,7 @@ and leaves the step to the optimizer. To add a kind of layer, write a class here
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class AbstractLayer(ABC):
     """The inputs of the last forward pass, (rows, n_inputs)."""
     outputs: Array | None = None
     """The outputs of the last forward pass, (rows, n_outputs)."""
+    seen: ClassVar[frozenset[str]] = frozenset(("inputs", "outputs"))
+    """The attributes that hold what the last forward pass saw."""
     adopted: bool = False
     """Whether the learned arrays are views into a network's vector."""
 
@@ -44,11 +46,15 @@ class AbstractLayer(ABC):
 
     @abstractmethod
     def forward(self, inputs: npt.ArrayLike) -> Array:
+        """Check the inputs, (rows, n_inputs), and return what `compute` makes of them."""
+
+    @abstractmethod
+    def compute(self, inputs: Array) -> Array:
         """Return the outputs, (rows, n_inputs) → (rows, n_outputs), and remember what backward needs."""
 
-    def forward_in_training(self, inputs: Array, draw: Draw) -> Array:
-        """Return the outputs as training sees them: as `forward`, except where a layer draws at random."""
-        return self.forward(inputs)
+    def compute_in_training(self, inputs: Array, draw: Draw) -> Array:
+        """Return the outputs as training sees them: as `compute`, except where a layer draws at random."""
+        return self.compute(inputs)
 
     @abstractmethod
     def delta(self, output_errors: Array) -> Array:
@@ -73,7 +79,9 @@ class AbstractLayer(ABC):
         """Draw the learned arrays anew."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "adopted": False}  # a copy has arrays of its own
+        own = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
+        seen = dict.fromkeys(self.seen & own.keys())  # what it has seen stays behind
+        return {**own, **seen, "adopted": False}
 
     def backward(self, output_errors: npt.ArrayLike) -> Array:
         """Return the errors of the inputs, (rows, n_inputs), and as a side effect learn from them."""
@@ -128,6 +136,8 @@ class Layer(AbstractLayer):
     array([0., 1., 1., 0.])
     """
 
+    seen = AbstractLayer.seen | {"_z"}
+
     def __init__(
         self,
         inputs: int,
@@ -145,14 +155,14 @@ class Layer(AbstractLayer):
         self.n_outputs = _checks.positive_integer("outputs", outputs)
         if sigmoid is not None and activation is not None:
             raise TypeError(f"activation is {activation!r} and sigmoid is {sigmoid}; give one of the two")
-        if isinstance(activation, bool):
-            sigmoid, activation = activation, None
+        if isinstance(activation, (bool, np.bool_)):
+            sigmoid, activation = bool(activation), None
         if sigmoid is not None:
-            activation = Sigmoid() if sigmoid else Identity()
+            activation = Sigmoid() if _checks.boolean("sigmoid", sigmoid) else Identity()
             initializer = Uniform() if initializer is None else initializer
-        self.activation = _checks.resolve("activation", activation or Sigmoid(), Activation, ACTIVATIONS)
-        if not isinstance(bias, (bool, np.bool_)):
-            raise TypeError(f"bias is {bias!r}; expected True or False (set the values afterwards: layer.bias = ...)")
+        activation = Sigmoid() if activation is None else activation
+        self.activation = _checks.resolve("activation", activation, Activation, ACTIVATIONS)
+        bias = _checks.boolean("bias", bias, " (set the values afterwards: layer.bias = ...)")
         if initializer is None:
             tutorial = isinstance(self.activation, Sigmoid) and not bias
             initializer = "uniform" if tutorial else self.activation.initializer
@@ -166,8 +176,11 @@ class Layer(AbstractLayer):
 
     def forward(self, inputs: npt.ArrayLike) -> Array:
         """Return ``activation(inputs @ weights + bias)``, (rows, n_inputs) → (rows, n_outputs)."""
-        self.inputs = self._rows("inputs", inputs, self.n_inputs)
-        z: Array = self.inputs @ self._weights
+        return self.compute(self._rows("inputs", inputs, self.n_inputs))
+
+    def compute(self, inputs: Array) -> Array:
+        self.inputs = inputs
+        z: Array = inputs @ self._weights
         if self._bias is not None:
             z += self._bias
         self._z = z
@@ -276,11 +289,7 @@ class Layer(AbstractLayer):
         return f"Layer({self.n_inputs}, {self.n_outputs}, {activation}{bias})"
 
     def _rows(self, argument: str, data: npt.ArrayLike, columns: int) -> Array:
-        if not isinstance(data, np.ndarray) or data.dtype != self.dtype:
-            data = _checks.as_float(argument, data, self.dtype)
-        if data.ndim != 2 or data.shape[1] != columns:
-            return _checks.matrix(argument, data, columns, "the layer", self.dtype)
-        return data
+        return _checks.matrix(argument, data, columns, "the layer", self.dtype)
 
     def _assign(self, name: str, block: Array, values: npt.ArrayLike) -> None:
         if values is block:  # layer.weights += step has done its work in place
@@ -312,6 +321,8 @@ class Dropout(AbstractLayer):
     Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting, section 4.
     """
 
+    seen = AbstractLayer.seen | {"_mask"}
+
     def __init__(self, rate: float = 0.5) -> None:
         self.rate = _checks.number("rate", rate, low=0, high=1, high_open=True)
         self.dtype = np.dtype(np.float64)
@@ -322,11 +333,15 @@ class Dropout(AbstractLayer):
 
     def forward(self, inputs: npt.ArrayLike) -> Array:
         """Return the inputs."""
-        self._mask = None
-        self.inputs = self.outputs = np.asarray(inputs)
-        return self.outputs
+        given = np.asarray(inputs).dtype
+        return self.compute(_checks.as_float("inputs", inputs, given if given == np.float32 else self.dtype))
 
-    def forward_in_training(self, inputs: Array, draw: Draw) -> Array:
+    def compute(self, inputs: Array) -> Array:
+        self._mask = None
+        self.inputs = self.outputs = inputs
+        return inputs
+
+    def compute_in_training(self, inputs: Array, draw: Draw) -> Array:
         keep = draw.uniform(*inputs.shape) >= np.float32(self.rate)
         self._mask = keep.astype(inputs.dtype) * inputs.dtype.type(1 / (1 - self.rate))
         self.inputs, self.outputs = inputs, inputs * self._mask

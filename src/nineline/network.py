@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
@@ -103,7 +104,7 @@ class Network:
                     sizes[i],
                     sizes[i + 1],
                     output if i == last and output is not None else activation,
-                    bias=bool(bias),
+                    bias=False if bias is None else bias,
                     initializer=initializer,
                     rng=generator,
                     dtype=np.float64 if dtype is None else dtype,
@@ -201,7 +202,7 @@ class Network:
             "inputs", rows[np.newaxis] if one_row else rows, self.n_inputs, "the network", self.dtype
         )
         for layer in self.layers:
-            outputs = layer.forward(outputs)
+            outputs = layer.compute(outputs)
         return outputs[0] if one_row else outputs
 
     def train_once(self, inputs: npt.ArrayLike, outputs: npt.ArrayLike) -> Array:
@@ -381,14 +382,12 @@ class Network:
 
     def astype(self, dtype: npt.DTypeLike) -> Network:
         """Return a copy of this network in another dtype, float32 or float64."""
-        from copy import deepcopy
-
         twin = deepcopy(self)
         twin._bind(_checks.floating_dtype("dtype", dtype))
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
+        state = {**vars(self), "layers": [copy(layer) for layer in self.layers]}
         del state["_parameters"]  # the layers carry the values; views are made anew on the other side
         return state
 

@@ -11,6 +11,7 @@ In the formulas: p parameters, g gradient, r the learning rate of the step, t th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
@@ -20,8 +21,6 @@ from nineline import _checks
 from nineline._value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from nineline._typing import Array
 
 
@@ -60,6 +59,8 @@ class Optimizer(Value, ABC):
 
     def __post_init__(self) -> None:
         self.settle("learning_rate", low=0, low_open=True)
+        if not isinstance(self.factors, Mapping) or not all(isinstance(name, str) for name in self.factors):
+            raise TypeError(f"factors is {self.factors!r}; expected numbers by block, such as {{'0.weights': 0.1}}")
         for name, factor in self.factors.items():
             _checks.number(f"factors[{name!r}]", factor, low=0)
 

@@ -62,7 +62,7 @@ class Bar(Silent):
 def display(wanted: bool | None, epochs: int) -> Silent:
     """Return a bar where one is wanted; None means: where a person is looking."""
     if wanted is None:
-        wanted = sys.stderr.isatty() or _in_notebook()
+        wanted = (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
     return Bar(epochs) if wanted else Silent()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array, RandomSource
+
+    _Data: TypeAlias = tuple[Array, Array, Array | None]
     from nineline.network import Network
 
 _CALL_SECONDS: Final = 0.05
@@ -44,8 +46,11 @@ class DivergenceError(ArithmeticError):
     """
 
     def __init__(self, message: str, history: History) -> None:
-        super().__init__(message)
+        super().__init__(message, history)  # both, so that it can be pickled
         self.history = history
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,9 @@ class _Plan:
     """How the task is to be walked through."""
 
     epochs: int
-    batch_size: int
+    batch_size: int | None
     shuffle: bool
     schedule: Schedule
-    validation: tuple[Array, Array, Array | None] | None
     stop: EarlyStopping | None
     report_every: int
     on_epoch: Sequence[Callable[[Epoch], object]]
@@ -133,44 +137,52 @@ def train(
         clip_norm = _checks.number("clip_norm", clip_norm, low=0, low_open=True)
     if report_every is None:
         report_every = 0 if counted_in_epochs else 1000
+    if batch_size is not None:
+        batch_size = _checks.positive_integer("batch_size", batch_size)
+    if progress is not None:
+        progress = _checks.boolean("progress", progress)
+    l1, l2 = _checks.number("l1", l1, low=0), _checks.number("l2", l2, low=0)
+    engines.check_name(engine)
     generator = network.rng if rng is None else _checks.generator("rng", rng)
-    held_out = None
-    if validation is not None:
-        (rows, targets, weights), held_out = _split(network, the_loss, (rows, targets, weights), validation, generator)
-    batch = len(rows) if batch_size is None else min(_checks.positive_integer("batch_size", batch_size), len(rows))
     plan = _Plan(
         epochs=_checks.positive_integer("epochs", epochs) if epochs is not None else iterations,
-        batch_size=batch,
-        shuffle=bool(shuffle),
+        batch_size=batch_size,
+        shuffle=_checks.boolean("shuffle", shuffle),
         schedule=as_schedule(schedule),
-        validation=held_out,
         stop=_as_stopping(stop),
         report_every=_checks.positive_integer("report_every", report_every, minimum=0),
         on_epoch=_as_functions(on_epoch),
         rng=generator,
     )
+    held_out = None
+    if validation is not None:  # from here on the generator is drawn from, so nothing may be wrong any more
+        (rows, targets, weights), held_out = _split(network, the_loss, (rows, targets, weights), validation, generator)
     task = Task(
         inputs=rows,
         targets=targets,
         sample_weight=weights,
         loss=the_loss,
         optimizer=rule,
-        l1=_checks.number("l1", l1, low=0),
-        l2=_checks.number("l2", l2, low=0),
+        l1=l1,
+        l2=l2,
         clip_norm=clip_norm,
         seed=int.from_bytes(generator.bytes(8), "little"),
     )
     chosen = engines.choose(engine, network, task)
     shown = display(progress, plan.epochs) if counted_in_epochs or progress else Silent()
-    return _Loop(network, task, plan, chosen, shown).run()
+    return _Loop(network, task, plan, held_out, chosen, shown).run()
 
 
 class _Loop:
-    def __init__(self, network: Network, task: Task, plan: _Plan, engine: Engine, shown: Silent) -> None:
+    def __init__(
+        self, network: Network, task: Task, plan: _Plan, validation: _Data | None, engine: Engine, shown: Silent
+    ) -> None:
         self.network, self.task, self.plan, self.engine, self.shown = network, task, plan, engine, shown
+        self.validation = validation
         self.rows = len(task.inputs)
-        self.batches = math.ceil(self.rows / plan.batch_size)
-        self.watched = "training" if plan.validation is None else "validation"
+        self.batch_size = self.rows if plan.batch_size is None else min(plan.batch_size, self.rows)
+        self.batches = math.ceil(self.rows / self.batch_size)
+        self.watched = "training" if validation is None else "validation"
         self.best_loss = math.inf
         self.best_parameters: Array | None = None
         self.history = History(engine=engine.name)
@@ -184,7 +196,10 @@ class _Loop:
             try:
                 history.stopped = self.epochs()
             except KeyboardInterrupt:
+                self.finish_table()
                 history.stopped = f"interrupted in epoch {history.epochs + 1:,}"
+            if not np.isfinite(self.network.parameters).all():
+                self.diverged("a parameter became infinite")
         if self.best_parameters is not None:
             self.network.parameters = self.best_parameters
             history.restored = True
@@ -208,7 +223,7 @@ class _Loop:
     def unattended(self) -> int:
         """Return how many epochs may pass before somebody wants to look."""
         plan = self.plan
-        if plan.validation is not None or plan.stop is not None or plan.on_epoch:
+        if self.validation is not None or plan.stop is not None or plan.on_epoch:
             return 1
         to_go = plan.epochs - self.history.epochs
         if plan.report_every:
@@ -217,29 +232,32 @@ class _Loop:
 
     def whole_batch_epochs(self, epochs: int) -> None:
         """Take `epochs` steps on all rows, each an epoch."""
-        history, first = self.history, self.history.epochs
-        rates = np.array([self.rate(first + i) for i in range(epochs)])
-        start = 0
-        while start < epochs:
-            began = time.perf_counter()
-            losses = self.take(None, rates[start : start + self.steps_a_call])
-            times = np.linspace(began, time.perf_counter(), len(losses) + 1)[1:] - self.began
+        history = self.history
+        end = history.epochs + epochs
+        while history.epochs < end:
+            first, began = history.epochs, time.perf_counter()
+            rates = np.array([self.rate(epoch) for epoch in range(first, min(first + self.steps_a_call, end))])
+            losses = self.take(None, rates)
             history.loss += losses.tolist()
-            history.learning_rate += rates[start : start + len(losses)].tolist()
-            history.seconds += times.tolist()
-            start += len(losses)
+            history.learning_rate += rates[: len(losses)].tolist()
+            history.seconds += (np.linspace(began, time.perf_counter(), len(losses) + 1)[1:] - self.began).tolist()
+            if len(losses) < len(rates):
+                self.diverged(f"the loss became {self.bad_loss}")
             self.shown.update(history.epochs, history.epochs * self.rows, history)
 
     def mini_batch_epoch(self) -> None:
         """Take one step on each batch of a new order of the rows."""
-        plan, history, size = self.plan, self.history, self.plan.batch_size
+        plan, history, size = self.plan, self.history, self.batch_size
         order = plan.rng.permutation(self.rows) if plan.shuffle else np.arange(self.rows)
         rates = np.array([self.rate(history.epochs + i / self.batches) for i in range(self.batches)])
         losses = np.empty(self.batches)
         start = 0
         while start < self.batches:
             stop = min(start + self.steps_a_call, self.batches)
-            losses[start:stop] = self.take(order[start * size : stop * size], rates[start:stop])
+            taken = self.take(order[start * size : stop * size], rates[start:stop])
+            if len(taken) < stop - start:
+                self.diverged(f"the loss became {self.bad_loss}")
+            losses[start:stop] = taken
             start = stop
             self.shown.update(history.epochs + start / self.batches, history.epochs * self.rows + start * size, history)
         history.loss.append(self.epoch_loss(losses, order))
@@ -247,14 +265,13 @@ class _Loop:
         history.seconds.append(time.perf_counter() - self.began)
 
     def take(self, order: npt.NDArray[np.intp] | None, rates: npt.NDArray[np.float64]) -> Array:
-        """Let the engine take steps; if the loss stops being finite, go back and raise."""
-        backup = self.network.parameters.copy()
+        """Let the engine take steps and return their losses; fewer than asked for where one was not finite."""
         began = time.perf_counter()
-        losses = self.engine.steps(order, self.plan.batch_size, rates)
+        losses = self.engine.steps(order, self.batch_size, rates)
         seconds = time.perf_counter() - began
-        if not (np.isfinite(losses).all() and np.isfinite(self.network.parameters).all()):
-            self.diverged(backup, losses)
-        self.history.steps += len(rates)
+        if not np.isfinite(losses[-1]):
+            self.bad_loss, losses = losses[-1], losses[:-1]
+        self.history.steps += len(losses)
         pace = _CALL_SECONDS / max(seconds, 1e-9)
         self.steps_a_call = max(1, min(int(len(rates) * pace), 4 * self.steps_a_call))
         return losses
@@ -268,49 +285,67 @@ class _Loop:
             return float(losses.sum())
         weight = self.task.sample_weight
         ordered = np.ones(self.rows) if weight is None else weight[order].astype(np.float64)
-        shares = np.add.reduceat(ordered, np.arange(0, self.rows, self.plan.batch_size))
+        shares = np.add.reduceat(ordered, np.arange(0, self.rows, self.batch_size))
         return float(losses @ shares / shares.sum())
 
     def look(self) -> str:
         """Measure validation, remember the best point, call back; return a reason to stop, or ''."""
         plan, history = self.plan, self.history
         number, loss = history.epochs, history.loss[-1]
-        if plan.validation is not None:
-            loss = self.engine.evaluate(*plan.validation)
+        if self.validation is not None:
+            loss = self.engine.evaluate(*self.validation)
             if not math.isfinite(loss):
-                self.diverged(self.network.parameters, np.array([loss]))
+                self.finish_table()
+                self.diverged(f"the validation loss became {loss}")
             history.validation_loss.append(loss)
-        if plan.stop is not None or plan.validation is not None:
+        if plan.stop is not None or self.validation is not None:
             minimum = plan.stop or EarlyStopping()
             if minimum.improved(loss, self.best_loss):
                 self.best_loss, history.best_epoch = loss, number
                 if plan.stop is not None:
-                    self.best_parameters = self.network.parameters.copy()
+                    self.best_parameters = self.point_of_loss()
         validation_loss = history.validation_loss[-1] if history.validation_loss else None
         epoch = Epoch(number, plan.epochs, history.loss[-1], validation_loss, self.network, history)
         answers = [function(epoch) for function in plan.on_epoch]
-        if any(answer is True for answer in answers):
+        if any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers):
             return f"on_epoch asked to, after epoch {number:,}"
         if plan.stop is not None and number - (history.best_epoch or 0) >= plan.stop.patience:
             return plan.stop.reason(self.watched)
         return ""
 
+    def point_of_loss(self) -> Array:
+        """Return the parameters that the watched loss was measured at, as far as there is one such point."""
+        now = self.network.parameters.copy()
+        if self.validation is None and self.batches == 1:  # a whole batch's loss is from before its step
+            self.engine.undo()
+            point = self.network.parameters.copy()
+            self.network.parameters = now
+            return point
+        return now
+
+    def finish_table(self) -> None:
+        """Cut the History back to epochs that have all their entries."""
+        if self.validation is not None:
+            done = len(self.history.validation_loss)
+            for column in (self.history.loss, self.history.learning_rate, self.history.seconds):
+                del column[done:]
+
     def report(self) -> None:
         """Print the errors as they are now: the values while they fit on a screen, else the loss."""
         task, number = self.task, self.history.epochs
         if task.targets.size <= _SHOWN_AT_MOST:
-            print(f"Iteration {number:,}, errors:\n{task.targets - self.network.run(task.inputs)}")
+            with np.errstate(over="ignore", invalid="ignore"):  # the step that follows says if it has diverged
+                errors = task.targets - self.network.run(task.inputs)
+            print(f"Iteration {number:,}, errors:\n{errors}")
         else:
             print(
                 f"Iteration {number:,}, loss {self.engine.evaluate(task.inputs, task.targets, task.sample_weight):.6g}"
             )
 
-    def diverged(self, backup: Array, losses: Array) -> None:
-        """Put the network back to `backup` and raise DivergenceError."""
+    def diverged(self, what: str) -> NoReturn:
+        """Put the network back to its last finite state and raise DivergenceError."""
         task, history = self.task, self.history
-        self.network.parameters[...] = backup
-        bad = losses[~np.isfinite(losses)]
-        what = f"the loss became {bad[0]}" if len(bad) else "a parameter became infinite"
+        self.engine.undo()
         history.stopped = f"diverged in epoch {history.epochs + 1:,}: {what}"
         advice = [f"a smaller learning rate (it is {task.optimizer.learning_rate:g})"]
         largest = float(np.abs(task.inputs).max())
@@ -333,10 +368,10 @@ class _Loop:
 def _split(
     network: Network,
     loss: Loss,
-    data: tuple[Array, Array, Array | None],
+    data: _Data,
     validation: float | tuple[npt.ArrayLike, ...],
     rng: np.random.Generator,
-) -> tuple[tuple[Array, Array, Array | None], tuple[Array, Array, Array | None]]:
+) -> tuple[_Data, _Data]:
     """Return training and validation data: a given pair, or a share of the rows."""
     if isinstance(validation, (tuple, list)):
         if len(validation) not in (2, 3):
@@ -360,7 +395,7 @@ def _split(
     order = rng.permutation(len(inputs))
     kept, out = order[held:], order[:held]
 
-    def part(of: npt.NDArray[np.intp]) -> tuple[Array, Array, Array | None]:
+    def part(of: npt.NDArray[np.intp]) -> _Data:
         return inputs[of], targets[of], None if weights is None else weights[of]
 
     return part(kept), part(out)

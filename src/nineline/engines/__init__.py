@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nineline import _checks
 from nineline.engines.reference import Reference
@@ -15,9 +15,17 @@ if TYPE_CHECKING:
     from nineline.network import Network
 
 
+_NAMES: Final = ("auto", "reference")
+
+
+def check_name(engine: str) -> str:
+    """Return the name of an engine, or raise ValueError."""
+    if engine not in _NAMES:
+        raise ValueError(f"engine is {engine!r}, which is not known{_checks.nearest(str(engine), _NAMES)}")
+    return engine
+
+
 def choose(engine: str, network: Network, task: Task) -> Engine:
-    """Return the engine to train `network` on `task` with: the fastest that knows everything asked for."""
-    known = ("auto", "reference")
-    if engine not in known:
-        raise ValueError(f"engine is {engine!r}, which is not known{_checks.nearest(str(engine), known)}")
+    """Return the engine to train `network` on `task` with: "auto" is the fastest that knows everything asked for."""
+    check_name(engine)
     return Reference(network, task)

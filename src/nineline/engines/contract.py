@@ -42,9 +42,13 @@ class Engine(Protocol):
         """Take ``len(rates)`` steps and return the loss of each batch before its step.
 
         Step i takes rows ``order[i * batch_size : (i + 1) * batch_size]`` at learning rate ``rates[i]``; with
-        `order` None every step takes all rows. A step whose loss is not finite is the last one, and its loss
-        the last one returned; the parameters may then be anything.
+        `order` None every step takes all rows. Where a batch's loss is not finite, that loss is the last one
+        returned, and its step is not taken.
         """
+        ...
+
+    def undo(self) -> None:
+        """Put the parameters back to those before the last step, whose loss was finite."""
         ...
 
     def evaluate(self, inputs: Array, targets: Array, sample_weight: Array | None) -> float:

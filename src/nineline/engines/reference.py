@@ -35,6 +35,7 @@ class Reference:
         self.task = task
         self.state = task.optimizer.start(network.parameters)
         self.gradient = np.empty_like(network.parameters)
+        self.before = network.parameters.copy()
         self.gradients = [network.views(self.gradient, i) for i in range(len(network.layers))]
         self.weights = [block.place for block in network.blocks if block.kind == "weights"]
         self.factors = _learning_rate_factors(network, task)
@@ -58,11 +59,17 @@ class Reference:
         draw = Draw(task.seed, self.state.steps)
         loss = loss_and_gradients(self.network, task.loss, inputs, targets, weight, draw, self.gradients)
         loss += self.penalize()
+        if not np.isfinite(loss):
+            return loss
         self.clip()
+        np.copyto(self.before, self.network.parameters)
         self.state.steps += 1
         move = rate if self.factors is None else rate * self.factors
         task.optimizer.step(self.network.parameters, self.gradient, move, self.state)
         return loss
+
+    def undo(self) -> None:
+        self.network.parameters[...] = self.before
 
     def penalize(self) -> float:
         """Add the gradient of ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over the weights, and return its value."""
@@ -77,7 +84,8 @@ class Reference:
     def clip(self) -> None:
         """Shorten the gradient to `clip_norm` where it is longer."""
         if self.task.clip_norm is not None:
-            norm = float(np.linalg.norm(self.gradient))
+            largest = float(np.abs(self.gradient).max())  # scaled by it, no square overflows
+            norm = largest * float(np.linalg.norm(self.gradient / largest)) if largest else 0.0
             if norm > self.task.clip_norm:
                 self.gradient *= self.task.clip_norm / norm
 
@@ -89,7 +97,7 @@ class Reference:
                 piece = slice(start, start + _ROWS_AT_ONCE)
                 outputs = inputs[piece]
                 for each in self.network.layers:
-                    outputs = each.forward(outputs)
+                    outputs = each.compute(outputs)
                 assert layer.weighted_sums is not None
                 values[piece] = loss.value_at(layer.activation, layer.weighted_sums, outputs, targets[piece])
             return float((values * loss.row_factors(len(values), sample_weight)).sum(dtype=np.float64))
@@ -108,7 +116,7 @@ def loss_and_gradients(
     layers, last = network.layers, network.output_layer
     outputs = inputs
     for number, layer in enumerate(layers):
-        outputs = layer.forward_in_training(outputs, draw.of_layer(number))
+        outputs = layer.compute_in_training(outputs, draw.of_layer(number))
 
     assert last.weighted_sums is not None
     seen = last.activation, last.weighted_sums, outputs, targets

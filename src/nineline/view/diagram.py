@@ -98,9 +98,10 @@ def draw_network(
 
     Examples
     --------
+    >>> from matplotlib.figure import Figure
     >>> from nineline import Network
     >>> from nineline.view import draw_network
-    >>> axes = draw_network(Network(3, 6, 1, rng=1), example=[0, 1, 1])  # doctest: +SKIP
+    >>> axes = draw_network(Network(3, 6, 1, rng=1), [0, 1, 1], axes=Figure().subplots())
     """
     max_nodes = _checks.positive_integer("max_nodes", max_nodes, minimum=2)
     values = None if example is None else _answers(network, example)

@@ -72,25 +72,25 @@ def plot_history(history: History, *, axes: Axes | None = None) -> Axes:
 
     Examples
     --------
-    ``history.plot()`` is the same:
+    ``history.plot()`` does the same, here without a window:
 
+    >>> from matplotlib.figure import Figure
     >>> from nineline import Network
     >>> from nineline.view import plot_history
     >>> X, y = [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], [[0], [1], [1], [0]]
     >>> history = Network(3, 6, 1, rng=1).train(X, y, report_every=0)
-    >>> plot_history(history).get_xlabel()  # doctest: +SKIP
-    'epoch'
+    >>> axes = plot_history(history, axes=Figure().subplots())
+    >>> axes.get_xlabel(), axes.get_ylabel()
+    ('epoch', 'loss (logarithmic scale)')
     """
     if not history.loss:
         raise ValueError(
             f"history has no finished epoch (stopped: {history.stopped or 'not started'}); nothing to draw"
         )
     axes = new_axes(7, 4) if axes is None else axes
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
-
     epochs = np.arange(1, history.epochs + 1)
     marker = "o" if history.epochs == 1 else ""
-    axes.plot(epochs, history.loss, color=BLUE, linewidth=1.8, marker=marker, label="training")
+    axes.plot(epochs, history.loss, color=BLUE, linewidth=1.8, linestyle="solid", marker=marker, label="training")
     if history.validation_loss:
         axes.plot(
             epochs[: len(history.validation_loss)],
@@ -104,8 +104,7 @@ def plot_history(history: History, *, axes: Axes | None = None) -> Axes:
     values = [*history.loss, *history.validation_loss]
     logarithmic = min(values) > 0 and max(values) > 10 * min(values)
     axes.set_yscale("log" if logarithmic else "linear")
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    _count_along_x(axes)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss (logarithmic scale)" if logarithmic else "loss")
     if history.best_epoch is not None:
@@ -128,6 +127,14 @@ def plot_history(history: History, *, axes: Axes | None = None) -> Axes:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return axes
+
+
+def _count_along_x(axes: Axes) -> None:
+    """Let the x axis count: whole numbers, and commas between thousands."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def plot_hidden(
@@ -162,14 +169,18 @@ def plot_hidden(
 
     Examples
     --------
+    >>> from matplotlib.figure import Figure
     >>> from nineline import Network
     >>> from nineline.view import plot_hidden
-    >>> plot_hidden(Network(3, 6, 1, rng=1)).get_xlabel()  # doctest: +SKIP
+    >>> axes = plot_hidden(Network(3, 6, 1, rng=1), axes=Figure().subplots())
+    >>> axes.get_xlabel()
     'hidden node'
+    >>> [label.get_text() for label in axes.get_yticklabels()][:3]
+    ['0 0 0', '0 0 1', '0 1 0']
     """
     number = _layer_number(network, layer)
     rows = _rows(network, inputs)
-    name = "output" if number == len(network.layers) - 1 else "hidden node"
+    name = "output node" if number == len(network.layers) - 1 else "hidden node"
     if network.n_inputs == 1:
         return _curves(network, rows, number, name, axes)
     if network.n_inputs == 2:
@@ -193,7 +204,7 @@ def _table(network: Network, rows: Array, layer: int, name: str, axes: Axes | No
     units = values.shape[1]
     labels = _row_labels(rows)
     longest = max(map(len, labels))
-    axes = new_axes(1.0 + 0.09 * longest + 0.66 * max(units, 2), 1.0 + 0.38 * len(rows)) if axes is None else axes
+    axes = new_axes(1.0 + 0.09 * longest + 0.66 * max(units, 2), 1.2 + 0.38 * len(rows)) if axes is None else axes
     image = axes.imshow(values, aspect="auto", **_colours(values))
     dark = np.asarray(image.norm(values)) > 0.6
     for (row, unit), value in np.ndenumerate(values):
@@ -201,6 +212,7 @@ def _table(network: Network, rows: Array, layer: int, name: str, axes: Axes | No
         axes.text(unit, row, short_number(float(value)), ha="center", va="center", color=ink, fontsize=9)
     axes.set_xticks(range(units), [str(unit + 1) for unit in range(units)])
     axes.set_yticks(range(len(rows)), labels, fontfamily="monospace")
+    axes.set_title("answers", fontsize=10)
     axes.set_xlabel(name + left_out)
     axes.set_ylabel("inputs")
     axes.hlines(np.arange(1, len(rows)) - 0.5, -0.5, units - 0.5, color="white", linewidth=1.5)
@@ -296,15 +308,16 @@ def _row_labels(rows: Array) -> list[str]:
     """Return the rows as text, ``0 0 1``; long rows by their number."""
     if rows.shape[1] > 8:
         return [f"row {number + 1}" for number in range(len(rows))]
-    whole = bool((rows == np.round(rows)).all())
-    texts = [[f"{value:g}" if whole else short_number(float(value)) for value in row] for row in rows]
+    texts = [[short_number(float(value)) for value in row] for row in rows]
     width = max(len(text) for row in texts for text in row)
     return [" ".join(text.rjust(width) for text in row) for row in texts]
 
 
 def short_number(value: float) -> str:
-    """Return a number in about four characters."""
-    return f"{value + 0.0:.2f}" if abs(value) < 99.5 else f"{value:.3g}"
+    """Return a number in about four characters: ``1``, ``0.07``, ``-3.20``."""
+    if value == round(value) or abs(value) >= 99.5:
+        return f"{value + 0.0:.3g}"  # no "-0"
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _colours(values: Array) -> dict[str, Any]:
