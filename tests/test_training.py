@@ -502,6 +502,43 @@ def test_ctrl_c_while_validation_is_measured_leaves_a_history_that_is_a_table():
     assert history.to_frame().height == history.epochs
 
 
+@pytest.mark.parametrize(
+    "how",
+    [{"epochs": 4}, {"epochs": 2, "batch_size": 4}, {"epochs": 3, "validation": (X[:4], Y[:4]), "stop": 1}],
+    ids=["whole batch", "batches", "validation and stop"],
+)
+def test_ctrl_c_before_any_line_of_the_loop_leaves_everything_in_order(how):
+    """A signal may come anywhere: the trace function raises it at one line of `_Loop` after the other."""
+    loop = {function.__code__ for function in vars(training._Loop).values() if hasattr(function, "__code__")}
+    loop -= {training._Loop.__init__.__code__, training._Loop.run.__code__}  # before and after the loop it comes out
+    lines_left = 0
+
+    def trace(frame, event, _):
+        nonlocal lines_left
+        if frame.f_code not in loop:
+            return None
+        if event == "line":
+            lines_left -= 1
+            if lines_left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    for line in range(1, 10_000):
+        lines_left, network = line, linear()
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            history = network.train(X, Y, loss="squared_error", rng=0, **how)
+        finally:
+            sys.settrace(before)
+        assert {len(column) for column in history.columns.values()} <= {history.epochs}, line
+        assert np.isfinite(network.parameters).all()
+        if not history.stopped.startswith("interrupted"):
+            assert line > 20
+            return
+    raise AssertionError("the loop never came to its end")
+
+
 SCRIPT = """
 import numpy as np
 from nineline import Network
