@@ -306,7 +306,7 @@ def test_another_kind_of_model_is_named(path):
 
 
 DENSE = {"kind": "dense", "inputs": 2, "outputs": 1, "activation": {"name": "sigmoid"}, "bias": False}
-DENSE |= {"learning_rate": 1.0}
+DENSE |= {"learning_rate": 1.0, "initializer": {"kind": "Uniform", "low": -1.0, "high": 1.0}}
 GOOD = {"dtype": "float64", "layers": [DENSE]}
 ARRAYS = {"0.weights": np.zeros((2, 1))}
 CRAFTED = {

@@ -680,8 +680,9 @@ def test_divergence_is_told_once_and_not_by_numpys_warnings_before(output, repor
 def test_errors_are_reported_every_so_many_epochs(how, expected, capsys):
     linear().train(X, Y, loss="squared_error", optimizer=GradientDescent(1e-3), **how)
     printed = capsys.readouterr()
-    heads = [line for line in printed.out.splitlines() if line.startswith("Iteration")]
-    assert heads == [f"Iteration {number:,}, errors:" for number in expected]
+    unit = "Epoch" if "epochs" in how else "Iteration"
+    heads = [line for line in printed.out.splitlines() if line.endswith("errors:")]
+    assert heads == [f"{unit} {number:,}, errors:" for number in expected]
     assert printed.err == ""
 
 

@@ -10,6 +10,7 @@ class Value:
 
     What `dataclass` would generate for each of some forty classes at import is written here once, for the sake
     of the time that `import nineline` takes; subclasses with settings are dataclasses for their constructor.
+    Names that begin with an underscore are free.
     """
 
     def __eq__(self, other: object) -> bool:
@@ -22,7 +23,7 @@ class Value:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in vars(self):
+        if name in vars(self) and not name.startswith("_"):
             raise AttributeError(f"{name} is fixed once made; make a new {type(self).__name__}")
         super().__setattr__(name, value)
 

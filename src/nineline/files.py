@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline.activations import ACTIVATIONS, Activation
-from nineline.initializers import INITIALIZERS
+from nineline.initializers import Initializer, Normal, Scaled, Uniform, Zeros
 from nineline.layers import Dropout, Layer
 from nineline.network import Network
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION: Final = 1
 _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
+_INITIALIZERS: Final[dict[str, type[Initializer]]] = {kind.__name__: kind for kind in (Normal, Scaled, Uniform, Zeros)}
 _TEMPORARY: Final = ".nineline-"
 
 
@@ -242,6 +243,7 @@ def _describe_layer(layer: AbstractLayer) -> dict[str, Any]:
             "activation": _describe_activation(layer.activation),
             "bias": layer.bias is not None,
             "learning_rate": layer.learning_rate,
+            "initializer": _describe_initializer(layer.initializer),
         }
     raise ValueError(f"{layer!r} is a layer of your own, and a file holds no code; save network.parameters yourself")
 
@@ -254,10 +256,22 @@ def _rebuild_layer(described: dict[str, Any]) -> AbstractLayer:
     settings = dict(described["activation"])
     activation = ACTIVATIONS[settings.pop("name")](**settings)
     bias, rate = described["bias"], described["learning_rate"]
-    zeros = INITIALIZERS["zeros"]()
+    settings = dict(described["initializer"])
+    initializer = _INITIALIZERS[settings.pop("kind")](**settings) if settings else None
     return Layer(
-        described["inputs"], described["outputs"], activation, bias=bias, initializer=zeros, rng=0, learning_rate=rate
+        described["inputs"],
+        described["outputs"],
+        activation,
+        bias=bias,
+        initializer=initializer,
+        rng=0,
+        learning_rate=rate,
     )
+
+
+def _describe_initializer(initializer: Initializer) -> dict[str, Any]:
+    kind = type(initializer).__name__
+    return {"kind": kind, **vars(initializer)} if _INITIALIZERS.get(kind) is type(initializer) else {}
 
 
 def _describe_activation(activation: Activation) -> dict[str, Any]:

@@ -32,9 +32,9 @@ class History:
     stopped : str
         Why training ended.
     best_epoch : int or None
-        The epoch, from 1, after which the watched loss was lowest; None where nothing was watched.
+        The epoch, from 1, whose watched loss was the last improvement; None where nothing was watched.
     restored : bool
-        Whether the network was put back to that epoch's parameters.
+        Whether the network was put back to the parameters that had that loss.
     """
 
     engine: str = "reference"

@@ -266,7 +266,6 @@ class Layer(AbstractLayer):
         self._weights = views["weights"]
         self._bias = views.get("bias")
         self.dtype = self._weights.dtype
-        self.adopted = True
 
     def initialize(self, rng: np.random.Generator) -> None:
         self._weights[...] = self.initializer.draw(self.n_inputs, self.n_outputs, rng)

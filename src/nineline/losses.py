@@ -69,7 +69,7 @@ class Loss(Value, ABC):
             return 1.0 if sample_weight is None else sample_weight
         if sample_weight is None:
             return 1.0 / rows
-        total = sample_weight.sum()
+        total = float(sample_weight.sum(dtype=np.float64))
         return sample_weight / total if total > 0 else np.zeros_like(sample_weight)
 
 

@@ -115,11 +115,12 @@ class Network:
         self.n_inputs, self.n_outputs = _connect(self.layers)
         dense = [layer for layer in self.layers if isinstance(layer, Layer)]
         kind = dense[0].dtype if dtype is None else _checks.floating_dtype("dtype", dtype)
-        for own in dense:
-            if own.adopted:
+        for layer in self.layers:
+            if layer.adopted:
                 raise ValueError(
-                    f"{own!r} already belongs to a network; give each network layers of its own (copy.deepcopy)"
+                    f"{layer!r} already belongs to a network; give each network layers of its own (copy.deepcopy)"
                 )
+        for own in dense:
             if dtype is None and own.dtype != kind:
                 raise ValueError(f"layers have dtypes {kind} and {own.dtype}; give Network a dtype for all")
         self._bind(kind)
@@ -138,7 +139,7 @@ class Network:
         self._parameters: Array = np.empty(size, dtype)
         for number, layer in enumerate(self.layers):
             layer.adopt(self.views(self._parameters, number))
-            layer.dtype = dtype
+            layer.dtype, layer.adopted = dtype, True
 
     def views(self, vector: Array, layer: int) -> dict[str, Array]:
         """Return one layer's blocks as views into `vector`, which is as long as `parameters`."""
@@ -308,12 +309,12 @@ class Network:
         -------
         History
             Losses, learning rates and times by epoch, and why training stopped. Ctrl-C stops it too: the
-            network stays as far as it came.
+            network stays as far as it came, or at its best point where there is `stop`.
 
         Raises
         ------
         ValueError, TypeError
-            An argument is wrong; nothing has been changed.
+            An argument is wrong; nothing has been changed (a schedule of your own may fail only later).
         DivergenceError
             The loss stopped being finite. The network is back at its last finite state, and the error holds
             the History.

@@ -89,6 +89,8 @@ class _Plan:
     schedule: Schedule
     stop: EarlyStopping | None
     report_every: int
+    unit: str
+    """What an epoch is called in reports."""
     on_epoch: Sequence[Callable[[Epoch], object]]
     rng: np.random.Generator
 
@@ -151,6 +153,7 @@ def train(
         schedule=as_schedule(schedule),
         stop=_as_stopping(stop),
         report_every=_checks.positive_integer("report_every", report_every, minimum=0),
+        unit="Epoch" if counted_in_epochs else "Iteration",
         on_epoch=_as_functions(on_epoch),
         rng=generator,
     )
@@ -325,10 +328,13 @@ class _Loop:
 
     def finish_table(self) -> None:
         """Cut the History back to epochs that have all their entries."""
+        history = self.history
+        columns = [history.loss, history.learning_rate, history.seconds]
         if self.validation is not None:
-            done = len(self.history.validation_loss)
-            for column in (self.history.loss, self.history.learning_rate, self.history.seconds):
-                del column[done:]
+            columns.append(history.validation_loss)
+        done = min(map(len, columns))
+        for column in columns:
+            del column[done:]
 
     def report(self) -> None:
         """Print the errors as they are now: the values while they fit on a screen, else the loss."""
@@ -336,11 +342,10 @@ class _Loop:
         if task.targets.size <= _SHOWN_AT_MOST:
             with np.errstate(over="ignore", invalid="ignore"):  # the step that follows says if it has diverged
                 errors = task.targets - self.network.run(task.inputs)
-            print(f"Iteration {number:,}, errors:\n{errors}")
+            print(f"{self.plan.unit} {number:,}, errors:\n{errors}")
         else:
-            print(
-                f"Iteration {number:,}, loss {self.engine.evaluate(task.inputs, task.targets, task.sample_weight):.6g}"
-            )
+            loss = self.engine.evaluate(task.inputs, task.targets, task.sample_weight)
+            print(f"{self.plan.unit} {number:,}, loss {loss:.6g}")
 
     def diverged(self, what: str) -> NoReturn:
         """Put the network back to its last finite state and raise DivergenceError."""
@@ -398,7 +403,11 @@ def _split(
     def part(of: npt.NDArray[np.intp]) -> _Data:
         return inputs[of], targets[of], None if weights is None else weights[of]
 
-    return part(kept), part(out)
+    parts = part(kept), part(out)
+    for name, (_, _, of_part) in zip(("training", "validation"), parts, strict=True):
+        if of_part is not None and not of_part.any():
+            raise ValueError(f"sample_weight is zero for every {name} row that validation={share:g} leaves")
+    return parts
 
 
 def _as_stopping(stop: int | EarlyStopping | None) -> EarlyStopping | None:

@@ -49,19 +49,19 @@ def test_it_runs_without_a_word_of_complaint(executed: Any) -> None:
 def test_every_cell_that_shows_a_figure_has_one(executed: Any, stored: Any) -> None:
     for notebook in (executed, stored):
         drawn = [cell for cell in notebook.cells if "plt.show()" in cell.source]
-        assert len(drawn) == 5
+        assert len(drawn) > 10
         assert all(pictures(cell) == 1 for cell in drawn)
 
 
-def test_it_keeps_its_promises(executed: Any) -> None:
+def test_the_errors_shown_are_those_of_the_nine_lines(executed: Any) -> None:
     text = printed(executed)
-    for who in ("nine lines", "two layers", "train_once"):
-        assert f"{who}: the same weights as Network.train" in text
-    assert text.count("Iteration ") == 10
+    for trial in range(0, 10000, 1000):
+        assert f"trial {trial:5}, errors" in text
+        assert f"Iteration {trial:,}, errors:" in text
 
 
 def test_what_is_stored_is_what_it_prints(executed: Any, stored: Any) -> None:
-    """The digits up to section 9 are the same on every machine, to what is rounded there."""
-    lines = [line for line in printed(stored).splitlines() if line.startswith(("trial", "with", "nine", "two"))]
-    assert lines
+    """The tutorial's own digits, to the four decimals shown, are the same on every machine."""
+    lines = [line for line in printed(stored).splitlines() if line.startswith(("trial", "weights", "answers"))]
+    assert len(lines) > 10
     assert [line for line in printed(executed).splitlines() if line in lines] == lines
