@@ -34,7 +34,14 @@ FLOORS = [
     ["nineline.network"],
     ["nineline.engines"],
     ["nineline.training", "nineline.gradient_check"],
-    ["nineline.files", "nineline.view", "nineline.columns", "nineline.tables", "nineline.interchange"],
+    [
+        "nineline.files",
+        "nineline.view",
+        "nineline.column_kinds",
+        "nineline.columns",
+        "nineline.tables",
+        "nineline.interchange",
+    ],
     ["nineline"],  # the public names: __init__ itself, and nothing that only begins with it
     ["nineline.estimators"],
     ["nineline.cli", "nineline.report", "nineline.__main__", "nineline.playground"],

@@ -22,7 +22,7 @@ from sklearn.metrics import (
 )
 
 from nineline import _checks
-from nineline.columns import moments_of, numbers_of, texts_of
+from nineline.column_kinds import ISO, moments_of, numbers_of, texts_of
 from nineline.estimators.splitting import hold_out
 from nineline.estimators.tabular import TabularClassifier, TabularRegressor
 
@@ -99,7 +99,7 @@ def decide_task(target: nw.Series[Any], task: str | None = None) -> tuple[str, s
         if distinct > min(_CODES_AT_MOST, max(2, len(values) // 3)):
             return REGRESSION, f"because the target holds whole numbers of {distinct:,} different values"
         return CLASSIFICATION, f"because the target holds whole numbers of only {distinct} different values"
-    if values is None and moments_of(target, "ISO") is not None:
+    if values is None and moments_of(target, ISO) is not None:
         raise ValueError(f"target {name!r} holds dates; make it a number (days since ...) or a class first")
     if distinct > len(texts) / 2 and distinct > _CODES_AT_MOST:
         raise ValueError(

@@ -1,0 +1,336 @@
+"""Kinds of column: how the values of each become numbers.
+
+A kind is a class here that says what it learned from the training table (a median, the levels), how its values
+become numbers of about the size of 1, and how it treats a value that is missing or was never seen. To add a kind,
+write a class here, enter it in `KINDS`, and say in `nineline.columns.learn_column` when a column is of it.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+
+import narwhals as nw
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.float64]
+    Mask = npt.NDArray[np.bool_]
+
+_LEVELS_AT_MOST: Final = 64
+
+
+@dataclass(frozen=True)
+class Column(ABC):
+    """One column of a table, as learned from the training rows."""
+
+    name: str
+    missing: bool
+    """Whether values were missing in training; then missing has an indicator of its own."""
+
+    kind: ClassVar[str]
+    phrase: ClassVar[str]
+    """What its values are, for messages: "numbers"."""
+
+    @property
+    def width(self) -> int:
+        """How many numbers a value becomes, the indicator included."""
+        return self.own_width + self.missing
+
+    @property
+    @abstractmethod
+    def own_width(self) -> int:
+        """How many numbers a value becomes, without the indicator."""
+
+    @abstractmethod
+    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+        """Return (rows, own_width) numbers, and which rows are missing (their numbers do not matter)."""
+
+    def encode(self, series: nw.Series[Any]) -> Numbers:
+        """Return (rows, width) numbers; a missing value is 0 everywhere and 1 in the indicator.
+
+        Raises
+        ------
+        ValueError
+            The values are of another kind than in training.
+        """
+        numbers, missing = self.encode_known(series)
+        numbers[missing] = 0
+        return np.column_stack([numbers, missing]) if self.missing else numbers
+
+    @abstractmethod
+    def summary(self) -> str:
+        """Return what was learned, in a few words."""
+
+    def mismatch(self, value: object) -> ValueError:
+        """Return the error for a value of another kind."""
+        return ValueError(f"column {self.name!r} holds {value!r}; expected {self.phrase}, which it held in training")
+
+
+@final
+@dataclass(frozen=True)
+class Number(Column):
+    """A number, scaled robustly and bent towards ±3: ``z = (x - median) / scale; z / sqrt(1 + (z / 3)**2)``.
+
+    The scale is the distance between the quartiles, as a standard deviation (/ 1.349); the standard deviation
+    itself where the quartiles are equal.
+
+    References
+    ----------
+    Holzmüller, Grinsztajn, Steinwart (2024), Better by default, arXiv 2407.04491, section 3.
+    """
+
+    center: float
+    scale: float
+
+    kind = "number"
+    phrase = "numbers"
+
+    @classmethod
+    def learn(cls, name: str, values: Numbers) -> Number:
+        known = values[~np.isnan(values)]
+        if np.isinf(known).any():
+            raise ValueError(f"column {name!r} holds {known[np.isinf(known)][0]}; expected finite numbers or missing")
+        low, center, high = np.quantile(known, [0.25, 0.5, 0.75])
+        scale = (high - low) / 1.349 or known.std() or 1.0
+        return cls(name, len(known) < len(values), float(center), float(scale))
+
+    @property
+    def own_width(self) -> int:
+        return 1
+
+    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+        values = numbers_of(series)
+        if values is None:
+            raise self.mismatch(_first_text(series))
+        missing = np.isnan(values)
+        if np.isinf(values).any():
+            raise self.mismatch(float(values[np.isinf(values)][0]))
+        z = (values - self.center) / self.scale
+        return (z / np.sqrt(1 + (z / 3) ** 2))[:, np.newaxis], missing
+
+    def summary(self) -> str:
+        return f"around {self.center:.4g} ± {self.scale:.3g}"
+
+
+@final
+@dataclass(frozen=True)
+class Category(Column):
+    """One of several levels, one-hot; two levels are one number, -1 or 1.
+
+    A level that training did not see is 0 everywhere, or counts with the rare ones where some were too rare to
+    have a place of their own.
+    """
+
+    levels: tuple[str, ...]
+    rare: int
+    """How many levels share the last place."""
+
+    kind = "category"
+    phrase = "categories"
+
+    @classmethod
+    def learn(cls, name: str, values: Sequence[str | None]) -> Category:
+        counts = Counter(value for value in values if value is not None)
+        common = [level for level, _ in counts.most_common(_LEVELS_AT_MOST)] if len(counts) > 2 else list(counts)
+        rare = len(counts) - len(common)
+        return cls(name, counts.total() < len(values), tuple(sorted(common)), rare)
+
+    @property
+    def own_width(self) -> int:
+        return 1 if len(self.levels) <= 2 and not self.rare else len(self.levels) + bool(self.rare)
+
+    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+        texts = texts_of(series)
+        places = {level: i for i, level in enumerate(self.levels)}
+        unseen = len(self.levels) if self.rare else -1
+        codes = np.array([-2 if text is None else places.get(text, unseen) for text in texts], dtype=np.intp)
+        known = codes != -2
+        if known.any() and series.dtype.is_numeric() and not (codes[known] >= 0).any():
+            raise self.mismatch(next(text for text in texts if text is not None))
+        if self.own_width == 1:
+            values = np.where(codes == len(self.levels) - 1, 1.0, np.where(codes >= 0, -1.0, 0.0))
+            return values[:, np.newaxis], ~known
+        numbers = np.zeros((len(texts), self.own_width))
+        placed = np.flatnonzero(codes >= 0)
+        numbers[placed, codes[placed]] = 1
+        return numbers, ~known
+
+    def summary(self) -> str:
+        shown = ", ".join(self.levels[:4]) + (", …" if len(self.levels) > 4 else "")
+        rare = f" and {self.rare:,} rare ones together" if self.rare else ""
+        return f"{len(self.levels)} levels{rare}: {shown}"
+
+
+TRUE: Final = frozenset(("true", "yes", "t", "y", "1"))
+FALSE: Final = frozenset(("false", "no", "f", "n", "0"))
+
+
+@final
+@dataclass(frozen=True)
+class Boolean(Column):
+    """True or false, 1 or -1; also written yes/no, t/f, y/n."""
+
+    kind = "boolean"
+    phrase = "true or false (yes/no, t/f, y/n, 1/0)"
+
+    @property
+    def own_width(self) -> int:
+        return 1
+
+    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+        texts = texts_of(series)
+        numbers = np.zeros((len(texts), 1))
+        for row, text in enumerate(texts):
+            if text is not None:
+                word = text.lower()
+                if word not in TRUE and word not in FALSE:
+                    raise self.mismatch(text)
+                numbers[row] = 1 if word in TRUE else -1
+        return numbers, np.array([text is None for text in texts])
+
+    def summary(self) -> str:
+        return "-1 or 1"
+
+
+ISO: Final = "ISO"
+_DATE_FORMATS: Final = ("%m/%d/%Y", "%m/%d/%y", "%d/%m/%Y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y", "%Y/%m/%d", "%d-%m-%Y")
+FORMATS: Final = (ISO, *(day + clock for day in _DATE_FORMATS for clock in ("", " %H:%M", " %H:%M:%S")))
+
+
+@final
+@dataclass(frozen=True)
+class Date(Column):
+    """A day or a moment: elapsed time, scaled, and the parts that vary as points on a circle (month, weekday, hour)."""
+
+    format: str
+    center: float
+    """In days since 1970, as the scale is in days."""
+    scale: float
+    parts: tuple[str, ...]
+
+    kind = "date"
+    phrase = "dates"
+
+    @classmethod
+    def learn(cls, name: str, moments: Sequence[datetime | None], form: str) -> Date:
+        known = [moment for moment in moments if moment is not None]
+        days = np.array([_days(moment) for moment in known])
+        parts = tuple(part for part, of in _PARTS.items() if len({of(moment) for moment in known}) > 1)
+        scale = float(days.std()) or 1.0
+        return cls(name, len(known) < len(moments), form, float(days.mean()), scale, parts)
+
+    @property
+    def own_width(self) -> int:
+        return 1 + 2 * len(self.parts)
+
+    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+        moments = moments_of(series, self.format)
+        if moments is None:
+            raise self.mismatch(_first_text(series))
+        numbers = np.zeros((len(moments), self.own_width))
+        for row, moment in enumerate(moments):
+            if moment is not None:
+                angles = [2 * math.pi * _PARTS[part](moment) / _CYCLES[part] for part in self.parts]
+                circle = [f(angle) for angle in angles for f in (math.sin, math.cos)]
+                numbers[row] = [(_days(moment) - self.center) / self.scale, *circle]
+        return numbers, np.array([moment is None for moment in moments])
+
+    def summary(self) -> str:
+        middle = date(1970, 1, 1).toordinal() + round(self.center)
+        parts = f", {', '.join(self.parts)}" if self.parts else ""
+        return f"around {date.fromordinal(middle)}{parts}"
+
+
+_PARTS: Final[dict[str, Callable[[datetime], float]]] = {
+    "month": lambda moment: moment.month - 1,
+    "weekday": lambda moment: moment.weekday(),
+    "hour": lambda moment: moment.hour + moment.minute / 60,
+}
+_CYCLES: Final = {"month": 12, "weekday": 7, "hour": 24}
+
+
+def _days(moment: datetime) -> float:
+    return moment.replace(tzinfo=UTC).timestamp() / 86_400
+
+
+KINDS: Final[dict[str, type[Column]]] = {kind.kind: kind for kind in (Number, Category, Boolean, Date)}
+"""Every kind of column under its name."""
+
+
+def numbers_of(series: nw.Series[Any]) -> Numbers | None:
+    """Return a column as numbers with NaN for missing, or None where it holds anything else."""
+    if series.dtype.is_numeric() or series.dtype == nw.Boolean:
+        values = series.cast(nw.Float64).to_numpy()
+        if values.dtype == object:  # nullable types of pandas
+            missing = series.is_null().to_list()
+            values = np.array([np.nan if gone else v for v, gone in zip(values, missing, strict=True)], float)
+        return np.array(values, np.float64)
+    if isinstance(series.dtype, (nw.Date, nw.Datetime)):
+        return None
+    try:
+        return np.array([np.nan if text is None else float(text) for text in texts_of(series)])
+    except ValueError:
+        return None
+
+
+def texts_of(series: nw.Series[Any]) -> list[str | None]:
+    """Return a column as text, stripped, with None for missing; 3.0 is "3" as 3 is."""
+    missing = series.is_null().to_list()
+    return [None if gone else _text(value) for value, gone in zip(series.to_list(), missing, strict=True)]
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, (float, np.floating)):
+        return None if math.isnan(value) else str(int(value)) if float(value).is_integer() else str(value)
+    return str(value)
+
+
+def moments_of(series: nw.Series[Any], form: str) -> list[datetime | None] | None:
+    """Return a column as moments (UTC, without a zone), with None for missing; None where it holds anything else."""
+    missing = series.is_null().to_list()
+    cache: dict[object, datetime] = {}
+    moments: list[datetime | None] = []
+    for value, gone in zip(series.to_list(), missing, strict=True):
+        if gone or (isinstance(value, str) and not value.strip()):
+            moments.append(None)
+            continue
+        if value not in cache:
+            try:
+                cache[value] = parse_moment(value, form)
+            except (ValueError, TypeError):
+                return None
+        moments.append(cache[value])
+    return moments
+
+
+def parse_moment(value: object, form: str) -> datetime:
+    """Return a value as a moment (UTC, without a zone), or raise ValueError or TypeError."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = datetime.fromisoformat(text) if form == ISO else datetime.strptime(text, form)  # noqa: DTZ007
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)  # noqa: DTZ001
+    raise TypeError(value)
+
+
+def _first_text(series: nw.Series[Any]) -> object:
+    """Return the first value that is no number, for a message."""
+    for value in series.drop_nulls().to_list():
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return value
+    return series.dtype
