@@ -150,10 +150,38 @@ def test_a_reader_who_has_seen_enough_is_no_error(flowers: Path) -> None:
 def test_demo_is_the_tutorial_then_a_real_table(tmp_path: Path) -> None:
     text = nineline("demo", folder=tmp_path).stdout
     assert text.count("errors:\n") == 10
-    assert text.index("Iteration 0,") < text.index("Iteration 9,000,") < text.index("Layer 1:") < text.index("biopsies")
+    assert (
+        text.index("Iteration 0,")
+        < text.index("Iteration 9,000,")
+        < text.index("Layer 1:")
+        < text.index("handwritten digits")
+    )
     answers = np.array(
         text.split("print(network.run(X))\n")[1].split("\n\n")[0].replace("[", "").replace("]", "").split()
     )
     np.testing.assert_allclose(answers.astype(float), [0, 1, 1, 0], atol=0.1)
-    assert "biopsies.nineline" in text
+    assert "digits.nineline" in text
     assert not list(tmp_path.iterdir())
+
+
+def test_codes_are_read_for_predictions_as_they_were_for_training(tmp_path: Path) -> None:
+    codes = pl.DataFrame({"code": ["007", "7", "012", "A1"] * 30, "t": ["P", "N", "N", "P"] * 30})
+    codes.write_csv(tmp_path / "codes.csv")
+    codes[:3].write_csv(tmp_path / "some.csv")  # nothing but digits here
+    nineline("train", "codes.csv", "--target", "t", folder=tmp_path)
+    assert nineline("predict", "codes.nineline", "some.csv", folder=tmp_path).stdout.split() == ["t", "P", "N", "N"]
+
+
+def test_the_model_is_written_though_nobody_reads_the_report(tmp_path: Path, flowers: Path) -> None:
+    (tmp_path / "iris.csv").write_bytes((flowers / "iris.csv").read_bytes())
+    command = f"{sys.executable} -m nineline train iris.csv --target species --epochs 3 | head -1"
+    subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=False)
+    assert (tmp_path / "iris.nineline").exists()
+
+
+def test_predictions_do_not_replace_their_own_table(flowers: Path) -> None:
+    before = (flowers / "iris.csv").read_bytes()
+    done = nineline("predict", "iris.nineline", "iris.csv", "--out", "iris.csv", folder=flowers, check=False)
+    assert done.returncode == 2
+    assert "would be overwritten" in done.stderr
+    assert (flowers / "iris.csv").read_bytes() == before

@@ -189,3 +189,40 @@ def test_any_dataframe_gives_the_same_numbers(backend: str) -> None:
     columns = Columns.learn(table)
     assert columns == expected
     np.testing.assert_array_equal(columns.encode(table), expected.encode(nw.from_native(pl.DataFrame(data))))
+
+
+def test_codes_that_python_would_read_as_numbers_stay_text() -> None:
+    assert isinstance(learn_column("code", series(["1_10", "11_0", "2_3"])), Category)
+    assert isinstance(learn_column("word", series(["inf", "nan", "inf"])), Category)
+
+
+def test_what_the_table_calls_a_category_is_one() -> None:
+    for native in (
+        pl.Series("c", ["1", "2", "3"] * 3).cast(pl.Categorical),
+        pd.Series([0, 1, 2] * 3, dtype="category", name="c"),
+    ):
+        assert isinstance(learn_column("c", nw.from_native(native, series_only=True)), Category)
+
+
+def test_numbers_beyond_all_measure() -> None:
+    np.testing.assert_allclose(encode([0.0, 1.0, 2.0, 3.0], [1e200, -1e308])[:, 0], [3, -3])
+    with pytest.raises(ValueError, match="too far to scale"):
+        learn_column("c", series([-1.7e308, 1.7e308] * 4))
+
+
+def test_a_row_is_encoded_alike_whatever_rows_come_with_it() -> None:
+    levels = ["1", "2", "A"] * 5
+    np.testing.assert_array_equal(encode(levels, [3.0]), encode(levels, [1.0, 3.0])[1:])
+    words = ["true", "false", "unknown"] * 5
+    np.testing.assert_array_equal(encode(words, [True, False]), encode(words, ["true", "false", "unknown"])[:2])
+
+
+def test_dates_are_understood_in_iso_whatever_they_were_learned_in() -> None:
+    american = [day.strftime("%m/%d/%y") for day in DAYS]
+    np.testing.assert_allclose(encode(american, [str(day) for day in DAYS]), encode(american))
+    assert encode(american, [np.nan]).shape == (1, 5)
+
+
+def test_a_running_number_is_one_even_where_some_rows_are_held_out() -> None:
+    kept = np.sort(np.random.default_rng(0).permutation(300)[:240])
+    assert isinstance(learn_column("n", series(kept.tolist())), Dropped)

@@ -81,3 +81,25 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(TableError, match="is a folder"):
         read_table(tmp_path / "folder.csv")
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\na, s\n1,x\n\n3,y\n\n\n")
+    frame = read_table(tmp_path / "t.csv")
+    assert frame.columns == ["a", "s"]
+    assert frame["a"].to_list() == [1, 3]
+
+
+def test_decimal_commas_between_semicolons(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x;y;z\n1,5;a;1\n-2;b,c;2,25\n")
+    frame = read_table(tmp_path / "t.csv")
+    assert frame["x"].to_list() == [1.5, -2]
+    assert frame["y"].to_list() == ["a", "b,c"]
+    assert frame["z"].to_list() == [1, 2.25]
+
+
+def test_what_was_text_stays_text(tmp_path: Path) -> None:
+    """A code such as 007 must not become 7 because this file happens to hold no A1."""
+    (tmp_path / "t.csv").write_text("code,flag\n007,true\n1.10,false\n")
+    frame = read_table(tmp_path / "t.csv", ["code", "flag"])
+    assert frame.rows() == [("007", "true"), ("1.10", "false")]

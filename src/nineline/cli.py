@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Small neural networks: train on a table, predict, look inside.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -24,6 +23,21 @@ class Task(StrEnum):
 
     classification = "classification"
     regression = "regression"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("nineline"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="And leave.")] = False,
+) -> None:
+    """Small neural networks: train on a table, predict, look inside."""
 
 
 TablePath = Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or JSON lines, by its ending.")]
@@ -49,7 +63,7 @@ def train(
     from nineline import files
     from nineline.estimators.session import train_on_table
     from nineline.report import print_session
-    from nineline.tables import read_table
+    from nineline.tables import read_table, text_columns
 
     console = Console()
     target_file = out if out is not None else Path(f"{table.stem}.nineline")
@@ -66,7 +80,7 @@ def train(
         frame,
         target,
         task=None if task is None else task.value,
-        test=None if test is None else read_table(test),
+        test=None if test is None else read_table(test, text_columns(frame)),
         split=split,
         test_size=test_size,
         seed=seed,
@@ -74,8 +88,8 @@ def train(
         max_epochs=epochs,
         verbose=None,
     )
+    session.model.save(target_file)  # first, so that nothing that befalls the report can lose it
     print_session(console, session)
-    session.model.save(target_file)
     console.print(f"[bold]{'written':<12}[/bold]{target_file}, {target_file.stat().st_size:,} bytes", highlight=False)
 
 
@@ -95,14 +109,18 @@ def predict(
 
     if out is not None:
         files.check_writable(out)
+        if out.exists() and (out.samefile(table) or out.samefile(model)):
+            raise ValueError(f"out is {out}, which would be overwritten by its own predictions; name another file")
     network = load(model)
     if proba and not isinstance(network, TabularClassifier):
         raise ValueError(f"--proba is for classes, and {model} predicts the number {network.target_name_!r}")
-    rows = network.select(read_table(table))
+    as_text = [column.name for column in network.columns_.used if column.kind != "number"]
+    rows = network.select(read_table(table, as_text))
     answers = {network.target_name_: network.predict(rows)}
     if proba and isinstance(network, TabularClassifier):
         shares = network.predict_proba(rows)
-        answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(network.classes_.tolist())}
+        names = pl.Series(network.classes_.tolist()).cast(pl.String)  # as the answers are written
+        answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(names)}
     predictions = pl.DataFrame(answers)
     if out is None:
         sys.stdout.write(predictions.write_csv())
@@ -125,7 +143,7 @@ def show(model: Annotated[Path, typer.Argument(help="A file that train wrote.")]
 def demo() -> None:
     """Watch the tutorial's network learn a boolean function, then train on a real table."""
     import numpy as np
-    from sklearn.datasets import load_breast_cancer
+    from sklearn.datasets import load_digits
 
     from nineline.network import Network
 
@@ -139,19 +157,19 @@ def demo() -> None:
     network.train(X, y)
     print(f"\nprint(network)\n{network}\n\nprint(network.run(X))\n{network.run(X)}\n")
 
-    print("A real table (569 biopsies; Wolberg, Street, Mangasarian 1995), through the command line:\n")
-    data = load_breast_cancer(as_frame=False)
+    print("A real table (1,797 handwritten digits, 8 × 8 grey values; Alpaydin, Kaynak 1998), by the command line:\n")
+    data = load_digits()
     with tempfile.TemporaryDirectory() as folder:
         import polars as pl
 
         columns = {name: data.data[:, i] for i, name in enumerate(data.feature_names)}
-        path = Path(folder) / "biopsies.csv"
-        pl.DataFrame({**columns, "diagnosis": data.target_names[data.target]}).write_csv(path)
-        print(f"$ nineline train {path.name} --target diagnosis\n")
+        path = Path(folder) / "digits.csv"
+        pl.DataFrame({**columns, "digit": data.target}).write_csv(path)
+        print(f"$ nineline train {path.name} --target digit\n")
         here = Path.cwd()
         os.chdir(folder)
         try:
-            train(Path(path.name), "diagnosis")
+            train(Path(path.name), "digit")
         finally:
             os.chdir(here)
     print("\nNow your own: nineline train TABLE --target COLUMN")
@@ -159,6 +177,8 @@ def demo() -> None:
 
 def main() -> None:
     """Run the command line; what is wrong with the input is said in a line, with exit status 2."""
+    from polars.exceptions import PolarsError
+
     from nineline.training import DivergenceError
 
     try:
@@ -166,7 +186,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (ValueError, TypeError, OSError, DivergenceError) as error:
+    except (ValueError, TypeError, OSError, DivergenceError, PolarsError) as error:
         print(f"nineline: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -99,8 +99,11 @@ class Number(Column):
         known = values[~np.isnan(values)]
         if np.isinf(known).any():
             raise ValueError(f"column {name!r} holds {known[np.isinf(known)][0]}; expected finite numbers or missing")
-        low, center, high = np.quantile(known, [0.25, 0.5, 0.75])
-        scale = (high - low) / 1.349 or known.std() or 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            low, center, high = np.quantile(known, [0.25, 0.5, 0.75])
+            scale = (high - low) / 1.349 or known.std() or 1.0
+        if not np.isfinite([center, scale]).all():
+            raise ValueError(f"column {name!r} spans {known.min():g} to {known.max():g}, too far to scale; rescale it")
         return cls(name, len(known) < len(values), float(center), float(scale))
 
     @property
@@ -115,7 +118,7 @@ class Number(Column):
         if np.isinf(values).any():
             raise self.mismatch(float(values[np.isinf(values)][0]))
         z = (values - self.center) / self.scale
-        return (z / np.sqrt(1 + (z / 3) ** 2))[:, np.newaxis], missing
+        return (z / np.hypot(1, z / 3))[:, np.newaxis], missing
 
     def summary(self) -> str:
         return f"around {self.center:.4g} ± {self.scale:.3g}"
@@ -150,11 +153,13 @@ class Category(Column):
 
     def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
         texts = texts_of(series)
+        if series.dtype == nw.Boolean and not {"True", "False"} & set(self.levels):  # as a file may spell them
+            texts = [None if text is None else text.lower() for text in texts]
         places = {level: i for i, level in enumerate(self.levels)}
         unseen = len(self.levels) if self.rare else -1
         codes = np.array([-2 if text is None else places.get(text, unseen) for text in texts], dtype=np.intp)
         known = codes != -2
-        if known.any() and series.dtype.is_numeric() and not (codes[known] >= 0).any():
+        if series.dtype.is_numeric() and known.any() and not any(_is_number(level) for level in self.levels):
             raise self.mismatch(next(text for text in texts if text is not None))
         if self.own_width == 1:
             values = np.where(codes == len(self.levels) - 1, 1.0, np.where(codes >= 0, -1.0, 0.0))
@@ -276,19 +281,28 @@ def numbers_of(series: nw.Series[Any]) -> Numbers | None:
         return np.array(values, np.float64)
     if isinstance(series.dtype, (nw.Date, nw.Datetime)):
         return None
-    try:
-        return np.array([np.nan if text is None else float(text) for text in texts_of(series)])
-    except ValueError:
+    texts = texts_of(series)
+    if not all(text is None or _is_number(text) for text in texts):
         return None
+    return np.array([np.nan if text is None else float(text) for text in texts])
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a text is a plain number: no words such as "inf", no Python spelling such as "1_000"."""
+    try:
+        return math.isfinite(float(text)) and "_" not in text
+    except ValueError:
+        return False
 
 
 def texts_of(series: nw.Series[Any]) -> list[str | None]:
     """Return a column as text, stripped, with None for missing; 3.0 is "3" as 3 is."""
     missing = series.is_null().to_list()
-    return [None if gone else _text(value) for value, gone in zip(series.to_list(), missing, strict=True)]
+    return [None if gone else text_of(value) for value, gone in zip(series.to_list(), missing, strict=True)]
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
+    """Return a value as text: stripped, None for NaN or nothing, "3" for 3.0."""
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, (float, np.floating)):
@@ -302,7 +316,7 @@ def moments_of(series: nw.Series[Any], form: str) -> list[datetime | None] | Non
     cache: dict[object, datetime] = {}
     moments: list[datetime | None] = []
     for value, gone in zip(series.to_list(), missing, strict=True):
-        if gone or (isinstance(value, str) and not value.strip()):
+        if gone or (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and math.isnan(value)):
             moments.append(None)
             continue
         if value not in cache:
@@ -314,11 +328,20 @@ def moments_of(series: nw.Series[Any], form: str) -> list[datetime | None] | Non
     return moments
 
 
+def _parse_text(text: str, form: str) -> datetime:
+    """Read a date in the given format, or in ISO's, which is always understood."""
+    if form != ISO:
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007
+        except ValueError:
+            pass
+    return datetime.fromisoformat(text)
+
+
 def parse_moment(value: object, form: str) -> datetime:
     """Return a value as a moment (UTC, without a zone), or raise ValueError or TypeError."""
     if isinstance(value, str):
-        text = value.strip()
-        value = datetime.fromisoformat(text) if form == ISO else datetime.strptime(text, form)  # noqa: DTZ007
+        value = _parse_text(value.strip(), form)
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
     if isinstance(value, date):

@@ -147,7 +147,8 @@ def learn_column(name: str, series: nw.Series[Any], *, named: bool = True) -> Co
         moments = moments_of(series, ISO)
         assert moments is not None
         return _varying(Date.learn(name, moments, ISO), len(set(moments) - {None}))
-    values = numbers_of(series)
+    said = isinstance(dtype, (nw.Categorical, nw.Enum))  # the table says that these are categories
+    values = None if said else numbers_of(series)
     if values is not None:
         known = values[~np.isnan(values)]
         if len(known) == 0:
@@ -160,6 +161,8 @@ def learn_column(name: str, series: nw.Series[Any], *, named: bool = True) -> Co
     levels = {text for text in texts if text is not None}
     if not levels:
         return Dropped(name, "empty")
+    if said:
+        return _varying(Category.learn(name, texts), len(levels))
     words = {level.lower() for level in levels}
     if len(words) == 2 and words & TRUE and words & FALSE and not words - TRUE - FALSE:
         return Boolean(name, None in texts)
@@ -196,9 +199,9 @@ def _varying(column: Column, distinct: int) -> Column | Dropped:
 
 
 def _is_identifier(name: str, known: Numbers, rows: int, distinct: int) -> bool:
-    """Return whether whole numbers, all different, count from 0 or 1 or are called an id."""
+    """Return whether whole numbers, all different, count the rows (some may be held out) or are called an id."""
     if rows < _SMALL or distinct < rows or (known != np.round(known)).any():
         return False
-    running = known.min() in (0, 1) and known.max() - known.min() == rows - 1
+    running = 0 <= known.min() <= 1 + rows // 20 and known.max() < 1.5 * rows
     words = name.lower().replace("-", "_").replace(" ", "_").split("_")
     return bool(running or words[-1] in ("id", "index", "key") or words[0] == "id" or words == [""])

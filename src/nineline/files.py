@@ -240,7 +240,7 @@ def _describe_layer(layer: AbstractLayer) -> dict[str, Any]:
             "kind": "dense",
             "inputs": layer.n_inputs,
             "outputs": layer.n_outputs,
-            "activation": _describe_activation(layer.activation),
+            "activation": describe_activation(layer.activation),
             "bias": layer.bias is not None,
             "learning_rate": layer.learning_rate,
             "initializer": _describe_initializer(layer.initializer),
@@ -253,8 +253,7 @@ def _rebuild_layer(described: dict[str, Any]) -> AbstractLayer:
         return Dropout(described["rate"])
     if described["kind"] != "dense":
         raise ValueError(f"unknown kind of layer {described['kind']!r}")
-    settings = dict(described["activation"])
-    activation = ACTIVATIONS[settings.pop("name")](**settings)
+    activation = rebuild_activation(described["activation"])
     bias, rate = described["bias"], described["learning_rate"]
     settings = dict(described["initializer"])
     initializer = _INITIALIZERS[settings.pop("kind")](**settings) if settings else None
@@ -274,7 +273,14 @@ def _describe_initializer(initializer: Initializer) -> dict[str, Any]:
     return {"kind": kind, **vars(initializer)} if _INITIALIZERS.get(kind) is type(initializer) else {}
 
 
-def _describe_activation(activation: Activation) -> dict[str, Any]:
+def rebuild_activation(described: dict[str, Any]) -> Activation:
+    """Return the activation that `describe_activation` described."""
+    settings = dict(described)
+    return ACTIVATIONS[settings.pop("name")](**settings)
+
+
+def describe_activation(activation: Activation) -> dict[str, Any]:
+    """Return an activation of nineline's own as JSON can hold it; raise ValueError for any other."""
     for name, kind in ACTIVATIONS.items():
         if type(activation) is kind:
             return {"name": name, **vars(activation)}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nineline.estimators.tabular import TabularClassifier, TabularRegressor
 
 _CLASSES_SHOWN = 12
+_COLUMNS_SHOWN = 20
 
 
 def print_session(console: Console, session: Session) -> None:
@@ -46,10 +47,14 @@ def print_columns(console: Console, model: TabularClassifier | TabularRegressor)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("column", "kind", "missing", "learned"):
         table.add_column(heading)
-    for column in model.columns_.used:
+    for column in model.columns_.used[:_COLUMNS_SHOWN]:
         table.add_row(Text(column.name), column.kind, "yes" if column.missing else "", Text(column.summary()))
-    for dropped in model.columns_.dropped:
+    if len(model.columns_.used) > _COLUMNS_SHOWN:
+        table.add_row(f"… and {len(model.columns_.used) - _COLUMNS_SHOWN:,} more", "", "", "")
+    for dropped in model.columns_.dropped[:_COLUMNS_SHOWN]:
         table.add_row(Text(dropped.name), Text("dropped", style="yellow"), "", Text(dropped.reason))
+    if len(model.columns_.dropped) > _COLUMNS_SHOWN:
+        table.add_row(f"… and {len(model.columns_.dropped) - _COLUMNS_SHOWN:,} more", "dropped", "", "")
     console.print(table)
     console.print()
 

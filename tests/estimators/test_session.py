@@ -103,6 +103,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no such target": ({"target": "numbr"}, "target is 'numbr', .* did you mean 'number'"),
     "no such split": ({"target": "number", "split": "fold"}, "split is 'fold'"),
     "split says nothing": ({"target": "number", "split": "c"}, "holds 'down', 'up'; expected 'test' in some rows"),
+    "split is the target": ({"target": "c", "split": "c"}, "split and target are both 'c'"),
     "test and split": ({"target": "number", "split": "c", "test": table()}, "both given"),
     "test lacks a column": ({"target": "number", "test": table().drop("b")}, "test part lacks the column 'b'"),
     "test lacks the target": ({"target": "number", "test": table().drop("number")}, "lacks the column 'number'"),
@@ -128,3 +129,22 @@ def test_bad_input(case: str) -> None:
     )
     with pytest.raises(ValueError, match=says):
         train_on_table(data, **arguments, **FAST)
+
+
+def test_a_decimal_target_is_a_number() -> None:
+    decimal = table().with_columns(pl.col("number").cast(pl.Decimal(10, 2))).drop("grade")
+    session = train_on_table(decimal, "number", **FAST)
+    assert session.task == "regression"
+    assert session.scores["network"]["RMSE"] > 0
+
+
+def test_split_values_that_are_neither_are_said() -> None:
+    marked = table().with_columns(part=pl.Series(["train"] * 100 + ["validation"] * 50 + ["test "] * 50))
+    session = train_on_table(marked, "number", split="part", **FAST)
+    assert (session.train, session.test) == (150, 50)
+    assert session.notes == ["rows whose 'part' says 'train', 'validation' are trained on"]
+
+
+def test_nothing_besides_the_target() -> None:
+    with pytest.raises(ValueError, match="no column besides the target 'number'"):
+        train_on_table(table().select("number"), "number", **FAST)

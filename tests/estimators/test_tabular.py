@@ -195,3 +195,80 @@ def test_select_takes_what_fit_saw_and_no_more() -> None:
     np.testing.assert_array_equal(model.predict(selected), model.predict(frame.with_columns(pl.lit(1).alias("same"))))
     with pytest.raises(ValueError, match="column 'color'.* is not in the table"):
         model.select(frame.drop("color"))
+
+
+def test_a_row_of_weight_zero_is_no_row() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1))
+    y, weight = X[:, 0] + 0.1 * rng.normal(size=200), np.ones(200)
+    X[0], y[0], weight[0] = 1e9, 1e6, 0
+    assert TabularRegressor(random_state=0).fit(X, y, weight).score(X[1:], y[1:]) > 0.9
+
+
+@pytest.mark.parametrize("place", range(0, 60, 6))
+def test_one_row_of_weight_is_enough_or_said(place: int) -> None:
+    X = np.arange(60.0).reshape(-1, 1)
+    with pytest.raises(ValueError, match="no column is of use"):
+        TabularRegressor(max_epochs=1).fit(X, X[:, 0], np.eye(60)[place])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_validation_part_of_nothing_is_none(seed: int) -> None:
+    X = np.arange(60.0).reshape(-1, 1) % 7
+    TabularRegressor(validation_fraction=0.01, max_epochs=1, random_state=seed).fit(X, X[:, 0])
+
+
+def test_dates_in_an_array_are_dates() -> None:
+    days = np.array(["2020-01-01", "NaT", "2021-05-01", "2022-02-01"] * 15, "datetime64[D]").reshape(-1, 1)
+    model = TabularClassifier(max_epochs=1, random_state=0).fit(days, np.arange(60) % 2)
+    assert [column.kind for column in model.columns_.used] == ["date"]
+    assert model.columns_.used[0].missing
+    with pytest.raises(TypeError, match="durations"):
+        TabularClassifier().fit(days - days[0], np.arange(60) % 2)
+
+
+def test_missing_in_every_spelling() -> None:
+    X = np.array([["a"], [None], [np.nan], [pd.NA]] * 15, dtype=object)
+    model = TabularClassifier(max_epochs=1, random_state=0).fit(X, np.arange(60) % 2)
+    assert model.columns_.used[0].levels == ("a",)
+    with pytest.raises(ValueError, match="missing .* first in row 1"):
+        TabularClassifier().fit(X, pd.Series(["x", pd.NA] * 30, dtype="string"))
+
+
+@pytest.mark.filterwarnings("ignore:X (has|does not have) .*feature names:UserWarning")
+def test_names_on_one_side_only_go_by_position() -> None:
+    frame = pd.DataFrame({"a": np.arange(60) % 5, "b": np.arange(60) % 7})
+    y = np.arange(60) % 2
+    named = TabularClassifier(max_epochs=1, random_state=0).fit(frame, y)
+    np.testing.assert_array_equal(named.predict_proba(frame.to_numpy()), named.predict_proba(frame))
+    plain = TabularClassifier(max_epochs=1, random_state=0).fit(frame.to_numpy(), y)
+    np.testing.assert_array_equal(plain.predict_proba(pd.DataFrame(frame.to_numpy())), plain.predict_proba(frame))
+    assert plain.select(pd.DataFrame(frame.to_numpy()).rename(columns={0: "x0", 1: "x1"})).shape == (60, 2)
+
+
+def test_a_fit_that_fails_leaves_the_model_before() -> None:
+    X = np.arange(60.0).reshape(-1, 1) % 7
+    model = TabularClassifier(max_epochs=1, random_state=0).fit(X, np.arange(60) % 2)
+    with pytest.raises(ValueError, match="constant"):
+        model.fit(np.zeros((60, 1)), np.arange(60) % 3)
+    assert model.classes_.tolist() == [0, 1]
+    assert model.predict_proba(X).shape == (60, 2)
+
+
+def test_settings_survive_a_file(tmp_path: Path) -> None:
+    from nineline.activations import LeakyRelu
+
+    X = np.arange(60.0).reshape(-1, 1) % 7
+    settings = {"activation": LeakyRelu(0.2), "hidden_layer_sizes": (3, 2), "max_epochs": 1, "random_state": 0}
+    TabularClassifier(**settings).fit(X, (np.arange(60) % 2).astype(np.int8)).save(tmp_path / "m.nineline")
+    same = load(tmp_path / "m.nineline")
+    assert {name: same.get_params()[name] for name in settings} == settings
+    assert same.classes_.dtype == np.int8  # type: ignore[union-attr]
+
+
+def test_targets_that_could_not_be_saved_are_refused_at_once() -> None:
+    days = np.array(["2020-01-01", "2021-01-01"] * 30, "datetime64[D]")
+    with pytest.raises(TypeError, match="datetime64"):
+        TabularClassifier().fit(np.arange(60.0).reshape(-1, 1) % 7, days)
+    with pytest.raises(TypeError, match="hidden_layer_sizes is 5"):
+        TabularClassifier(5).fit(np.arange(60.0).reshape(-1, 1) % 7, np.arange(60) % 2)

@@ -9,6 +9,8 @@ import narwhals as nw
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
+from nineline.column_kinds import text_of
+
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
@@ -34,7 +36,11 @@ def as_frame(estimator: BaseEstimator, X: Any, *, fitting: bool) -> tuple[nw.Dat
             )
         return frame.rename({name: str(name) for name in frame.columns}), True
     array = validate_data(estimator, X, reset=fitting, dtype=None, ensure_all_finite=False)
-    if array.dtype.kind not in "OUS":
+    if array.dtype.kind == "m":
+        raise TypeError("X holds durations; expected numbers, text or dates: make them numbers first")
+    if array.dtype.kind == "M":
+        array = array.astype("datetime64[us]")
+    elif array.dtype.kind not in "OUS":
         array = check_array(array, dtype=np.float64, ensure_all_finite=False)
     columns = {f"x{i}": _plain(array[:, i]) for i in range(array.shape[1])}
     return nw.from_dict(columns, backend="polars"), False
@@ -46,9 +52,14 @@ def _plain(column: np.ndarray[Any, Any]) -> Any:
         return np.ascontiguousarray(column)
     values = column.tolist()
     for value in values:
-        if value is not None and not isinstance(value, (str, bytes, Number)):
+        if not is_missing(value) and not isinstance(value, (str, bytes, Number)):
             raise TypeError(f"X holds {value!r}; a value's argument must be a string or a real number")
-    missing = [value is None or value != value for value in values]  # noqa: PLR0124  NaN is not itself
+    missing = [is_missing(value) for value in values]
     if all(gone or isinstance(value, Number) for value, gone in zip(values, missing, strict=True)):
         return np.array([np.nan if gone else value for value, gone in zip(values, missing, strict=True)], float)
-    return [None if gone else str(value) for value, gone in zip(values, missing, strict=True)]
+    return [None if gone else text_of(value) for value, gone in zip(values, missing, strict=True)]
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a value is None, NaN, NaT or pandas' NA."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value  # noqa: PLR0124

@@ -83,6 +83,8 @@ def decide_task(target: nw.Series[Any], task: str | None = None) -> tuple[str, s
     if task not in (None, CLASSIFICATION, REGRESSION):
         raise ValueError(f"task is {task!r}, which is not known{_checks.nearest(task, [CLASSIFICATION, REGRESSION])}")
     name = target.name
+    if target.dtype.is_nested() or target.dtype in (nw.Duration, nw.Binary, nw.Time):
+        raise ValueError(f"target {name!r} is of type {target.dtype}; expected numbers, text or booleans")
     values = numbers_of(target)
     texts = texts_of(target)
     distinct = len(set(texts) - {None})
@@ -145,11 +147,15 @@ def train_on_table(
     """
     notes: list[str] = []
     _require(table, target, "target")
+    if table.width == 1:
+        raise ValueError(f"the table has no column besides the target {target!r}; there is nothing to learn from")
     if test is not None and split is not None:
         raise ValueError("test and split are both given; give one of the two")
     if split is not None:
         _require(table, split, "split")
-        table, test = _split_by(table, split)
+        if split == target:
+            raise ValueError(f"split and target are both {target!r}; the column to predict cannot say what to test on")
+        table, test = _split_by(table, split, notes)
     table = _with_target(table, target, notes, "")
     if test is not None:
         for column in table.columns:
@@ -157,6 +163,9 @@ def train_on_table(
                 raise ValueError(f"the test part lacks the column {column!r}{_checks.nearest(column, test.columns)}")
         test = _with_target(test, target, notes, " of the test part")
     task, reason = decide_task(nw.from_native(table[target], series_only=True), task)
+    if task == REGRESSION:
+        table = table.with_columns(pl.col(target).cast(pl.Float64))
+        test = None if test is None else test.with_columns(pl.col(target).cast(pl.Float64))
     if task == CLASSIFICATION:
         table, test = _whole_codes(table, target), None if test is None else _whole_codes(test, target)
     rng = np.random.default_rng(seed)
@@ -165,8 +174,8 @@ def train_on_table(
         classes = np.unique(np.array(texts_of(nw.from_native(table[target], series_only=True))), return_inverse=True)[1]
         kept, out = hold_out(table.height, test_size, rng, classes if task == CLASSIFICATION else None)
         table, test = table[kept], table[out]
-        if test_size and not len(out):
-            notes.append("too few rows to hold any out: the model is not judged")
+        if not len(out):
+            notes.append("no rows are held out: the model is not judged")
     if task == CLASSIFICATION:
         strange = sorted(set(test[target].to_list()) - set(table[target].to_list()))
         if strange:
@@ -233,12 +242,16 @@ def _require(table: pl.DataFrame, column: str, role: str) -> None:
         raise ValueError(f"{role} is {column!r}, which is no column of the table{hint}")
 
 
-def _split_by(table: pl.DataFrame, split: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    is_test = table[split].cast(pl.String).str.to_lowercase().eq_missing("test")
+def _split_by(table: pl.DataFrame, split: str, notes: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    says = table[split].cast(pl.String).str.strip_chars().str.to_lowercase()
+    is_test = says.eq_missing("test")
     train, test = table.filter(~is_test).drop(split), table.filter(is_test).drop(split)
     if not train.height or not test.height:
         values = ", ".join(repr(value) for value in table[split].unique().sort().to_list()[:5])
         raise ValueError(f"split column {split!r} holds {values}; expected 'test' in some rows and not in others")
+    others = says.filter(~is_test).fill_null("nothing").unique().sort().to_list()
+    if others != ["train"]:
+        notes.append(f"rows whose {split!r} says {', '.join(map(repr, others[:5]))} are trained on")
     return train, test
 
 
@@ -248,7 +261,8 @@ def _with_target(table: pl.DataFrame, target: str, notes: list[str], where: str)
         known = known.filter(known[target].is_finite())
     gone = table.height - known.height
     if not known.height:
-        raise ValueError(f"target {target!r} is missing in every row{where}; there is nothing to learn from")
+        what = "judge by" if where else "learn from"
+        raise ValueError(f"target {target!r} is missing in every row{where}; there is nothing to {what}")
     if gone:
         notes.append(f"{gone:,} rows{where} without a target were left out")
     return known
@@ -256,6 +270,8 @@ def _with_target(table: pl.DataFrame, target: str, notes: list[str], where: str)
 
 def _whole_codes(table: pl.DataFrame, target: str) -> pl.DataFrame:
     """Return the table with a target of 1.0, 2.0, ... as 1, 2, ..."""
-    if table[target].dtype.is_float() and (table[target] == table[target].round()).all():
+    if (table[target].dtype.is_float() or table[target].dtype.is_decimal()) and (
+        table[target] == table[target].round()
+    ).all():
         return table.with_columns(table[target].cast(pl.Int64))
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import narwhals as nw
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nineline import _checks, files
 from nineline.columns import Columns
-from nineline.estimators.frames import as_frame
+from nineline.estimators.frames import as_frame, is_missing
 from nineline.estimators.splitting import hold_out
 from nineline.layers import AbstractLayer, Dropout, Layer
 from nineline.network import Network
@@ -73,10 +74,15 @@ class _Tabular(BaseEstimator):
     network_: Network
     history_: History
     n_features_in_: int
+    names_: list[str]
 
     @abstractmethod
-    def _learn_target(self, y: Any) -> tuple[Array, npt.NDArray[Any] | None]:
-        """Check the target and return it as the network learns it, (rows, outputs), and the classes to stratify by."""
+    def _check_target(self, y: Any) -> npt.NDArray[Any]:
+        """Return the target as an array of labels or numbers, (rows,), or raise."""
+
+    @abstractmethod
+    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> tuple[Array, npt.NDArray[Any] | None]:
+        """Return the target as the network learns it, (rows, outputs), and the classes to stratify by."""
 
     @abstractmethod
     def _output(self) -> tuple[int, str, str]:
@@ -114,24 +120,29 @@ class _Tabular(BaseEstimator):
         frame, named = as_frame(self, X, fitting=True)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        self.target_name_ = str(getattr(y, "name", None) or "target")
-        targets, classes = self._learn_target(y)
-        if len(targets) != len(frame):
-            raise ValueError(f"X has {len(frame)} rows and y has {len(targets)}; expected as many of each")
+        labels = self._check_target(y)
+        if len(labels) != len(frame):
+            raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
         if len(frame) < 2:
             raise ValueError("X has 1 sample; expected at least 2 rows to learn from")
         weights = _checks.row_weights("sample_weight", sample_weight, len(frame), np.dtype(np.float32))
+        if weights is not None and not weights.all():  # a row of weight 0 is no row
+            counting = np.flatnonzero(weights)
+            frame, labels, weights = frame[counting.tolist()], labels[counting], weights[counting]
         settings = self._settings(len(frame))
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31, size=4))
-        self.columns_ = Columns.learn(frame, named=named)
-        inputs = self.columns_.encode(frame)
+        columns = Columns.learn(frame, named=named)
+        inputs = columns.encode(frame)
+        targets, classes = self._learn_target(labels, weights)
+        self.columns_, self.names_ = columns, list(frame.columns)
+        self.target_name_ = str(getattr(y, "name", None) or "target")
 
         validation = None
         if len(inputs) >= _FEW_ROWS and settings["validation"] > 0:
             kept, out = hold_out(len(inputs), settings["validation"], rng, classes)
             held_weights = None if weights is None else weights[out]
-            if held_weights is None or held_weights.any():
+            if len(out):
                 validation = (inputs[out], targets[out]) + (() if held_weights is None else (held_weights,))
                 inputs, targets, weights = inputs[kept], targets[kept], None if weights is None else weights[kept]
         self.network_ = self._network(inputs.shape[1], settings["hidden"], rng)
@@ -168,10 +179,11 @@ class _Tabular(BaseEstimator):
         """
         check_is_fitted(self, "network_")
         table = nw.from_native(frame, eager_only=True)
+        table = table.rename({name: str(name) for name in table.columns})
         self.columns_.require(table.columns)
         nothing = nw.lit(None, dtype=nw.String)
-        names = getattr(self, "feature_names_in_", table.columns)
-        return table.select(*[name if name in table.columns else nothing.alias(name) for name in names]).to_native()
+        wanted = [name if name in table.columns else nothing.alias(name) for name in self.names_]
+        return table.select(*wanted).to_native()
 
     def _settings(self, rows: int) -> dict[str, Any]:
         """Check the constructor's arguments and resolve what is "auto" for a table of so many rows."""
@@ -179,6 +191,10 @@ class _Tabular(BaseEstimator):
             if self.hidden_layer_sizes != "auto":
                 raise ValueError(f"hidden_layer_sizes is {self.hidden_layer_sizes!r}; expected 'auto' or whole numbers")
             hidden: tuple[int, ...] = (64, 32) if rows < 2000 else (128, 64)
+        elif not isinstance(self.hidden_layer_sizes, Iterable):
+            raise TypeError(
+                f"hidden_layer_sizes is {self.hidden_layer_sizes!r}; expected 'auto' or widths, such as (64, 32)"
+            )
         else:
             hidden = tuple(_checks.positive_integer("hidden_layer_sizes", size) for size in self.hidden_layer_sizes)
         if self.batch_size == "auto":
@@ -221,7 +237,9 @@ class _Tabular(BaseEstimator):
     def _run(self, X: Any) -> Array:
         """Return the network's outputs, (rows, outputs)."""
         check_is_fitted(self, "network_")
-        frame, _ = as_frame(self, X, fitting=False)
+        frame, named = as_frame(self, X, fitting=False)
+        if not (named and hasattr(self, "feature_names_in_")):  # one side has no names: by position
+            frame = frame.rename(dict(zip(frame.columns, self.names_, strict=True)))
         pieces = [frame[start : start + _ROWS_AT_ONCE] for start in range(0, len(frame), _ROWS_AT_ONCE)]
         return np.concatenate([self.network_.run(self.columns_.encode(piece)) for piece in pieces])
 
@@ -239,16 +257,16 @@ class _Tabular(BaseEstimator):
         settings = self.get_params(deep=False)
         if not isinstance(self.random_state, (int, np.integer, type(None))):
             settings["random_state"] = None
-        if not isinstance(self.activation, str):  # the network's own description has it
-            settings["activation"] = "relu"
+        if not isinstance(self.activation, str):
+            settings["activation"] = files.describe_activation(self.activation)
         sizes = self.hidden_layer_sizes
-        settings["hidden_layer_sizes"] = sizes if isinstance(sizes, str) else [int(size) for size in sizes]
+        settings["hidden_layer_sizes"] = sizes if isinstance(sizes, str) else tuple(int(size) for size in sizes)
         names = getattr(self, "feature_names_in_", None)
         content = {
             "estimator": type(self).__name__,
             "settings": {name: value.item() if hasattr(value, "item") else value for name, value in settings.items()},
             "target": {"name": self.target_name_, **self._describe_target()},
-            "features": {"number": self.n_features_in_, "names": None if names is None else list(names)},
+            "features": {"names": self.names_, "named": names is not None},
             "columns": self.columns_.describe(),
             "network": files.describe(self.network_),
             "evaluation": self.evaluation_,
@@ -285,12 +303,18 @@ def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
     header, arrays = files.read(path, _FILE_KIND)
     kinds = {kind.__name__: kind for kind in (TabularClassifier, TabularRegressor)}
     try:
-        model: TabularClassifier | TabularRegressor = kinds[header["estimator"]](**header["settings"])
+        settings = header["settings"]
+        if isinstance(settings["activation"], dict):
+            settings["activation"] = files.rebuild_activation(settings["activation"])
+        if isinstance(settings["hidden_layer_sizes"], list):
+            settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
+        model: TabularClassifier | TabularRegressor = kinds[header["estimator"]](**settings)
         model.target_name_ = header["target"]["name"]
         model._rebuild_target(header["target"])
-        model.n_features_in_ = header["features"]["number"]
-        if header["features"]["names"] is not None:
-            model.feature_names_in_ = np.array(header["features"]["names"], dtype=object)
+        model.names_ = header["features"]["names"]
+        model.n_features_in_ = len(model.names_)
+        if header["features"]["named"]:
+            model.feature_names_in_ = np.array(model.names_, dtype=object)
         model.columns_ = Columns.rebuild(header["columns"])
         model.evaluation_ = header["evaluation"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -345,6 +369,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     n_features_in_ : int
     feature_names_in_ : array of str
         Only where the columns have names.
+    names_ : list of str
+        The columns' names, made up where they had none.
 
     Examples
     --------
@@ -357,17 +383,26 @@ class TabularClassifier(ClassifierMixin, _Tabular):
 
     classes_: npt.NDArray[Any]
 
-    def _learn_target(self, y: Any) -> tuple[Array, npt.NDArray[Any] | None]:
-        labels = column_or_1d(np.asarray(y), warn=True)
+    def _check_target(self, y: Any) -> npt.NDArray[Any]:
+        labels: npt.NDArray[Any] = column_or_1d(np.asarray(y), warn=True)
         _refuse_missing(labels)
+        if labels.dtype.kind not in "USOiufb":
+            raise TypeError(
+                f"y holds values of dtype {labels.dtype}; expected text, whole numbers or booleans as classes"
+            )
         if labels.dtype.kind == "f" and np.isinf(labels).any():
             raise ValueError("y holds infinity; expected classes")
         check_classification_targets(labels)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
+        if len(np.unique(labels)) < 2:
             raise ValueError(
-                f"y has one class only, {self.classes_[0]!r}; a classifier needs at least two classes to tell apart"
+                f"y has one class only, {labels[0]!r}; a classifier needs at least two classes to tell apart"
             )
+        return labels
+
+    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> tuple[Array, npt.NDArray[Any] | None]:
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y has one class only, {y[0]!r}, in the rows of weight above 0; expected two or more")
         if len(self.classes_) == 2:
             return codes.astype(np.float32)[:, np.newaxis], codes
         return np.eye(len(self.classes_), dtype=np.float32)[codes], codes
@@ -411,7 +446,7 @@ class TabularRegressor(RegressorMixin, _Tabular):
     True
     """
 
-    def _learn_target(self, y: Any) -> tuple[Array, npt.NDArray[Any] | None]:
+    def _check_target(self, y: Any) -> npt.NDArray[Any]:
         array = column_or_1d(np.asarray(y), warn=True)
         _refuse_missing(array)
         if array.dtype.kind in "USOmM":
@@ -421,9 +456,12 @@ class TabularRegressor(RegressorMixin, _Tabular):
                 raise ValueError(
                     f"y holds {array[0]!r}; a regressor needs numbers (for classes use TabularClassifier)"
                 ) from None
-        values = _checks.as_float("y", array, np.dtype(np.float64))
-        self.target_mean_ = float(values.mean())
-        self.target_scale_ = float(values.std()) or 1.0
+        return _checks.as_float("y", array, np.dtype(np.float64))
+
+    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> tuple[Array, npt.NDArray[Any] | None]:
+        values = y
+        self.target_mean_ = float(np.average(values, weights=weights))
+        self.target_scale_ = float(np.sqrt(np.average((values - self.target_mean_) ** 2, weights=weights))) or 1.0
         return ((values - self.target_mean_) / self.target_scale_).astype(np.float32)[:, np.newaxis], None
 
     def _output(self) -> tuple[int, str, str]:
@@ -442,7 +480,7 @@ class TabularRegressor(RegressorMixin, _Tabular):
 
 
 def _refuse_missing(y: npt.NDArray[Any]) -> None:
-    missing = [i for i, value in enumerate(y.tolist()) if value is None or value != value]  # noqa: PLR0124
+    missing = [i for i, value in enumerate(y.tolist()) if is_missing(value)]
     if missing:
         raise ValueError(
             f"y is missing (NaN or None) in {len(missing)} of {len(y)} rows, first in row {missing[0]}; "
@@ -451,4 +489,4 @@ def _refuse_missing(y: npt.NDArray[Any]) -> None:
 
 
 def _portable_dtype(classes: npt.NDArray[Any]) -> str:
-    return {"U": "str", "O": "object", "i": "int64", "u": "int64", "f": "float64", "b": "bool"}[classes.dtype.kind]
+    return {"U": "str", "S": "str", "O": "object"}.get(classes.dtype.kind, classes.dtype.str)
