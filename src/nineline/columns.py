@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Numbers = npt.NDArray[np.float64]
-    Mask = npt.NDArray[np.bool_]
 
 _SMALL: Final = 20  # rows below which no column is taken for an identifier
 

@@ -60,7 +60,7 @@ def test_learns_a_table_of_every_kind_of_column(kind: type) -> None:
 def test_a_linear_target_of_any_size_is_no_trap() -> None:
     """scikit-learn's default MLPRegressor has a score of about 0 here, for want of scaling."""
     X, y = make_regression(200, 5, noise=1.0, random_state=0)
-    assert cross_val_score(TabularRegressor(random_state=0), X, 1000 * y, cv=3).mean() > 0.9
+    assert cross_val_score(TabularRegressor(random_state=0), X, 1000 * y, cv=3).mean() > 0.95
 
 
 @EITHER
