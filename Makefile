@@ -1,4 +1,5 @@
-# demo · test · lint; each makes its own .venv when there is none. Needs Python 3.11 or newer, with venv.
+# demo · test · lint · bench · sanitize; each makes its own .venv when there is none. Needs Python 3.11 or newer, with
+# venv, and a C++20 compiler for the native engine (without one everything works on the reference engine).
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,13 +7,17 @@ BIN := $(VENV)/bin
 # Tests run side by side: one thread each for the linear algebra underneath.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
-.PHONY: help demo test lint format clean
+NATIVE := CMakeLists.txt $(wildcard native/*)
+
+.PHONY: help demo test lint format bench sanitize clean
 
 help:
 	@echo "make demo    see the tutorial's network learn, then train on a real table"
 	@echo "make test    run every test"
 	@echo "make lint    check format, style and types"
 	@echo "make format  format the code"
+	@echo "make bench   time training beside the peers (WORKLOADS=seed,expm PEERS=jax,torch narrow it)"
+	@echo "make sanitize  run the native engine's tests under the address, undefined-behaviour and thread sanitizers"
 
 demo: $(VENV)/.installed
 	$(BIN)/nineline demo
@@ -29,6 +34,30 @@ format: $(VENV)/.developing
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# What the peers need is large, so it gets an environment of its own. Torch first: any other way of asking for it
+# brings gigabytes that no processor needs.
+BENCH := build/bench
+bench: $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks $(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+
+$(BENCH)/.installed: pyproject.toml $(NATIVE)
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BENCH)/bin/python -m pip install --quiet torch==2.13.0
+	$(BENCH)/bin/python -m pip install --quiet --editable ".[bench]"
+	touch $@
+
+# The module is built anew for each, into an environment that finds everything else in .venv.
+SANITIZED := tests/engines
+sanitize: sanitize-address,undefined sanitize-thread
+
+sanitize-%: $(VENV)/.developing
+	rm -rf build/sanitize-$*
+	$(BIN)/python -m venv --without-pip build/sanitize-$*
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$(ls -d build/sanitize-$*/lib/python3*/site-packages)/developing.pth
+	$(BIN)/python -m pip --python build/sanitize-$*/bin/python install --quiet --no-deps --ignore-installed -C cmake.define.NINELINE_SANITIZE=$* -C build-dir=build/sanitize-$*/build .
+	native/run_sanitized.sh $* build/sanitize-$*/bin/python -m pytest -p no:cacheprovider $(SANITIZED)
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 
@@ -38,7 +67,7 @@ $(VENV)/.created:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	touch $@
 
-$(VENV)/.installed: $(VENV)/.created pyproject.toml
+$(VENV)/.installed: $(VENV)/.created pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 

@@ -97,7 +97,7 @@ def test_sample_weights_weigh():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_nothing_is_changed(dtype):
     checked = Network(Layer(3, 4, "tanh", bias=True), Dropout(0.5), Layer(4, 2), rng=1, dtype=dtype)
-    answers = checked.run(X)
+    answers = checked.forward(X)
     before, state = checked.parameters.copy(), checked.rng.bit_generator.state
     inputs, targets = X.copy(), Y.copy()
     gradient_check(checked, inputs, targets)

@@ -53,6 +53,7 @@ READERS = {"nineline.files", "nineline.view", "nineline.interchange"}
 
 # Imports inside a function may lead upward through these doors alone.
 DOORS = {
+    ("nineline.network", "nineline.engines"): "Network.run: engines work on networks, and one answers for them",
     ("nineline.network", "nineline.training"): "Network.train: training is a loop around networks, and a method",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
     ("nineline.history", "nineline.view.plots"): "History.plot: pictures need an extra, and are a method",
@@ -69,7 +70,7 @@ class Import(NamedTuple):
 def modules():
     """Return each module's name and file."""
     found = {}
-    for file in sorted(SOURCE.rglob("*.py")):
+    for file in sorted([*SOURCE.rglob("*.py"), *SOURCE.rglob("*.pyi")]):  # a .pyi stands for a compiled module
         parts = ["nineline", *file.relative_to(SOURCE).with_suffix("").parts]
         if parts[-1] == "__init__":
             parts.pop()

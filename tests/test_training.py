@@ -187,7 +187,7 @@ def test_iterations_are_steps_on_the_whole_batch():
 def test_the_default_is_the_tutorials_rule():
     by_default, spelled_out = linear(), linear()
     small = X / 10, Y / 10
-    by_default.train(*small, 50, report_every=0)
+    by_default.train(*small, 50, report_every=0, engine="reference")
     spelled_out.train(
         *small, epochs=50, loss=SquaredError(reduction="sum"), optimizer=GradientDescent(1.0), engine="reference"
     )
@@ -706,7 +706,7 @@ def test_forty_values_fit_on_a_screen_and_forty_one_do_not(capsys):
 def test_a_history_says_how_the_run_went():
     history = linear().train(X, Y, epochs=12, batch_size=4, loss="squared_error")
     assert history.stopped == "all 12 epochs done"
-    assert history.engine == "reference"
+    assert history.engine in ("native", "reference")  # which of the two: tests/engines
     assert history.steps == 36
     assert (np.diff(history.seconds) >= 0).all()
     assert history.seconds[0] > 0

@@ -185,7 +185,7 @@ def test_sigmoid_and_its_slope_from_its_value():
 
 def test_train_once_returns_the_errors_before_the_step():
     network = Network(3, 6, 1, rng=0)
-    before = y - network.run(X)
+    before = y - network.forward(X)
     np.testing.assert_array_equal(network.train_once(X, y), before)
     assert np.abs(y - network.run(X) - before).max() > 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -55,6 +56,15 @@ def positive_integer(argument: str, value: object, *, minimum: int = 1) -> int:
     if value < minimum:
         raise ValueError(f"{argument} is {value}; expected a whole number, {minimum} or more")
     return int(value)
+
+
+def threads(argument: str, value: int | None) -> int:
+    """Return a number of threads; None is as many as this process has cores."""
+    if value is not None:
+        return positive_integer(argument, value)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def boolean(argument: str, value: object, hint: str = "") -> bool:

@@ -140,6 +140,7 @@ class Network:
         for number, layer in enumerate(self.layers):
             layer.adopt(self.views(self._parameters, number))
             layer.dtype, layer.adopted = dtype, True
+        self._answer: Callable[[object], Array | None] | None = None
 
     def views(self, vector: Array, layer: int) -> dict[str, Array]:
         """Return one layer's blocks as views into `vector`, which is as long as `parameters`."""
@@ -197,14 +198,47 @@ class Network:
         >>> Network(3, 6, 1).run([[0, 0, 1], [1, 0, 1]]).shape
         (2, 1)
         """
-        rows = _checks.as_float("inputs", inputs, self.dtype)
-        one_row = rows.ndim == 1 and rows.size == self.n_inputs > 1
-        outputs: Array = _checks.matrix(
-            "inputs", rows[np.newaxis] if one_row else rows, self.n_inputs, "the network", self.dtype
-        )
+        if self._answer is None:
+            from nineline.engines import choose_answerer
+
+            self._answer = choose_answerer(self)
+        outputs = self._answer(inputs)
+        if outputs is None:  # not an array such as the engine reads
+            rows = _checks.as_float("inputs", inputs, self.dtype)
+            one_row = rows.ndim == 1 and rows.size == self.n_inputs > 1
+            rows = self._rows("inputs", rows[np.newaxis] if one_row else rows)
+            outputs = self._answer(rows)
+            if outputs is None:
+                outputs = self.forward(rows)
+            return outputs[0] if one_row else outputs
+        return outputs
+
+    def forward(self, inputs: npt.ArrayLike) -> Array:
+        """Return the network's answers, as `run` does, and let every layer remember what it saw.
+
+        Afterwards `layers[i].inputs`, `layers[i].weighted_sums` and `layers[i].outputs` are there to be looked
+        at, and `layers[-1].backward` can learn. It is the reference's arithmetic, in NumPy.
+
+        Parameters
+        ----------
+        inputs : array_like, (rows, n_inputs)
+
+        Returns
+        -------
+        array, (rows, n_outputs)
+
+        Examples
+        --------
+        >>> from nineline import Network
+        >>> network = Network(3, 6, 1)
+        >>> answers = network.forward([[0, 0, 1], [1, 0, 1]])
+        >>> network.layers[0].outputs.shape
+        (2, 6)
+        """
+        outputs = self._rows("inputs", inputs)
         for layer in self.layers:
             outputs = layer.compute(outputs)
-        return outputs[0] if one_row else outputs
+        return outputs
 
     def train_once(self, inputs: npt.ArrayLike, outputs: npt.ArrayLike) -> Array:
         """Take one step of the tutorial's rule and return the errors before it.
@@ -224,7 +258,7 @@ class Network:
             Outputs − what the network answered.
         """
         rows, targets = self.check_data("inputs", inputs, "outputs", outputs)
-        errors = targets - self.run(rows)
+        errors = targets - self.forward(rows)
         downhill: Array = errors
         for layer in reversed(self.layers):
             downhill = layer.backward(downhill)
@@ -252,6 +286,7 @@ class Network:
         progress: bool | None = None,
         on_epoch: Callable[[Epoch], object] | Sequence[Callable[[Epoch], object]] = (),
         engine: str = "auto",
+        threads: int | None = None,
         rng: RandomSource = None,
     ) -> History:
         """Train the network.
@@ -300,8 +335,12 @@ class Network:
         on_epoch : function or sequence of functions
             Called after every epoch with an `Epoch`: its number, losses, the network, the History so far.
             One that returns True ends training.
-        engine : {"auto", "reference"}
-            What computes. "auto" takes the fastest that knows everything asked for.
+        engine : {"auto", "native", "reference"}
+            What computes: the C++ engine, or NumPy. "auto" takes native for all that it knows, and reference
+            where there is an activation, loss, layer or optimizer of your own; `History.engine` says which ran.
+        threads : int, optional
+            At most so many threads share a step where that is faster; by default one for each core. The result is
+            the same bits for any number.
         rng : int, numpy.random.Generator or None
             Rules shuffling, dropout and the validation share. None continues the network's own.
 
@@ -353,6 +392,7 @@ class Network:
             progress=progress,
             on_epoch=on_epoch,
             engine=engine,
+            threads=threads,
             rng=rng,
         )
 
@@ -373,13 +413,16 @@ class Network:
         self, inputs_name: str, inputs: npt.ArrayLike, outputs_name: str, outputs: npt.ArrayLike
     ) -> tuple[Array, Array]:
         """Return inputs and outputs as finite arrays of this network's dtype and widths, or raise."""
-        rows = _checks.matrix(inputs_name, inputs, self.n_inputs, "the network", self.dtype)
+        rows = self._rows(inputs_name, inputs)
         targets = _checks.matrix(outputs_name, outputs, self.n_outputs, "the network's last layer", self.dtype)
         if len(rows) != len(targets):
             raise ValueError(
                 f"{inputs_name} has {len(rows)} rows and {outputs_name} has {len(targets)}; expected as many of each"
             )
         return rows, targets
+
+    def _rows(self, argument: str, data: npt.ArrayLike) -> Array:
+        return _checks.matrix(argument, data, self.n_inputs, "the network", self.dtype)
 
     def astype(self, dtype: npt.DTypeLike) -> Network:
         """Return a copy of this network in another dtype, float32 or float64."""
@@ -389,7 +432,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**vars(self), "layers": [copy(layer) for layer in self.layers]}
-        del state["_parameters"]  # the layers carry the values; views are made anew on the other side
+        del state["_parameters"], state["_answer"]  # the layers carry the values; views are made anew there
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -13,11 +13,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
+import numpy as np
+
 from nineline import _checks
 from nineline._value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy.typing as npt
 
 
 class Schedule(Value, ABC):
@@ -27,6 +31,10 @@ class Schedule(Value, ABC):
     def factor(self, epoch: float, epochs: float) -> float:
         """Return the factor at `epoch` in [0, epochs) of a training that is `epochs` long."""
 
+    def factors(self, at: npt.NDArray[np.float64], epochs: float) -> npt.NDArray[np.float64]:
+        """Return the factor at each of many epochs."""
+        return np.array([self.factor(epoch, epochs) for epoch in at.tolist()])
+
 
 @final
 class Constant(Schedule):
@@ -34,6 +42,9 @@ class Constant(Schedule):
 
     def factor(self, epoch: float, epochs: float) -> float:
         return 1.0
+
+    def factors(self, at: npt.NDArray[np.float64], epochs: float) -> npt.NDArray[np.float64]:
+        return np.ones(len(at))
 
 
 @final

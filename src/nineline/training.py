@@ -117,6 +117,7 @@ def train(
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], object] | Sequence[Callable[[Epoch], object]] = (),
     engine: str = "auto",
+    threads: int | None = None,
     rng: RandomSource = None,
 ) -> History:
     """Train `network`; `Network.train` documents every argument."""
@@ -145,6 +146,7 @@ def train(
         progress = _checks.boolean("progress", progress)
     l1, l2 = _checks.number("l1", l1, low=0), _checks.number("l2", l2, low=0)
     engines.check_name(engine)
+    workers = _checks.threads("threads", threads)
     generator = network.rng if rng is None else _checks.generator("rng", rng)
     plan = _Plan(
         epochs=_checks.positive_integer("epochs", epochs) if epochs is not None else iterations,
@@ -171,7 +173,7 @@ def train(
         clip_norm=clip_norm,
         seed=int.from_bytes(generator.bytes(8), "little"),
     )
-    chosen = engines.choose(engine, network, task)
+    chosen = engines.choose(engine, network, task, workers)
     shown = display(progress, plan.epochs) if counted_in_epochs or progress else Silent()
     return _Loop(network, task, plan, held_out, chosen, shown).run()
 
@@ -239,7 +241,7 @@ class _Loop:
         end = history.epochs + epochs
         while history.epochs < end:
             first, began = history.epochs, time.perf_counter()
-            rates = np.array([self.rate(epoch) for epoch in range(first, min(first + self.steps_a_call, end))])
+            rates = self.rates(np.arange(first, min(first + self.steps_a_call, end), dtype=np.float64))
             losses = self.take(None, rates)
             history.loss += losses.tolist()
             history.learning_rate += rates[: len(losses)].tolist()
@@ -252,7 +254,7 @@ class _Loop:
         """Take one step on each batch of a new order of the rows."""
         plan, history, size = self.plan, self.history, self.batch_size
         order = plan.rng.permutation(self.rows) if plan.shuffle else np.arange(self.rows)
-        rates = np.array([self.rate(history.epochs + i / self.batches) for i in range(self.batches)])
+        rates = self.rates(history.epochs + np.arange(self.batches) / self.batches)
         losses = np.empty(self.batches)
         start = 0
         while start < self.batches:
@@ -279,16 +281,20 @@ class _Loop:
         self.steps_a_call = max(1, min(int(len(rates) * pace), 4 * self.steps_a_call))
         return losses
 
-    def rate(self, epoch: float) -> float:
-        return self.task.optimizer.learning_rate * self.plan.schedule.factor(epoch, self.plan.epochs)
+    def rates(self, epochs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the learning rate at each of these epochs."""
+        return self.task.optimizer.learning_rate * self.plan.schedule.factors(epochs, self.plan.epochs)
 
     def epoch_loss(self, losses: Array, order: npt.NDArray[np.intp]) -> float:
         """Return the average of the batches' losses, weighted as their rows are; or their sum."""
         if self.task.loss.reduction == "sum":
             return float(losses.sum())
         weight = self.task.sample_weight
-        ordered = np.ones(self.rows) if weight is None else weight[order].astype(np.float64)
-        shares = np.add.reduceat(ordered, np.arange(0, self.rows, self.batch_size))
+        first = np.arange(0, self.rows, self.batch_size)
+        if weight is None:
+            shares = np.minimum(self.batch_size, self.rows - first)
+        else:
+            shares = np.add.reduceat(weight[order].astype(np.float64), first)
         return float(losses @ shares / shares.sum())
 
     def look(self) -> str:

@@ -95,7 +95,7 @@ class TestPlotHidden:
     def test_the_last_layer_is_the_network_s_answer(self):
         network = Network(3, 6, 1, rng=1)
         axes = plot_hidden(network, X, layer=-1)
-        np.testing.assert_array_equal(axes.get_images()[0].get_array(), network.run(X))
+        np.testing.assert_array_equal(axes.get_images()[0].get_array(), network.forward(X))
         assert axes.get_xlabel() == "output node"
 
     def test_two_inputs_give_a_plane_for_each_node(self):

@@ -1,6 +1,6 @@
 """Engines: what computes. This is the one place that chooses.
 
-`reference` is NumPy and the definition; a native one, the same mathematics at speed, comes beside it.
+`reference` is NumPy and the definition; `native` is the same mathematics at speed.
 """
 
 from __future__ import annotations
@@ -8,14 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nineline import _checks
+from nineline.engines.native import Native, NotNativeError, answerer
 from nineline.engines.reference import Reference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nineline._typing import Array
     from nineline.engines.contract import Engine, Task
     from nineline.network import Network
 
 
-_NAMES: Final = ("auto", "reference")
+_NAMES: Final = ("auto", "native", "reference")
 
 
 def check_name(engine: str) -> str:
@@ -25,7 +29,20 @@ def check_name(engine: str) -> str:
     return engine
 
 
-def choose(engine: str, network: Network, task: Task) -> Engine:
+def choose(engine: str, network: Network, task: Task, threads: int) -> Engine:
     """Return the engine to train `network` on `task` with: "auto" is the fastest that knows everything asked for."""
-    check_name(engine)
+    if check_name(engine) != "reference":
+        try:
+            return Native(network, task, threads)
+        except NotNativeError as error:
+            if engine == "native":
+                raise ValueError(f"engine is 'native', but {error}") from None
     return Reference(network, task)
+
+
+def choose_answerer(network: Network) -> Callable[[object], Array | None]:
+    """Return the fast way from inputs to outputs, see `native.answerer`; it answers None where it cannot."""
+    try:
+        return answerer(network)
+    except NotNativeError:
+        return lambda _inputs: None

@@ -1,0 +1,182 @@
+// Activations: a value and its slope, side by side. Both sweep over a whole tile as one long array.
+//
+// Twin: src/nineline/activations.py, class by class.
+#pragma once
+
+#include "arrays.hpp"
+#include "math.hpp"
+#include "model.hpp"
+
+namespace nineline::NINELINE_LEVEL {
+
+// value(z) is the output for a weighted sum z; slope(z, y) is d y / d z. `a` is the setting (slope or alpha).
+// Where `needs_z` is false the slope is written in terms of the output alone, and z is not kept.
+struct Identity {
+  static constexpr bool needs_z = false;
+  template <class V> static V value(V z, V) { return z; }
+  template <class V> static V slope(V, V, V) { return splat(Element<V>(1)); }
+};
+
+struct Sigmoid {
+  static constexpr bool needs_z = false;
+  template <class V> static V value(V z, V) { return sigmoid(z); }
+  template <class V> static V slope(V, V y, V) { return y * (1 - y); }
+};
+
+struct Tanh {
+  static constexpr bool needs_z = false;
+  template <class V> static V value(V z, V) { return tanh(z); }
+  template <class V> static V slope(V, V y, V) { return 1 - y * y; }
+};
+
+struct Relu {
+  static constexpr bool needs_z = false;
+  template <class V> static V value(V z, V) { return z <= 0 ? V{} : z; }  // NaN stays
+  template <class V> static V slope(V, V y, V) { return y > 0 ? splat(Element<V>(1)) : V{}; }
+};
+
+struct LeakyRelu {
+  static constexpr bool needs_z = true;
+  template <class V> static V value(V z, V a) { return z > 0 ? z : a * z; }
+  template <class V> static V slope(V z, V, V a) { return z > 0 ? splat(Element<V>(1)) : a; }
+};
+
+struct Elu {
+  static constexpr bool needs_z = true;
+  template <class V> static V value(V z, V a) { return z > 0 ? z : a * expm1(z > 0 ? V{} : z); }
+  template <class V> static V slope(V z, V y, V a) { return z > 0 ? splat(Element<V>(1)) : y + a; }
+};
+
+struct Selu {
+  static constexpr bool needs_z = true;
+  static constexpr double scale = 1.0507009873554804934193349852946, alpha = 1.6732632423543772848170429916717;
+  template <class V> static V value(V z, V) {
+    return z > 0 ? Element<V>(scale) * z : Element<V>(scale * alpha) * expm1(z > 0 ? V{} : z);
+  }
+  template <class V> static V slope(V z, V y, V) {
+    return z > 0 ? splat(Element<V>(scale)) : y + Element<V>(scale * alpha);
+  }
+};
+
+struct Softplus {
+  static constexpr bool needs_z = true;
+  template <class V> static V value(V z, V) { return softplus(z); }
+  template <class V> static V slope(V z, V, V) { return sigmoid(z); }
+};
+
+struct Exponential {
+  static constexpr bool needs_z = false;
+  template <class V> static V value(V z, V) { return exp(z); }
+  template <class V> static V slope(V, V y, V) { return y; }
+};
+
+struct Silu {
+  static constexpr bool needs_z = true;
+  template <class V> static V value(V z, V) { return z * sigmoid(z); }
+  template <class V> static V slope(V z, V y, V) {
+    const V s = sigmoid(z);
+    return s + y * (1 - s);
+  }
+};
+
+struct Mish {
+  static constexpr bool needs_z = true;
+  template <class V> static V value(V z, V) { return z * tanh(softplus(z)); }
+  template <class V> static V slope(V z, V, V) {
+    const V t = tanh(softplus(z));
+    return t + z * (1 - t * t) * sigmoid(z);
+  }
+};
+
+struct Gelu {
+  static constexpr bool needs_z = true;
+  template <class V> static V value(V z, V) { return z * normal_distribution(z); }
+  template <class V> static V slope(V z, V, V) {
+    const V density = exp(z * z * Element<V>(-0.5)) * Element<V>(0.39894228040143267794);
+    return normal_distribution(z) + z * density;
+  }
+};
+
+// Calls `work` with the class of an activation that works element by element: all but softmax.
+template <class Work>
+inline void with_activation(Activation kind, Work&& work) {
+  switch (kind) {
+    case Activation::identity: return work(Identity{});
+    case Activation::sigmoid: return work(Sigmoid{});
+    case Activation::tanh: return work(Tanh{});
+    case Activation::relu: return work(Relu{});
+    case Activation::leaky_relu: return work(LeakyRelu{});
+    case Activation::elu: return work(Elu{});
+    case Activation::selu: return work(Selu{});
+    case Activation::softplus: return work(Softplus{});
+    case Activation::exponential: return work(Exponential{});
+    case Activation::silu: return work(Silu{});
+    case Activation::mish: return work(Mish{});
+    case Activation::gelu: return work(Gelu{});
+    case Activation::softmax: return;
+  }
+}
+
+inline bool needs_z(Activation kind) {
+  bool answer = false;
+  with_activation(kind, [&](auto f) { answer = f.needs_z; });
+  return answer;
+}
+
+// Softmax, row by row: p_j = exp(z_j - max z) / sum. What lies between the outputs and the stride becomes 0.
+template <class T>
+inline void softmax(const T* z, T* p, Index rows, Index outputs, Index stride) {
+  for (Index r = 0; r < rows; ++r, z += stride, p += stride) {
+    T highest = z[0];
+    for (Index j = 1; j < outputs; ++j) highest = z[j] > highest || z[j] != z[j] ? z[j] : highest;
+    for (Index j = 0; j < outputs; ++j) p[j] = z[j] - highest;
+    for (Index j = outputs; j < stride; ++j) p[j] = 0;
+  }
+  p -= rows * stride;
+  for (Index i = 0; i < rows * stride; i += width<T>) store(p + i, exp(load(p + i)));
+  for (Index r = 0; r < rows; ++r, p += stride) {
+    T total = 0;
+    for (Index j = 0; j < outputs; ++j) total += p[j];
+    const T share = 1 / total;
+    for (Index j = 0; j < outputs; ++j) p[j] *= share;
+    for (Index j = outputs; j < stride; ++j) p[j] = 0;
+  }
+}
+
+// errors = p * (errors - errors . p), row by row: the matrix diag(p) - p p' without building it.
+template <class T>
+inline void softmax_backward(const T* p, T* errors, Index rows, Index outputs, Index stride) {
+  for (Index r = 0; r < rows; ++r, p += stride, errors += stride) {
+    T along = 0;
+    for (Index j = 0; j < outputs; ++j) along += errors[j] * p[j];
+    for (Index j = 0; j < outputs; ++j) errors[j] = p[j] * (errors[j] - along);
+  }
+}
+
+// A tile of weighted sums, rows of a stride, into outputs; z and y may be the same.
+template <class T>
+inline void activate(Activation kind, T setting, const T* z, T* y, Index rows, Index outputs, Index stride) {
+  if (kind == Activation::softmax) return softmax(z, y, rows, outputs, stride);
+  if (kind == Activation::identity && z == y) return;
+  const Vec<T> a = splat(setting);
+  with_activation(kind, [&](auto f) {
+    for (Index i = 0; i < rows * stride; i += width<T>) store(y + i, f.value(load(z + i), a));
+  });
+}
+
+// errors of the outputs become errors of the weighted sums, in place.
+template <class T>
+inline void carry_back(Activation kind, T setting, const T* z, const T* y, T* errors, Index rows, Index outputs,
+                       Index stride) {
+  if (kind == Activation::softmax) return softmax_backward(y, errors, rows, outputs, stride);
+  if (kind == Activation::identity) return;
+  const Vec<T> a = splat(setting);
+  with_activation(kind, [&](auto f) {
+    for (Index i = 0; i < rows * stride; i += width<T>) {
+      const Vec<T> sums = f.needs_z ? load(z + i) : Vec<T>{};
+      store(errors + i, load(errors + i) * f.slope(sums, load(y + i), a));
+    }
+  });
+}
+
+}  // namespace nineline::NINELINE_LEVEL

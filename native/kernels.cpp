@@ -1,0 +1,53 @@
+// Compiled once per instruction set, which NINELINE_LEVEL names.
+#include "kernels.hpp"
+#include "trainer.hpp"
+
+namespace nineline::NINELINE_LEVEL {
+
+Model* make_model(bool single, const LayerPlan* layers, Index count, const LossPlan& loss, const RulePlan& rule) {
+  if (single) return new ModelOf<float>{layers, count, loss, rule};
+  return new ModelOf<double>{layers, count, loss, rule};
+}
+
+namespace {
+
+bool same(const char* a, const char* b) {
+  for (; *a != 0 && *a == *b; ++a, ++b) {}
+  return *a == *b;
+}
+
+template <class T, class Function>
+void sweep_over(const void* from, void* to, Index count, Function f) {
+  constexpr Index w = width<T>;
+  for (Index i = 0; i < count; i += w) {
+    T numbers[w] = {};
+    const Index here = smaller(w, count - i);
+    for (Index j = 0; j < here; ++j) numbers[j] = static_cast<const T*>(from)[i + j];
+    store(numbers, f(load(numbers)));
+    for (Index j = 0; j < here; ++j) static_cast<T*>(to)[i + j] = numbers[j];
+  }
+}
+
+template <class T>
+bool apply_to(const char* name, const void* from, void* to, Index count) {
+  using V = Vec<T>;
+  const auto over = [&](auto f) { return sweep_over<T>(from, to, count, f), true; };
+  if (same(name, "exp")) return over([](V x) { return exp(x); });
+  if (same(name, "expm1")) return over([](V x) { return expm1(x); });
+  if (same(name, "log")) return over([](V x) { return log(x); });
+  if (same(name, "log1p")) return over([](V x) { return log1p(x); });
+  if (same(name, "tanh")) return over([](V x) { return tanh(x); });
+  if (same(name, "sigmoid")) return over([](V x) { return sigmoid(x); });
+  if (same(name, "softplus")) return over([](V x) { return softplus(x); });
+  if (same(name, "erf")) return over([](V x) { return erf(x); });
+  if (same(name, "normal_distribution")) return over([](V x) { return normal_distribution(x); });
+  return false;
+}
+
+}  // namespace
+
+bool apply(const char* function, bool single, const void* from, void* to, Index count) {
+  return single ? apply_to<float>(function, from, to, count) : apply_to<double>(function, from, to, count);
+}
+
+}  // namespace nineline::NINELINE_LEVEL

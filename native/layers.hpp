@@ -1,0 +1,130 @@
+// Layers: how one lies in memory, and its forward beside its backward for a tile of rows.
+//
+// In a tile every layer's outputs are (rows, outputs) with each row padded to whole vectors. The padding never matters:
+// weights there are zero, and so are errors. A layer of a few outputs after a padded one is `turned`: its weights are
+// kept as (outputs, inputs), so that the lanes lie along its many inputs, and its outputs are packed without padding.
+//
+// Twin: src/nineline/layers.py. Forward is outputs = activation(inputs @ weights + bias); backward is
+// gradient = inputs.T @ delta and errors = delta @ weights.T.
+#pragma once
+
+#include "activations.hpp"
+#include "draws.hpp"
+#include "products.hpp"
+
+namespace nineline::NINELINE_LEVEL {
+
+struct Layer : LayerPlan {
+  Index input_stride = 0;  // of a row of inputs in a tile
+  Index stride = 0;        // of a row of outputs
+  bool turned = false;
+  bool keeps_z = false;  // the weighted sums are needed after the outputs
+  bool learns_inputs = false;  // somebody asks for the errors of the inputs
+
+  Index flat = 0;     // where its parameters begin in Python's vector: weights (inputs, outputs), then bias
+  Index place = 0;    // where they begin in ours: rows of `stride` (turned: `input_stride`), then bias
+  Index weights = 0;  // how many numbers the weights take there
+  Index size = 0;     // with the bias
+
+  Index rows_of_weights() const { return turned ? outputs : inputs; }
+  Index stride_of_weights() const { return turned ? input_stride : stride; }
+  Index flat_size() const { return dense ? (inputs + (bias ? 1 : 0)) * outputs : 0; }
+  // Whether our layout is Python's, so that a vector of parameters can be used as it is.
+  bool as_in_python() const { return !turned && stride == outputs; }
+};
+
+// Python's layout into ours. What is padding must be zero before, and stays so.
+template <class T>
+inline void pack(const Layer& at, const T* flat, T* padded) {
+  if (at.turned) {
+    for (Index o = 0; o < at.outputs; ++o)
+      for (Index i = 0; i < at.inputs; ++i) padded[o * at.input_stride + i] = flat[i * at.outputs + o];
+  } else {
+    for (Index i = 0; i < at.inputs; ++i)
+      __builtin_memcpy(padded + i * at.stride, flat + i * at.outputs, at.outputs * sizeof(T));
+  }
+  if (at.bias) __builtin_memcpy(padded + at.weights, flat + at.inputs * at.outputs, at.outputs * sizeof(T));
+}
+
+// And back.
+template <class T>
+inline void unpack(const Layer& at, const T* padded, T* flat) {
+  if (at.turned) {
+    for (Index o = 0; o < at.outputs; ++o)
+      for (Index i = 0; i < at.inputs; ++i) flat[i * at.outputs + o] = padded[o * at.input_stride + i];
+  } else {
+    for (Index i = 0; i < at.inputs; ++i)
+      __builtin_memcpy(flat + i * at.outputs, padded + i * at.stride, at.outputs * sizeof(T));
+  }
+  if (at.bias) __builtin_memcpy(flat + at.inputs * at.outputs, padded + at.weights, at.outputs * sizeof(T));
+}
+
+// A tile of rows that has its own memory, and the list of its rows.
+template <class T>
+struct Tile {
+  Array<T> numbers;
+  Array<const T*> list;
+
+  Tile() = default;
+  Tile(Index rows, Index stride) : numbers{rows * stride}, list{rows} { set_stride(rows, stride); }
+  void set_stride(Index rows, Index stride) {
+    for (Index r = 0; r < rows; ++r) list[r] = numbers.data() + r * stride;
+  }
+  T* data() const { return numbers.data(); }
+  Rows<T> rows() const { return list.data(); }
+};
+
+// z = inputs @ weights + bias; outputs = activation(z). `parameters` are the layer's own.
+template <class T>
+inline void forward(const Layer& at, const T* parameters, Rows<T> inputs, Index rows, T* z, T* outputs) {
+  const T* bias = at.bias ? parameters + at.weights : nullptr;
+  if (at.turned) dots<T>(inputs, rows, at.inputs, {parameters, at.input_stride}, at.outputs, bias, z);
+  else rows_times<T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0}, {z, at.stride});
+  activate(at.activation, T(at.setting), z, outputs, rows, at.outputs, at.stride);
+}
+
+// gradient (+)= inputs.T @ delta, the bias's as from an input that is always 1.
+template <class T>
+inline void learn(const Layer& at, Rows<T> inputs, const Tile<T>& delta, Index rows, bool adding, T* gradient) {
+  Matrix<T> weights{gradient, at.stride_of_weights()};
+  const Start<T> start = adding ? Start<T>{gradient, weights.stride} : Start<T>{};
+  if (at.turned) {
+    columns_times<T>(delta.rows(), at.outputs, rows, {inputs[0], at.input_stride}, at.input_stride, start, weights);
+    for (Index o = 0; o < at.outputs; ++o)  // inputs in the padding need not be zero, weights there must
+      for (Index i = at.inputs; i < at.input_stride; ++i) gradient[o * at.input_stride + i] = 0;
+  } else {
+    columns_times<T>(inputs, at.inputs, rows, {delta.data(), at.stride}, at.stride, start, weights);
+  }
+  if (!at.bias) return;
+  T* bias = gradient + at.weights;
+  if (at.turned) {
+    for (Index o = 0; o < at.outputs; ++o) {
+      T sums[4] = {};
+      for (Index r = 0; r < rows; ++r) sums[r % 4] += delta.data()[r * at.outputs + o];
+      bias[o] = (adding ? bias[o] : T(0)) + ((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    }
+  } else {
+    for (Index o = 0; o < at.stride; o += width<T>) {
+      Vec<T> sums[4] = {};
+      const T* from = delta.data() + o;
+      Index r = 0;
+      for (; r + 4 <= rows; r += 4)
+#pragma GCC unroll 4
+        for (Index j = 0; j < 4; ++j) sums[j] += load(from + (r + j) * at.stride);
+      for (; r < rows; ++r) sums[0] += load(from + r * at.stride);
+      store(bias + o, (adding ? load(bias + o) : Vec<T>{}) + ((sums[0] + sums[1]) + (sums[2] + sums[3])));
+    }
+  }
+}
+
+// errors = delta @ weights.T, for the layer below; `turned_over` are the weights as (outputs, inputs).
+template <class T>
+inline void input_errors(const Layer& at, const T* parameters, const T* turned_over, const Tile<T>& delta, Index rows,
+                         bool packed, T* errors) {
+  if (packed) dots<T>(delta.rows(), rows, at.outputs, {parameters, at.stride}, at.inputs, nullptr, errors);
+  else
+    rows_times<T>(delta.rows(), rows, at.outputs, {at.turned ? parameters : turned_over, at.input_stride},
+                  at.input_stride, {}, {errors, at.input_stride});
+}
+
+}  // namespace nineline::NINELINE_LEVEL

@@ -1,0 +1,62 @@
+// A team of threads that share the work of one call and are gone after it.
+//
+// Who calls works too, so nothing waits for a thread that the machine has no core for, except for the piece it has
+// already begun. Helpers wait for the next piece by looking for a moment, then sleep: a core that another program
+// needs is given up. Since a team lives no longer than a call, a program may fork between calls.
+#pragma once
+
+#include <memory>
+
+#include "model.hpp"
+
+namespace nineline {
+
+class Team {
+ public:
+  explicit Team(int threads);
+  ~Team();
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  int threads() const { return threads_; }
+
+  // Calls work(worker, i) for every i below count, each once, and returns when all are done. Worker 0 is the caller;
+  // with `alone` nobody else takes part.
+  template <class Work>
+  void each(Index count, bool alone, Work work) {
+    if (alone || count == 1 || threads_ == 1) {
+      for (Index i = 0; i < count; ++i) work(0, i);
+    } else {
+      share(count, [](void* given, int worker, Index i) { (*static_cast<Work*>(given))(worker, i); }, &work);
+    }
+  }
+
+ private:
+  struct Shared;
+  void share(Index count, void (*work)(void*, int, Index), void* context);
+
+  int threads_;
+  std::unique_ptr<Shared> shared_;
+};
+
+// Seconds on a clock that never goes back.
+double seconds();
+
+// Whether a step is done faster alone or by the team: tries both now and then, for a team costs some microseconds a
+// step, and a core that another program is using is no help. The results are the same bits either way.
+class Pace {
+ public:
+  bool alone() const { return alone_; }
+  // To be called after every step.
+  void step_done();
+
+ private:
+  static constexpr double trial = 200e-6;  // seconds
+  static constexpr int trials_between = 40;
+  bool alone_ = false;
+  int phase_ = 0;  // 0: trying the team, 1: trying alone, from 2: going on with the better
+  int steps_ = 0;
+  double began_ = 0, pace_[2] = {};
+};
+
+}  // namespace nineline
