@@ -95,6 +95,12 @@ void check(const char* name, const auto& array, nb::dlpack::dtype type, std::ini
   }
 }
 
+AnyArray array_of(const char* name, const nb::object& object) {
+  AnyArray array;
+  if (!nb::try_cast(object, array)) throw nb::type_error((std::string(name) + " is not an array of numbers").c_str());
+  return array;
+}
+
 template <std::size_t n>
 int number_of(const char* const (&names)[n], const std::string& name, const char* what) {
   for (std::size_t i = 0; i < n; ++i)
@@ -141,7 +147,7 @@ class BoundModel {
     Steps steps;
     AnyArray order_array;
     if (!order.is_none()) {
-      order_array = nb::cast<AnyArray>(order);
+      order_array = array_of("order", order);
       check("order", order_array, nb::dtype<std::int64_t>(), {-1});
       steps.order = static_cast<const Index*>(order_array.data());
       steps.order_size = Index(order_array.shape(0));
@@ -155,7 +161,9 @@ class BoundModel {
     steps.rates = static_cast<const double*>(rates.data());
     steps.count = Index(rates.shape(0));
     check("losses", losses, nb::dtype<double>(), {steps.count});
-    if (steps.order != nullptr && steps.count > (steps.order_size + batch_size - 1) / batch_size)
+    const Index batches = steps.order == nullptr ? steps.count
+                          : steps.order_size / batch_size + (steps.order_size % batch_size != 0 ? 1 : 0);
+    if (steps.count > batches)
       throw nb::value_error("rates has more steps than order has batches");
     steps.first = first;
     Index done = 0;
@@ -234,7 +242,7 @@ class BoundModel {
       data.inputs = inputs.data();
       data.targets = targets.data();
       if (!given.is_none()) {
-        weights = nb::cast<AnyArray>(given);
+        weights = array_of("weights", given);
         check("weights", weights, model.type(), {data.rows});
         data.weights = weights.data();
       }
@@ -243,7 +251,8 @@ class BoundModel {
 
   nb::dlpack::dtype type() const { return single_ ? nb::dtype<float>() : nb::dtype<double>(); }
   static int checked(int threads) {
-    if (threads < 1 || threads > 1024) throw nb::value_error(("threads is " + std::to_string(threads) + "; expected 1 to 1024").c_str());
+    if (threads < 1 || threads > 1024)
+      throw nb::value_error(("threads is " + std::to_string(threads) + "; expected 1 to 1024").c_str());
     return threads;
   }
 
@@ -422,7 +431,7 @@ NB_MODULE(_native, module) {
   nb::class_<Runner>(module, "Runner")
       .def(nb::init<nb::object, nb::object, nb::object, int>(), nb::arg("model"), nb::arg("parameters"), nb::arg("empty"),
            nb::arg("threads"))
-      .def("__call__", &Runner::operator(), nb::arg("inputs"));
+      .def("__call__", &Runner::operator(), nb::arg("inputs").none());
 
   module.def("apply", &apply, nb::arg("function"), nb::arg("array"), nb::arg("level"));
   module.def("levels", &levels);

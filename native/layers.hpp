@@ -19,7 +19,8 @@ struct Layer : LayerPlan {
   Index stride = 0;        // of a row of outputs
   bool turned = false;
   bool keeps_z = false;  // the weighted sums are needed after the outputs
-  bool learns_inputs = false;  // somebody asks for the errors of the inputs
+  bool learns_inputs = false;    // somebody asks for the errors of the inputs
+  bool input_is_packed = false;  // without padding, as the outputs of a turned layer are
 
   Index flat = 0;     // where its parameters begin in Python's vector: weights (inputs, outputs), then bias
   Index place = 0;    // where they begin in ours: rows of `stride` (turned: `input_stride`), then bias
@@ -66,20 +67,74 @@ struct Tile {
   Array<const T*> list;
 
   Tile() = default;
-  Tile(Index rows, Index stride) : numbers{rows * stride}, list{rows} { set_stride(rows, stride); }
-  void set_stride(Index rows, Index stride) {
+  Tile(Index rows, Index stride) : numbers{rows * stride}, list{rows} {
     for (Index r = 0; r < rows; ++r) list[r] = numbers.data() + r * stride;
   }
   T* data() const { return numbers.data(); }
   Rows<T> rows() const { return list.data(); }
 };
 
+// A few rows of at most one vector, as in the tutorial's network: there the plain loops, with the activation applied
+// before anything leaves the registers, take less time than the way from one sweep over a tile to the next.
+template <class T>
+inline bool is_small(Index rows, Index stride) {
+  return rows <= 16 && stride == width<T>;
+}
+
+template <class T>
+inline void small_forward(const Layer& at, const T* parameters, Rows<T> inputs, Index rows, T* z, T* outputs) {
+  constexpr Index w = width<T>;
+  const Vec<T> bias = at.bias ? load(parameters + at.weights) : Vec<T>{}, a = splat(T(at.setting));
+  with_activation(at.activation, [&](auto f) {
+    for (Index r = 0; r < rows; ++r) {
+      Vec<T> sums = bias;
+      for (Index i = 0; i < at.inputs; ++i) sums += inputs[r][i] * load(parameters + i * w);
+      if (f.needs_z || at.keeps_z) store(z + r * w, sums);
+      store(outputs + r * w, f.value(sums, a));
+    }
+  });
+}
+
+// gradient[i] (+)= the sum over r of left[r][i] * right[r], one vector.
+template <class T>
+inline void small_gradient(Rows<T> left, Index height, Rows<T> right, Index rows, bool adding, T* gradient) {
+  constexpr Index w = width<T>;
+  for (Index i = 0; i < height; ++i) {
+    Vec<T> sums = adding ? load(gradient + i * w) : Vec<T>{};
+    for (Index r = 0; r < rows; ++r) sums += left[r][i] * load(right[r]);
+    store(gradient + i * w, sums);
+  }
+}
+
+// The errors of the weighted sums of the layer below, whose activation they are carried back through at once.
+template <class T>
+inline void small_errors(const Layer& at, const Layer& below, const T* turned_over, const T* delta, Index rows,
+                         const T* z, const T* y, T* errors) {
+  constexpr Index w = width<T>;
+  const Vec<T> a = splat(T(below.setting));
+  with_activation(below.activation, [&](auto f) {
+    for (Index r = 0; r < rows; ++r) {
+      Vec<T> sums{};
+      for (Index o = 0; o < at.outputs; ++o) sums += delta[r * at.stride + o] * load(turned_over + o * w);
+      const Vec<T> sums_below = f.needs_z ? load(z + r * w) : Vec<T>{};
+      store(errors + r * w, sums * f.slope(sums_below, load(y + r * w), a));
+    }
+  });
+}
+
 // z = inputs @ weights + bias; outputs = activation(z). `parameters` are the layer's own.
 template <class T>
 inline void forward(const Layer& at, const T* parameters, Rows<T> inputs, Index rows, T* z, T* outputs) {
+  if (!at.turned && is_small<T>(rows, at.stride) && at.activation != Activation::softmax)
+    return small_forward(at, parameters, inputs, rows, z, outputs);
   const T* bias = at.bias ? parameters + at.weights : nullptr;
-  if (at.turned) dots<T>(inputs, rows, at.inputs, {parameters, at.input_stride}, at.outputs, bias, z);
-  else rows_times<T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0}, {z, at.stride});
+  if (at.turned) {
+    dots<T>(inputs, rows, at.inputs, {parameters, at.input_stride}, at.outputs, bias, z);
+    const Index end = rows * at.outputs;  // sweeps go on to the end of its vector
+    for (Index i = end; i < round_up(end, width<T>); ++i) z[i] = 0;
+  } else {
+    rows_times<T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0}, {z, at.stride});
+  }
   activate(at.activation, T(at.setting), z, outputs, rows, at.outputs, at.stride);
 }
 
@@ -89,9 +144,14 @@ inline void learn(const Layer& at, Rows<T> inputs, const Tile<T>& delta, Index r
   Matrix<T> weights{gradient, at.stride_of_weights()};
   const Start<T> start = adding ? Start<T>{gradient, weights.stride} : Start<T>{};
   if (at.turned) {
-    columns_times<T>(delta.rows(), at.outputs, rows, {inputs[0], at.input_stride}, at.input_stride, start, weights);
+    if (is_small<T>(rows, at.input_stride))
+      small_gradient(delta.rows(), at.outputs, inputs, rows, adding, gradient);
+    else
+      columns_times<T>(delta.rows(), at.outputs, rows, {inputs[0], at.input_stride}, at.input_stride, start, weights);
     for (Index o = 0; o < at.outputs; ++o)  // inputs in the padding need not be zero, weights there must
       for (Index i = at.inputs; i < at.input_stride; ++i) gradient[o * at.input_stride + i] = 0;
+  } else if (is_small<T>(rows, at.stride)) {
+    small_gradient(inputs, at.inputs, delta.rows(), rows, adding, gradient);
   } else {
     columns_times<T>(inputs, at.inputs, rows, {delta.data(), at.stride}, at.stride, start, weights);
   }
@@ -120,8 +180,8 @@ inline void learn(const Layer& at, Rows<T> inputs, const Tile<T>& delta, Index r
 // errors = delta @ weights.T, for the layer below; `turned_over` are the weights as (outputs, inputs).
 template <class T>
 inline void input_errors(const Layer& at, const T* parameters, const T* turned_over, const Tile<T>& delta, Index rows,
-                         bool packed, T* errors) {
-  if (packed) dots<T>(delta.rows(), rows, at.outputs, {parameters, at.stride}, at.inputs, nullptr, errors);
+                         T* errors) {
+  if (at.input_is_packed) dots<T>(delta.rows(), rows, at.outputs, {parameters, at.stride}, at.inputs, nullptr, errors);
   else
     rows_times<T>(delta.rows(), rows, at.outputs, {at.turned ? parameters : turned_over, at.input_stride},
                   at.input_stride, {}, {errors, at.input_stride});

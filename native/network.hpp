@@ -16,13 +16,14 @@ class Network {
   Network(const LayerPlan* plans, Index count) : layers_{count}, count_{count} {
     Index flat = 0, place = 0;
     Index stride = plans[0].inputs;
-    bool padded = false;  // the tile that a layer reads; the data are not
+    bool padded = false;  // what a layer reads; the data are not, and when the network runs dropout passes them on
     bool learned = false;
     for (Index l = 0; l < count; ++l) {
       Layer& at = *new (&layers_[l]) Layer{};
       static_cast<LayerPlan&>(at) = plans[l];
       at.input_stride = stride;
       if (at.dense) {
+        at.input_is_packed = !padded;
         at.turned = padded && at.outputs * (at.input_stride / width<T> + 3) <= at.inputs;
         at.stride = at.turned ? at.outputs : round_up(at.outputs, width<T>);
         at.learns_inputs = learned;
@@ -37,7 +38,6 @@ class Network {
         padded = !at.turned;
       } else {
         at.stride = l == 0 ? round_up(at.inputs, width<T>) : stride;
-        padded = padded || l == 0;
       }
       at.keeps_z = at.dense && at.activation != Activation::softmax && needs_z(at.activation);
       stride = at.stride;
@@ -79,26 +79,26 @@ class Network {
 };
 
 // What one thread needs to take a tile of rows through a network: every layer's outputs, and on the way back the errors
-// of two layers at a time.
+// of its weighted sums.
 template <class T>
 class Worker {
  public:
   explicit Worker(const Network<T>& network)
-      : network_{&network}, inputs{tile_rows}, outputs_{network.count()}, z_{network.count()}, masks_{network.count()} {
-    Index widest = 0;
+      : network_{&network}, inputs{tile_rows}, outputs_{network.count()}, deltas_{network.count()}, z_{network.count()},
+        masks_{network.count()} {
     for (Index l = 0; l < network.count(); ++l) {
       const Layer& at = network.layer(l);
       outputs_[l] = Tile<T>{tile_rows, at.stride};
       if (at.keeps_z) z_[l] = Array<T>{tile_rows * at.stride};
-      widest = larger(widest, larger(at.stride, l > 0 ? at.input_stride : 0));
+      if (at.dense) deltas_[l] = Tile<T>{tile_rows, at.stride};
     }
-    for (Tile<T>& each : errors_) each = Tile<T>{tile_rows, widest};
     targets = Array<T>{tile_rows * network.last().stride};
     factors = Array<T>{tile_rows * network.last().stride};
   }
   ~Worker() {
     for (Index l = 0; l < network_->count(); ++l) {
       outputs_[l].~Tile<T>();
+      deltas_[l].~Tile<T>();
       z_[l].~Array<T>();
       masks_[l].~Array<T>();
     }
@@ -141,11 +141,9 @@ class Worker {
   T measure(const LossPlan& loss, Index rows) {
     const Layer& last = network_->last();
     const Index l = network_->count() - 1;
-    delta_ = &errors_[0];
-    delta_->set_stride(tile_rows, last.stride);
     const Answers<T> at{z_[l].data(), outputs_[l].data(), targets.data(), factors.data(), rows, last.outputs,
                         last.stride};
-    return NINELINE_LEVEL::measure(loss, last.activation, T(last.setting), at, delta_->data());
+    return NINELINE_LEVEL::measure(loss, last.activation, T(last.setting), at, deltas_[l].data());
   }
 
   // Takes the errors back, and every layer's gradient into (or, adding, onto) a padded vector.
@@ -154,22 +152,23 @@ class Worker {
       const Layer& at = network_->layer(l);
       if (!at.dense) continue;
       const Rows<T> from = l == 0 ? inputs.data() : outputs_[l - 1].rows();
-      learn(at, from, *delta_, rows, adding, gradient + at.place);
+      learn(at, from, deltas_[l], rows, adding, gradient + at.place);
       if (!at.learns_inputs) return;
-      Tile<T>& below = delta_ == &errors_[0] ? errors_[1] : errors_[0];
-      const bool packed = at.input_stride % width<T> != 0;
-      input_errors(at, parameters[l], turned_over[l], *delta_, rows, packed, below.data());
-      Index under = l - 1;
-      for (; !network_->layer(under).dense; --under) {
-        const Index numbers = rows * network_->layer(under).stride;
-        for (Index i = 0; i < numbers; i += width<T>)
-          store(below.data() + i, load(below.data() + i) * load(masks_[under].data() + i));
+      Index below = l - 1;
+      while (!network_->layer(below).dense) --below;
+      T* errors = deltas_[below].data();
+      const Layer& lower = network_->layer(below);
+      if (below == l - 1 && is_small<T>(rows, at.input_stride) && lower.activation != Activation::softmax) {
+        small_errors(at, lower, at.turned ? parameters[l] : turned_over[l], deltas_[l].data(), rows, z_[below].data(),
+                     outputs_[below].data(), errors);
+        continue;
       }
-      const Layer& lower = network_->layer(under);
-      below.set_stride(tile_rows, lower.stride);
-      carry_back(lower.activation, T(lower.setting), z_[under].data(), outputs_[under].data(), below.data(), rows,
+      input_errors(at, parameters[l], turned_over[l], deltas_[l], rows, errors);
+      for (Index dropout = l - 1; dropout > below; --dropout)
+        for (Index i = 0; i < rows * at.input_stride; i += width<T>)
+          store(errors + i, load(errors + i) * load(masks_[dropout].data() + i));
+      carry_back(lower.activation, T(lower.setting), z_[below].data(), outputs_[below].data(), errors, rows,
                  lower.outputs, lower.stride);
-      delta_ = &below;
     }
   }
 
@@ -186,14 +185,13 @@ class Worker {
  public:
   Array<const T*> inputs;       // the rows of the tile, wherever they lie
   Array<T> targets, factors;    // laid out as the last layer's outputs
+  const void* holds = nullptr;  // the inputs of a whole batch that fits in one tile and need not be laid out again
   Index rows_with_factors = 0;  // and what they are, where all have the same
   T same_factor = 0;
 
  private:
-  Array<Tile<T>> outputs_;
+  Array<Tile<T>> outputs_, deltas_;
   Array<Array<T>> z_, masks_;
-  Tile<T> errors_[2];
-  Tile<T>* delta_ = nullptr;
 };
 
 }  // namespace nineline::NINELINE_LEVEL

@@ -160,7 +160,9 @@ inline void dots(Rows<T> a, Index rows, Index depth, Matrix<const T> b, Index co
       }
       const Vec<T> answers = sums<T>(each) + splat(start == nullptr ? T(0) : start[o]);
       T* to = c + r * columns + o;
-      for (Index j = 0; j < here; ++j) to[j * columns] = answers[j];
+      if (columns == 1) store(to, answers);  // c has room for a whole vector at its end
+      else
+        for (Index j = 0; j < here; ++j) to[j * columns] = answers[j];
     }
   }
 }

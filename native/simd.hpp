@@ -196,41 +196,37 @@ inline V endings(V a, V b, Indices<i...>) {
 template <class T>
 using Lanes = typename Counted<width<T>>::type;
 
-// As many vectors as each has lanes become one: lane j is the sum over vector j.
-template <class T>
+// Vectors become half as many, again and again, until lane j of the one that is left is the sum over vector j.
+template <class T, int count = width<T>>
 inline Vec<T> sums(Vec<T> (&v)[width<T>]) {
-#pragma GCC unroll 4
-  for (int left = width<T>; left > 1; left /= 2)
+  if constexpr (count > 1) {
 #pragma GCC unroll 8
-    for (int i = 0; i < left / 2; ++i) v[i] = sums_of_neighbours(v[2 * i], v[2 * i + 1], Lanes<T>{});
-  return v[0];
-}
-
-template <class T>
-inline T sum(Vec<T> v, Simd<T>) {
-#pragma GCC unroll 4
-  for (int left = width<T>; left > 1; left /= 2) v = sums_of_neighbours(v, v, Lanes<T>{});
-  return v[0];
+    for (int i = 0; i < count / 2; ++i) v[i] = sums_of_neighbours(v[2 * i], v[2 * i + 1], Lanes<T>{});
+    return sums<T, count / 2>(v);
+  } else {
+    return v[0];
+  }
 }
 
 // The sum over the lanes.
-template <class V>
+template <class V, int count = width<Element<V>>>
 inline Element<V> sum(V v) {
-  return sum<Element<V>>(v, {});
+  if constexpr (count > 1) return sum<V, count / 2>(sums_of_neighbours(v, v, Lanes<Element<V>>{}));
+  else return v[0];
 }
 
 // A square of numbers, one vector a row, turned over: log2(width) rounds of shuffling the first half into the second.
-template <class T>
+template <class T, int rounds = width<T>>
 inline void turn_over(Vec<T> (&v)[width<T>]) {
   constexpr int w = width<T>;
-#pragma GCC unroll 4
-  for (int round = 1; round < w; round *= 2) {
+  if constexpr (rounds > 1) {
     Vec<T> next[w];
 #pragma GCC unroll 8
     for (int i = 0; i < w / 2; ++i) {
       next[2 * i] = beginnings(v[i], v[i + w / 2], Lanes<T>{});
       next[2 * i + 1] = endings(v[i], v[i + w / 2], Lanes<T>{});
     }
+    turn_over<T, rounds / 2>(next);
 #pragma GCC unroll 16
     for (int i = 0; i < w; ++i) v[i] = next[i];
   }

@@ -2,6 +2,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -35,30 +38,58 @@ struct Ticket {
 struct Team::Shared {
   alignas(64) std::atomic<std::uint64_t> ticket{0};
   alignas(64) std::atomic<Index> done{0};
+  std::atomic<int> sleeping{0};  // threads that have to be woken when the ticket changes or all is done
   std::atomic<bool> over{false};
+  std::mutex mutex;
+  std::condition_variable changed;
   void (*work)(void*, int, Index) = nullptr;
   void* context = nullptr;
   std::vector<std::thread> helpers;
 
+  // Looks for a moment whether something has come true, then sleeps until it has. Who makes it true calls wake() after;
+  // since a sleeper counts itself before its last look, one of the two sees the other.
+  template <class Condition>
+  void wait_until(Condition condition) {
+    for (int look = 0; look < looks; ++look, pause())
+      if (condition()) return;
+    sleeping.fetch_add(1);
+    {
+      std::unique_lock<std::mutex> lock{mutex};
+      changed.wait(lock, condition);
+    }
+    sleeping.fetch_sub(1);
+  }
+
+  void wake() {
+    if (sleeping.load() == 0) return;
+    { const std::lock_guard<std::mutex> lock{mutex}; }
+    changed.notify_all();
+  }
+
+  void publish(Index count) {
+    const std::uint64_t before = ticket.load(std::memory_order_relaxed);
+    ticket.store(Ticket::make(Ticket::number(before) + 1, count));
+    wake();
+  }
+
   // Takes pieces of the current job until none is left.
   void take_pieces(int worker) {
-    std::uint64_t ticket_now = ticket.load(std::memory_order_acquire);
-    while (Ticket::next(ticket_now) < Ticket::count(ticket_now)) {
-      if (!ticket.compare_exchange_weak(ticket_now, ticket_now + 1, std::memory_order_acq_rel)) continue;
-      work(context, worker, Ticket::next(ticket_now));
-      if (done.fetch_add(1, std::memory_order_acq_rel) + 1 == Ticket::count(ticket_now)) done.notify_all();
-      ticket_now = ticket.load(std::memory_order_acquire);
+    std::uint64_t now = ticket.load(std::memory_order_acquire);
+    while (Ticket::next(now) < Ticket::count(now)) {
+      if (!ticket.compare_exchange_weak(now, now + 1)) continue;
+      work(context, worker, Ticket::next(now));
+      if (done.fetch_add(1) + 1 == Ticket::count(now)) wake();
+      now = ticket.load(std::memory_order_acquire);
     }
   }
 
   void help(int worker) {
-    while (!over.load(std::memory_order_acquire)) {
+    while (!over.load()) {
       take_pieces(worker);
-      const std::uint64_t seen = ticket.load(std::memory_order_acquire);
-      if (Ticket::next(seen) < Ticket::count(seen)) continue;
-      int look = 0;
-      while (look < looks && ticket.load(std::memory_order_acquire) == seen) ++look, pause();
-      if (look == looks) ticket.wait(seen, std::memory_order_acquire);
+      wait_until([&] {
+        const std::uint64_t now = ticket.load();
+        return Ticket::next(now) < Ticket::count(now) || over.load();
+      });
     }
   }
 };
@@ -67,10 +98,8 @@ Team::Team(int threads) : threads_{threads} {}
 
 Team::~Team() {
   if (!shared_) return;
-  shared_->over.store(true, std::memory_order_release);
-  const std::uint64_t now = shared_->ticket.load(std::memory_order_relaxed);
-  shared_->ticket.store(Ticket::make(Ticket::number(now) + 1, 0), std::memory_order_release);
-  shared_->ticket.notify_all();
+  shared_->over.store(true);
+  shared_->wake();
   for (std::thread& helper : shared_->helpers) helper.join();
 }
 
@@ -88,16 +117,10 @@ void Team::share(Index count, void (*work)(void*, int, Index), void* context) {
   Shared& shared = *shared_;
   shared.work = work;
   shared.context = context;
-  shared.done.store(0, std::memory_order_relaxed);
-  const std::uint64_t before = shared.ticket.load(std::memory_order_relaxed);
-  shared.ticket.store(Ticket::make(Ticket::number(before) + 1, count), std::memory_order_release);
-  shared.ticket.notify_all();
+  shared.done.store(0);
+  shared.publish(count);
   shared.take_pieces(0);
-  int look = 0;
-  for (Index done; (done = shared.done.load(std::memory_order_acquire)) < count;) {
-    if (++look < looks) pause();
-    else shared.done.wait(done, std::memory_order_acquire);
-  }
+  shared.wait_until([&] { return shared.done.load() == count; });
 }
 
 double seconds() {

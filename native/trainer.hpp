@@ -62,9 +62,11 @@ class ModelOf final : public Model {
 
   Index steps(void* parameters, void* const* memory, const Data& data, const Steps& steps, double* losses, Team& team,
               const Interrupt& interrupt) override {
+    const bool first = !before_;
     prepare_training();
     prepare_workers(team.threads());
     network_.pack(static_cast<const T*>(parameters), parameters_.data());
+    if (first) network_.pack(static_cast<const T*>(parameters), before_.data());
     for (int m = 0; m < memory_size(rule_); ++m) network_.pack(static_cast<const T*>(memory[m]), memory_[m].data());
     turn_over_all();
     Patience patience{interrupt};
@@ -154,7 +156,8 @@ class ModelOf final : public Model {
 
   // One step of the optimizer on a batch; returns the loss before it. Where that is not finite, nothing is moved.
   double step(const Batch& batch, double rate, std::uint64_t number, Team& team, Patience& patience) {
-    const Cut pieces = cut(batch.rows, network_.work_of_a_row());
+    if (cut_.rows != batch.rows) cut_ = cut(batch.rows, network_.work_of_a_row());
+    const Cut pieces = cut_;
     prepare_gradients(pieces.parts);
     const double total_weight = batch.total_weight();
     const bool alone = pieces.parts == 1 || team.threads() == 1 || pace_.alone();
@@ -204,6 +207,9 @@ class ModelOf final : public Model {
 
   // Lists a tile's inputs where they lie, and lays its targets and what each row counts beside the outputs to come.
   void fill(Worker<T>& worker, const Batch& batch, Index first, Index rows, double total_weight) const {
+    const bool whole = batch.order == nullptr && batch.rows <= tile_rows;
+    if (whole && worker.holds == batch.data.inputs) return;  // all rows again
+    worker.holds = whole ? batch.data.inputs : nullptr;
     const Index n = network_.inputs(), m = network_.outputs(), stride = network_.last().stride;
     const T *inputs = static_cast<const T*>(batch.data.inputs), *targets = static_cast<const T*>(batch.data.targets);
     const T* weights = static_cast<const T*>(batch.data.weights);
@@ -278,6 +284,7 @@ class ModelOf final : public Model {
   // Memory, made once and kept.
 
   void prepare_workers(int threads) {
+    for (int w = 0; w < workers_made_; ++w) workers_[w].holds = nullptr;  // another call, other data
     if (threads <= workers_made_) return;
     Array<Worker<T>> more{threads};
     for (int w = 0; w < threads; ++w) new (&more[w]) Worker<T>{network_};
@@ -304,7 +311,7 @@ class ModelOf final : public Model {
 
   Index turned_size(Index l) const {
     const Layer& at = network_.layer(l);
-    const bool needed = at.dense && at.learns_inputs && !at.turned && at.input_stride % width<T> == 0;
+    const bool needed = at.dense && at.learns_inputs && !at.turned && !at.input_is_packed;
     return needed ? at.outputs * at.input_stride : 0;
   }
 
@@ -373,6 +380,7 @@ class ModelOf final : public Model {
   Array<const T*> places_, turned_places_;  // of each layer's parameters, and of their turned copies
   Array<T> parameters_, before_, memory_[2], turned_, gradients_, packed_;
   Array<double> losses_;
+  Cut cut_{};  // of the last batch
   Array<Piece> pieces_;
   Index piece_count_ = 0, parts_made_ = 0;
   Array<Worker<T>> workers_;

@@ -194,7 +194,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failed_save(path, monkeypatch):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda network: setattr(network.layers[0], "activation", Own()), "is your own, and a file holds no code"),
+        (lambda network: vars(network.layers[0]).update(_activation=Own()), "is your own, and a file holds no code"),
         (lambda network: network.parameters.__setitem__(3, np.nan), "nan"),
         (lambda network: network.parameters.__setitem__(3, np.inf), "inf"),
     ],

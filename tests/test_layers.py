@@ -302,3 +302,8 @@ def test_after_a_run_dropout_drops_nothing_on_the_way_back():
     layer.compute_in_training(np.ones((3, 3)), Draw(0, 0))
     layer.forward(np.ones((3, 3)))
     np.testing.assert_array_equal(layer.backward(np.ones((3, 3))), 1)
+
+
+def test_the_activation_is_fixed():
+    with pytest.raises(AttributeError):
+        Layer(2, 3, "tanh").activation = "relu"

@@ -161,7 +161,7 @@ class Layer(AbstractLayer):
             activation = Sigmoid() if _checks.boolean("sigmoid", sigmoid) else Identity()
             initializer = Uniform() if initializer is None else initializer
         activation = Sigmoid() if activation is None else activation
-        self.activation = _checks.resolve("activation", activation, Activation, ACTIVATIONS)
+        self._activation = _checks.resolve("activation", activation, Activation, ACTIVATIONS)
         bias = _checks.boolean("bias", bias, " (set the values afterwards: layer.bias = ...)")
         if initializer is None:
             tutorial = isinstance(self.activation, Sigmoid) and not bias
@@ -231,6 +231,11 @@ class Layer(AbstractLayer):
         if self._bias is not None:
             steps["bias"] = delta.sum(axis=0)
         return steps
+
+    @property
+    def activation(self) -> Activation:
+        """What the layer does to its weighted sums. To change it, make a new layer."""
+        return self._activation
 
     @property
     def weighted_sums(self) -> Array | None:

@@ -145,7 +145,7 @@ def train(
     if progress is not None:
         progress = _checks.boolean("progress", progress)
     l1, l2 = _checks.number("l1", l1, low=0), _checks.number("l2", l2, low=0)
-    engines.check_name(engine)
+    engines.check(engine, network, the_loss, rule)
     workers = _checks.threads("threads", threads)
     generator = network.rng if rng is None else _checks.generator("rng", rng)
     plan = _Plan(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nineline import _checks
-from nineline.engines.native import Native, NotNativeError, answerer
+from nineline.engines.native import Native, NotNativeError, answerer, check_known
 from nineline.engines.reference import Reference
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.engines.contract import Engine, Task
+    from nineline.losses import Loss
     from nineline.network import Network
+    from nineline.optimizers import Optimizer
 
 
 _NAMES: Final = ("auto", "native", "reference")
@@ -29,14 +31,24 @@ def check_name(engine: str) -> str:
     return engine
 
 
+def check(engine: str, network: Network, loss: Loss, optimizer: Optimizer) -> None:
+    """Raise ValueError where there is no such engine, or it does not know one of these."""
+    if check_name(engine) == "reference":
+        return
+    try:
+        check_known(network, loss, optimizer)
+    except NotNativeError as error:
+        if engine == "native":
+            raise ValueError(f"engine is 'native', but {error}; engine='auto' leaves that to the reference") from None
+
+
 def choose(engine: str, network: Network, task: Task, threads: int) -> Engine:
-    """Return the engine to train `network` on `task` with: "auto" is the fastest that knows everything asked for."""
-    if check_name(engine) != "reference":
+    """Return a checked engine to train `network` on `task` with; "auto" is native for all that it knows."""
+    if engine != "reference":
         try:
             return Native(network, task, threads)
-        except NotNativeError as error:
-            if engine == "native":
-                raise ValueError(f"engine is 'native', but {error}") from None
+        except NotNativeError:
+            pass
     return Reference(network, task)
 
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from nineline.network import Network
 
 
+_MOST_THREADS: Final = 64  # a batch is cut into fewer parts than that
+
+
 class NotNativeError(ValueError):
     """The native engine is not there, or does not know something it was asked for."""
 
@@ -46,7 +49,7 @@ class Native:
     def __init__(self, network: Network, task: Task, threads: int) -> None:
         self.network = network
         self.task = task
-        self.threads = threads
+        self.threads = min(threads, _MOST_THREADS)
         self.state = task.optimizer.start(network.parameters)
         self.memory = list(self.state.vectors.values())
         self.data = _data(task.inputs, task.targets, task.sample_weight)
@@ -55,7 +58,7 @@ class Native:
             network.dtype.name,
             _layers(network, task.optimizer),
             _loss(task.loss),
-            _rule(task),
+            _rule(task.optimizer, l1=task.l1, l2=task.l2, clip_norm=task.clip_norm or 0.0, seed=task.seed),
         )
 
     def steps(self, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[Any]) -> Array:
@@ -76,6 +79,11 @@ class Native:
     def evaluate(self, inputs: Array, targets: Array, sample_weight: Array | None) -> float:
         data = _data(inputs, targets, sample_weight)
         return float(self.model.evaluate(self.network.parameters, *data, self.threads))
+
+
+def check_known(network: Network, loss: Loss, optimizer: Optimizer) -> None:
+    """Raise NotNativeError where the engine is not there, or does not know one of these."""
+    level(), _layers(network, optimizer), _loss(loss), _rule(optimizer)
 
 
 def level() -> str:
@@ -102,7 +110,7 @@ def answerer(network: Network) -> Callable[[object], Array | None]:
         module.loss("squared_error"),
         module.rule("gradient_descent"),
     )
-    return module.Runner(model, network.parameters, np.empty, _checks.threads("threads", None))
+    return module.Runner(model, network.parameters, np.empty, min(_checks.threads("threads", None), _MOST_THREADS))
 
 
 def _module() -> Any:
@@ -172,9 +180,7 @@ def _loss(loss: Loss) -> Any:
     return _module().loss(_LOSS_NAMES[type(loss)], setting, loss.reduction == "mean")
 
 
-def _rule(task: Task) -> Any:
-    rule = task.optimizer
-    common = {"l1": task.l1, "l2": task.l2, "clip_norm": task.clip_norm or 0.0, "seed": task.seed}
+def _rule(rule: Optimizer, **common: float) -> Any:
     if type(rule) is GradientDescent:
         return _module().rule("gradient_descent", momentum=rule.momentum, nesterov=rule.nesterov, **common)
     if type(rule) is RMSprop:

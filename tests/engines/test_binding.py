@@ -1,0 +1,751 @@
+"""The door to C++: whatever comes through it, there is an error or a right answer, and never a crash."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from nineline import Adam, Dropout, Layer, Network
+from nineline.activations import ACTIVATIONS
+from nineline.engines import native
+
+pytestmark = pytest.mark.skipif(
+    native._native is None or os.environ.get("NINELINE_SIMD") == "none",
+    reason="the native engine was not built, or is turned off",
+)
+
+module = native._native
+DTYPES = ["float32", "float64"]
+LARGE = 2**63 - 1  # the largest whole number that C++ is handed
+
+
+def network_of(dtype="float64", sizes=(3, 4, 2), activation="tanh", output="identity"):
+    return Network(*sizes, activation=activation, output=output, bias=True, rng=0, dtype=dtype)
+
+
+def model_of(network, loss="squared_error", rule="adam", **settings):
+    averages = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8} if rule == "adam" else {}
+    layers = native._layers(network, None)
+    plans = module.loss(loss), module.rule(rule, **averages, **settings)
+    return module.Model(native.level(), network.dtype.name, layers, *plans)
+
+
+def swapped(array):
+    """Return the same numbers in the other order of bytes."""
+    return array.astype(array.dtype.newbyteorder())
+
+
+def strided(array):
+    """Return the same numbers in a view that leaves out every other one."""
+    return np.repeat(array, 2, axis=-1)[..., ::2]
+
+
+def frozen(array):
+    array = array.copy()
+    array.setflags(write=False)
+    return array
+
+
+# One call of each kind that is right; the cases below spoil one argument.
+
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(10, 3)), rng.normal(size=(10, 2))
+N = 3 * 4 + 4 + 4 * 2 + 2
+
+
+def arguments_of(call):
+    """Return new arguments by name, as they are right."""
+    network = network_of()
+    parameters = network.parameters.copy()
+    data = {"inputs": X.copy(), "targets": Y.copy(), "weights": np.linspace(0, 2, 10)}
+    return {
+        "steps": {
+            "parameters": parameters,
+            "memory": [np.zeros(N), np.zeros(N)],
+            **data,
+            "order": np.arange(10)[::-1].copy(),
+            "batch_size": 4,
+            "rates": np.full(3, 0.01),
+            "losses": np.full(3, -1.0),
+            "first": 0,
+            "threads": 1,
+        },
+        "evaluate": {"parameters": parameters, **data, "threads": 1},
+        "run": {"parameters": parameters, "inputs": X.copy(), "outputs": np.full((10, 2), -1.0), "threads": 1},
+        "undo": {"parameters": parameters},
+    }[call]
+
+
+WRONG_VECTORS = {
+    "too short": (lambda v: v[:-1].copy(), ValueError),
+    "too long": (lambda v: np.append(v, 0), ValueError),
+    "empty": (lambda v: v[:0].copy(), ValueError),
+    "a matrix": (lambda v: v[np.newaxis].copy(), ValueError),
+    "strided": (strided, ValueError),
+    "backward": (lambda v: v[::-1], ValueError),
+    "float32": (lambda v: v.astype("float32"), TypeError),
+    "float16": (lambda v: v.astype("float16"), TypeError),
+    "whole numbers": (lambda v: v.astype("int64"), TypeError),
+    "complex": (lambda v: v.astype(complex), TypeError),
+    "objects": (lambda v: v.astype(object), TypeError),
+    "swapped bytes": (swapped, TypeError),
+    "a list": (lambda v: v.tolist(), TypeError),
+    "None": (lambda v: None, TypeError),
+    "text": (lambda v: "text", TypeError),
+}
+WRONG_MATRICES = {
+    "one column less": (lambda m: m[:, :-1].copy(), ValueError),
+    "one column more": (lambda m: np.hstack([m, m[:, :1]]), ValueError),
+    "one row less": (lambda m: m[:-1].copy(), ValueError),
+    "no rows": (lambda m: m[:0].copy(), ValueError),
+    "a vector": (lambda m: m.ravel(), ValueError),
+    "three dimensions": (lambda m: m[np.newaxis].copy(), ValueError),
+    "columns first": (np.asfortranarray, ValueError),
+    "strided": (strided, ValueError),
+    "every other row": (lambda m: np.repeat(m, 2, axis=0)[::2], ValueError),
+    "one row for all": (lambda m: np.broadcast_to(m[0], m.shape), (TypeError, ValueError)),  # and it is read-only
+    **{name: WRONG_VECTORS[name] for name in ("float32", "whole numbers", "complex", "objects", "swapped bytes")},
+    **{name: WRONG_VECTORS[name] for name in ("a list", "None", "text")},
+}
+READ_ONLY = {"read-only": (frozen, TypeError)}
+
+
+def for_all(argument, changes):
+    return {f"{argument}: {name}": (argument, *change) for name, change in changes.items()}
+
+
+def without(changes, *names):
+    return {name: change for name, change in changes.items() if name not in names}
+
+
+def to(value):
+    return lambda _: value
+
+
+THREADS = {
+    "0": (to(0), ValueError),
+    "-1": (to(-1), ValueError),
+    "half": (to(0.5), TypeError),
+    "None": (to(None), TypeError),
+    "beyond C++": (to(2**70), TypeError),
+}
+DATA = {
+    **for_all("inputs", WRONG_MATRICES),
+    **for_all("targets", WRONG_MATRICES),
+    **for_all("weights", without(WRONG_VECTORS, "None")),
+    **for_all("threads", THREADS),
+}
+WRONG = {
+    "steps": {
+        **for_all("parameters", WRONG_VECTORS | READ_ONLY),
+        **DATA,
+        **for_all("order", without(WRONG_VECTORS, "None", "too short", "too long", "whole numbers")),
+        **for_all(
+            "order",
+            {
+                "a row too far": (lambda v: np.where(v == 3, 10, v), IndexError),
+                "a row before the first": (lambda v: np.where(v == 3, -1, v), IndexError),
+                "a row far beyond": (lambda v: np.where(v == 3, LARGE, v), IndexError),
+                "a row that nobody asks for": (lambda v: np.append(v, 99), IndexError),
+                "32 bits": (lambda v: v.astype("int32"), TypeError),
+                "unsigned": (lambda v: v.astype("uint64"), TypeError),
+                "too few for the rates": (lambda v: v[:8].copy(), ValueError),
+            },
+        ),
+        **for_all(
+            "batch_size",
+            {
+                "0": (to(0), ValueError),
+                "-1": (to(-1), ValueError),
+                "the lowest": (to(-LARGE - 1), ValueError),
+                "too many rates": (to(5), ValueError),
+                "far too many rates": (to(LARGE), ValueError),
+                "half": (to(0.5), TypeError),
+                "None": (to(None), TypeError),
+                "beyond C++": (to(2**70), TypeError),
+            },
+        ),
+        **for_all("rates", without(WRONG_VECTORS, "too short", "empty")),
+        **for_all("losses", WRONG_VECTORS | READ_ONLY),
+        **for_all(
+            "memory",
+            {
+                "none": (to([]), ValueError),
+                "one": (lambda m: m[:1], ValueError),
+                "three": (lambda m: [*m, np.zeros(N)], ValueError),
+                "None": (to(None), TypeError),
+                **{
+                    f"second {name}": (lambda m, change=change: [m[0], change(m[1])], error)
+                    for name, (change, error) in (WRONG_VECTORS | READ_ONLY).items()
+                },
+            },
+        ),
+        **for_all(
+            "first", {"-1": (to(-1), TypeError), "beyond C++": (to(2**64), TypeError), "None": (to(None), TypeError)}
+        ),
+    },
+    "evaluate": {**for_all("parameters", WRONG_VECTORS), **DATA},
+    "run": {
+        **for_all("parameters", WRONG_VECTORS),
+        **for_all("inputs", WRONG_MATRICES),
+        **for_all("outputs", WRONG_MATRICES | READ_ONLY),
+        **for_all("threads", without(THREADS, "0", "-1")),  # a few rows are answered by the caller alone
+    },
+    "undo": for_all("parameters", WRONG_VECTORS | READ_ONLY),
+}
+
+
+@pytest.mark.parametrize(("call", "name"), [(call, name) for call, cases in WRONG.items() for name in cases])
+def test_what_does_not_fit_is_refused_and_nothing_is_written(call, name):
+    argument, change, error = WRONG[call][name]
+    arguments = arguments_of(call)
+    arguments[argument] = change(arguments[argument])
+    before = copy.deepcopy(arguments)
+    with pytest.raises(error):
+        getattr(model_of(network_of()), call)(**arguments)
+    for key in ("parameters", "outputs", "losses"):
+        if isinstance(before.get(key), np.ndarray):
+            np.testing.assert_array_equal(arguments[key], before[key])
+    for vector, as_before in zip(arguments.get("memory") or [], before.get("memory") or [], strict=True):
+        np.testing.assert_array_equal(vector, as_before)
+
+
+@pytest.mark.parametrize(
+    ("call", "change"),
+    [
+        ("steps", lambda a: {"inputs": frozen(a["inputs"]), "targets": frozen(a["targets"])}),
+        (
+            "steps",
+            lambda a: {"order": frozen(a["order"]), "rates": frozen(a["rates"]), "weights": frozen(a["weights"])},
+        ),
+        ("steps", lambda a: {"memory": tuple(a["memory"])}),
+        ("evaluate", lambda a: {name: frozen(a[name]) for name in ("parameters", "inputs", "targets", "weights")}),
+        ("run", lambda a: {name: frozen(a[name]) for name in ("parameters", "inputs")}),
+    ],
+)
+def test_what_is_only_read_may_be_read_only(call, change):
+    answers = []
+    for spoil in (lambda _: {}, change):
+        arguments = arguments_of(call)
+        arguments |= spoil(arguments)
+        answer = getattr(model_of(network_of()), call)(**arguments)
+        answers.append([answer, arguments["parameters"].tolist(), arguments.get("outputs", X).tolist()])
+    assert answers[0] == answers[1]
+
+
+def taken(rates=3, **changes):
+    """Take steps and return their losses and the parameters after them."""
+    arguments = arguments_of("steps") | {"rates": np.full(rates, 0.01), "losses": np.full(rates, -1.0)} | changes
+    done = model_of(network_of()).steps(**arguments)
+    assert done == rates
+    return arguments["losses"].tolist(), arguments["parameters"].tolist()
+
+
+def test_no_rates_are_no_steps():
+    assert taken(0) == ([], network_of().parameters.tolist())
+
+
+def test_fewer_rates_than_batches_are_the_first_steps():
+    assert taken(2)[0] == taken(3)[0][:2]
+
+
+def test_a_batch_may_be_larger_than_the_data():
+    assert taken(1, batch_size=10) == taken(1, batch_size=11) == taken(1, batch_size=2**62)
+
+
+def test_without_an_order_the_size_of_a_batch_says_nothing():
+    expected = taken(2, order=None, batch_size=10)
+    assert expected == taken(2, order=None, batch_size=0) == taken(2, order=None, batch_size=-LARGE)
+
+
+def test_rows_may_be_taken_more_than_once():
+    """Row 7 twice is row 7 with twice the weight."""
+    once = taken(1, order=np.array([7, 2]), weights=np.where(np.arange(10) == 7, 2.0, 1.0))
+    twice = taken(1, order=np.array([7, 2, 7]), weights=None)
+    np.testing.assert_allclose(once[0], twice[0], rtol=1e-12)
+    np.testing.assert_allclose(once[1], twice[1], rtol=1e-12)
+
+
+def test_rows_of_no_weight_at_all_have_no_loss():
+    assert taken(1, weights=np.zeros(10))[0] == [0]
+
+
+def test_any_seed_and_any_number_of_steps_before():
+    network = Network(Dropout(0.5), Layer(3, 2), rng=0)
+    for seed, first in [(2**64 - 1, 0), (0, 2**64 - 3), (2**63, 2**63)]:
+        arguments = arguments_of("steps") | {"parameters": network.parameters.copy(), "memory": [], "first": first}
+        model = model_of(network, rule="gradient_descent", seed=seed)
+        assert model.steps(**arguments) == 3
+        assert np.isfinite(arguments["losses"]).all()
+    with pytest.raises(TypeError):
+        module.rule("gradient_descent", seed=2**64)
+
+
+# Plans
+
+
+def dense(inputs=3, outputs=2, **settings):
+    return module.dense(inputs, outputs, True, settings.pop("activation", "tanh"), **settings)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: dense(activation="sine"), ValueError, "activation is 'sine'"),
+        (lambda: dense(activation=""), ValueError, "activation is ''"),
+        (lambda: dense(activation=None), TypeError, None),
+        (lambda: module.loss("hinge"), ValueError, "loss is 'hinge'"),
+        (lambda: module.rule("lion"), ValueError, "rule is 'lion'"),
+        (lambda: dense(inputs=2**70), TypeError, None),
+        (lambda: dense(inputs=1.5), TypeError, None),
+        (lambda: module.dropout("3", 0.5), TypeError, None),
+    ],
+)
+def test_plans_that_make_no_sense(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"level": "sse9"}, ValueError, "level is 'sse9'; .*baseline"),
+        ({"level": ""}, ValueError, "level is ''"),
+        ({"dtype": "float16"}, ValueError, "dtype is 'float16'; expected float32 or float64"),
+        ({"layers": list}, ValueError, "last layer"),
+        ({"layers": lambda: [module.dropout(3, 0.5)]}, ValueError, "last layer"),
+        ({"layers": lambda: [dense(), module.dropout(2, 0.5)]}, ValueError, "last layer"),
+        ({"layers": lambda: [dense(3, 2), dense(3, 2)]}, ValueError, "a layer does not take"),
+        ({"layers": lambda: [dense(3, 2), module.dropout(3, 0.5), dense(2, 1)]}, ValueError, "a layer does not take"),
+        ({"layers": lambda: [dense(0, 2)]}, ValueError, "width"),
+        ({"layers": lambda: [dense(3, 0)]}, ValueError, "width"),
+        ({"layers": lambda: [dense(-3, 2)]}, ValueError, "width"),
+        ({"layers": lambda: [dense(3, -LARGE - 1)]}, ValueError, "width"),
+        ({"layers": lambda: [dense(LARGE, LARGE)]}, ValueError, "width"),
+        ({"layers": lambda: [dense(2**31, 2**31)]}, ValueError, "parameters"),
+        ({"layers": lambda: [None]}, TypeError, None),
+        ({"layers": dense}, TypeError, None),
+        ({"layers": lambda: [module.loss("huber")]}, TypeError, None),
+        ({"loss": lambda: module.loss("cross_entropy")}, ValueError, "the loss does not fit"),
+        ({"loss": lambda: module.loss("binary_cross_entropy")}, ValueError, "the loss does not fit"),
+        ({"loss": lambda: None}, TypeError, None),
+        ({"rule": dense}, TypeError, None),
+    ],
+)
+def test_models_that_make_no_sense(changes, error, words):
+    plans = {"layers": lambda: [dense()], "loss": lambda: module.loss("huber"), "rule": lambda: module.rule("rmsprop")}
+    arguments = {"level": "baseline", "dtype": "float64"} | {name: make() for name, make in plans.items()}
+    arguments |= {name: value() if callable(value) else value for name, value in changes.items()}
+    with pytest.raises(error, match=words):
+        module.Model(**arguments)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, 2.0, -1.0, np.nan, np.inf])
+def test_any_rate_of_dropout_is_survived(rate):
+    """Network lets through what is in [0, 1)."""
+    plans = [module.dropout(3, rate), dense(3, 2)]
+    model = module.Model("baseline", "float64", plans, module.loss("huber", 1.0), module.rule("gradient_descent"))
+    model.steps(**(arguments_of("steps") | {"parameters": np.ones(8), "memory": []}))
+
+
+def test_a_runner_of_something_else():
+    model, parameters = model_of(network_of()), network_of().parameters
+    for wrong in [(None, parameters, np.empty, 1), (model, None, np.empty, 1), (model, parameters, np.empty, None)]:
+        with pytest.raises((TypeError, ValueError, AttributeError, RuntimeError)):
+            module.Runner(*wrong)
+    for change, error in (WRONG_VECTORS).values():
+        with pytest.raises((error, AttributeError, RuntimeError)):
+            module.Runner(model, change(parameters), np.empty, 1)
+
+
+def test_models_can_be_made_and_forgotten():
+    for _ in range(300):
+        network = network_of(sizes=(30, 40, 20))
+        network.train(np.ones((2, 30)), np.ones((2, 20)), 1, report_every=0)
+        network.run(np.ones((2, 30)))
+    answer = network.run(np.ones((2, 30)))
+    expected = answer.copy()
+    del network
+    gc.collect()
+    np.testing.assert_array_equal(answer, expected)  # it has its own memory
+
+
+# What is not a number
+
+
+SIZES_OF_NETWORKS = [(3, 4, 2), (3, 16, 1), (3, 17, 33, 2), (17, 16, 16)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("sizes", SIZES_OF_NETWORKS, ids=str)
+def test_nan_spoils_the_answers_of_its_own_row_alone(sizes, activation, dtype):
+    network = network_of(dtype, sizes, activation)
+    inputs = np.random.default_rng(1).normal(size=(70, sizes[0])).astype(dtype)
+    expected = network.run(inputs)
+    inputs[[5, 69]] = np.nan
+    outputs = np.empty_like(expected)
+    model_of(network).run(network.parameters, inputs, outputs, 1)
+    assert np.isnan(outputs[[5, 69]]).all()
+    kept = np.delete(np.arange(70), [5, 69])
+    np.testing.assert_array_equal(outputs[kept], expected[kept])
+
+
+GOALS = [
+    ("squared_error", "identity"),
+    ("squared_error", "softmax"),
+    ("absolute_error", "identity"),
+    ("huber", "tanh"),
+    ("quantile", "relu"),
+    ("poisson", "exponential"),
+    ("poisson", "softplus"),
+    ("binary_cross_entropy", "sigmoid"),
+    ("cross_entropy", "softmax"),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("where", ["inputs", "targets", "weights", "parameters"])
+@pytest.mark.parametrize("goal", GOALS, ids="-".join)
+@pytest.mark.parametrize("sizes", SIZES_OF_NETWORKS, ids=str)
+def test_nan_anywhere_makes_a_loss_of_nan_and_no_step(sizes, goal, where, dtype):
+    network = network_of(dtype, sizes, "relu", goal[1])
+    rng = np.random.default_rng(1)
+    arrays = {
+        "parameters": network.parameters,
+        "inputs": rng.normal(size=(70, sizes[0])).astype(dtype),
+        "targets": rng.uniform(0.1, 0.9, size=(70, sizes[-1])).astype(dtype),
+        "weights": np.ones(70, dtype),
+    }
+    arrays[where][-1] = np.nan
+    before = network.parameters.copy()
+    model = model_of(network, goal[0])
+    memory, losses = [np.zeros_like(before), np.zeros_like(before)], np.empty(4)
+    done = model.steps(
+        memory=memory, order=None, batch_size=70, rates=np.full(4, 0.1), losses=losses, first=0, threads=1, **arrays
+    )
+    assert done == 1
+    assert np.isnan(losses[0])
+    assert np.isnan(model.evaluate(threads=1, **arrays))
+    np.testing.assert_array_equal(network.parameters, before)
+    assert not any(vector.any() for vector in memory)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("begun", [False, True])
+def test_before_the_first_step_there_is_nothing_to_undo(begun, dtype):
+    """Training undoes when the loss of the very first batch is not finite."""
+    network = network_of(dtype)
+    before = network.parameters.copy()
+    model = model_of(network, rule="gradient_descent")
+    if begun:
+        data = np.full((10, 3), np.nan, dtype), Y.astype(dtype), None
+        assert model.steps(before.copy(), [], *data, None, 10, np.ones(1), np.empty(1), 0, 1) == 1
+    model.undo(network.parameters)
+    np.testing.assert_array_equal(network.parameters, before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_after_a_loss_of_nan_undo_goes_back_one_step(dtype):
+    """That is the step before it: the one whose parameters had a finite loss."""
+    network = network_of(dtype)
+    x, y = X.astype(dtype), Y.astype(dtype)
+    model = model_of(network, rule="gradient_descent")
+    losses = np.empty(3)
+
+    def steps(first, data, count):
+        rates = np.full(count, 0.1)
+        return model.steps(network.parameters, [], data, y, None, None, 10, rates, losses[:count], first, 1)
+
+    assert steps(0, x, 2) == 2
+    after_two = network.parameters.copy()
+    assert steps(2, x, 1) == 1
+    after_three = network.parameters.copy()
+    assert steps(3, np.full_like(x, np.nan), 3) == 1
+    np.testing.assert_array_equal(network.parameters, after_three)
+    model.undo(network.parameters)
+    np.testing.assert_array_equal(network.parameters, after_two)
+
+
+# Nothing beyond the arrays
+
+SURROUNDED = [
+    [Layer(3, 4, "tanh", bias=True), Layer(4, 2, "softmax")],
+    [Layer(100, 1, "sigmoid", bias=True)],
+    [Layer(5, 17, "relu"), Layer(17, 1, "identity", bias=True)],
+    [Layer(17, 33, "silu", bias=True), Dropout(0.2), Layer(33, 2, "identity")],
+    [Layer(16, 16, "elu", bias=True), Layer(16, 16, "exponential")],
+    [Dropout(0.1), Layer(100, 1, "sigmoid", bias=True)],
+    [Dropout(0.1), Dropout(0.1), Layer(35, 2, "tanh"), Dropout(0.1), Layer(2, 3, "softmax", bias=True)],
+]
+
+
+def surrounded(array):
+    """Return the array as a part of a longer one that is NaN otherwise, and what lies around it there."""
+    whole = np.full(array.size + 128, np.nan, array.dtype)
+    part = whole[64:-64].reshape(array.shape)
+    part[...] = array
+    return part, (whole[:64], whole[-64:])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 3, 64, 130])
+@pytest.mark.parametrize("layers", SURROUNDED, ids=str)
+def test_nothing_beyond_the_arrays_is_read_or_written(layers, rows, dtype):
+    """What is read there may be NaN, and nothing that it is multiplied by helps then."""
+    network = Network(*copy.deepcopy(layers), rng=0, dtype=dtype)
+    rng = np.random.default_rng(0)
+    plain = {
+        "parameters": network.parameters,
+        "inputs": rng.normal(size=(rows, network.n_inputs)).astype(dtype),
+        "targets": rng.uniform(size=(rows, network.n_outputs)).astype(dtype),
+        "weights": rng.uniform(0.5, 1, rows).astype(dtype),
+        "memory 0": np.zeros_like(network.parameters),
+        "memory 1": np.zeros_like(network.parameters),
+        "rates": np.full(3, 0.01),
+        "losses": np.zeros(3),
+        "outputs": np.zeros((rows, network.n_outputs), dtype),
+    }
+    ends = []
+    for lay_out in (lambda array: (array.copy(), ()), surrounded):
+        arrays, around = {}, []
+        for name, array in plain.items():
+            arrays[name], beside = lay_out(array)
+            around.extend(beside)
+        model = model_of(network, seed=1)
+        data = [arrays[name] for name in ("inputs", "targets", "weights")]
+        model.run(arrays["parameters"], arrays["inputs"], arrays["outputs"], 2)
+        loss = model.evaluate(arrays["parameters"], *data, 2)
+        memory = [arrays["memory 0"], arrays["memory 1"]]
+        model.steps(arrays["parameters"], memory, *data, None, rows, arrays["rates"], arrays["losses"], 0, 2)
+        assert all(np.isnan(beside).all() for beside in around)
+        ends.append([loss, *(array.tolist() for array in arrays.values())])
+    assert ends[0] == ends[1]
+    np.testing.assert_array_equal(network.run(surrounded(plain["inputs"])[0]), network.run(plain["inputs"]))
+
+
+# Network.run with every kind of array
+
+
+def masked(array):
+    return np.ma.masked_array(array, mask=np.zeros(array.shape, bool))
+
+
+KINDS = {
+    "its own kind": lambda x: x,
+    "a list": lambda x: x.tolist(),
+    "a tuple of arrays": tuple,
+    "another float": lambda x: x.astype("float32" if x.dtype == "float64" else "float64"),
+    "float16": lambda x: x.astype("float16"),
+    "long double": lambda x: x.astype("longdouble"),
+    "int64": lambda x: x.astype("int64"),
+    "int8": lambda x: x.astype("int8"),
+    "uint16": lambda x: x.astype("uint16"),
+    "bool": lambda x: x.astype(bool),
+    "objects": lambda x: x.astype(object),
+    "columns first": np.asfortranarray,
+    "every other column": strided,
+    "every other row": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "backward": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
+    "a part": lambda x: np.pad(x, 2)[2:-2, 2:-2],
+    "one row for all": lambda x: np.broadcast_to(x[0], x.shape),
+    "swapped bytes": swapped,
+    "read-only": frozen,
+    "not aligned": lambda x: np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(x.dtype).reshape(x.shape),
+    "one row": lambda x: x[:1],
+    "one column of rows": lambda x: x[0],
+    "a list of numbers": lambda x: x[0].tolist(),
+    "a matrix": np.matrix,
+    "masked, nothing hidden": masked,
+    "a memory view": memoryview,
+}
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("inputs", [1, 2, 3, 16])
+def test_run_takes_every_kind_of_array(inputs, kind, dtype):
+    network = network_of(dtype, (inputs, 17, 2))
+    rows = np.arange(5 * inputs).reshape(5, inputs) % 7
+    given = KINDS[kind](rows.astype(dtype))
+    plain = np.array(given, dtype=dtype)
+    expected = network.forward(plain.reshape(-1, inputs))
+    if plain.ndim == 1 and inputs > 1:
+        expected = expected[0]
+    answer = network.run(given)
+    assert type(answer) is np.ndarray
+    assert (answer.dtype, answer.shape) == (dtype, expected.shape)
+    assert answer.flags.writeable
+    assert answer.flags.c_contiguous
+    np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (np.empty((0, 3)), "inputs is empty"),
+        (np.empty((0, 4)), "4 columns"),
+        (np.empty((4, 0)), "0 columns"),
+        (np.empty(0), "shape"),
+        (np.float64(1), "shape"),
+        (np.array(1.0), "shape"),
+        (np.ones(4), "shape"),
+        (np.ones((2, 4)), "4 columns"),
+        (np.ones((2, 2)), "2 columns"),
+        (np.ones((1, 2, 3)), "shape"),
+        (np.ma.masked_equal(np.eye(3), 0), "masked"),
+        (np.ones((2, 3)) * 1j, "complex"),
+        (np.zeros(2, dtype=[("a", "f8"), ("b", "f8"), ("c", "f8")]), "numbers"),
+        (np.ones((2, 3)).astype("S3"), "numbers"),
+        (None, "expected finite numbers"),
+        (Ellipsis, "numbers"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_run_refuses_what_the_reference_refuses(given, words, dtype):
+    network = network_of(dtype)
+    if isinstance(given, np.ndarray) and given.dtype == "float64" and type(given) is np.ndarray:
+        given = given.astype(dtype)
+    with pytest.raises((TypeError, ValueError), match=words) as caught:
+        network.run(given)
+    if not (isinstance(given, np.ndarray) and given.ndim == 1):  # forward has no word for one row
+        with pytest.raises(type(caught.value)) as expected:
+            network.forward(given)
+        assert str(caught.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -np.nan])
+@pytest.mark.parametrize("columns", [3, 8, 11])
+def test_run_finds_what_is_not_finite_wherever_it_is(columns, value, dtype):
+    network = network_of(dtype, (columns, 4, 2))
+    for row in range(4):
+        for column in range(columns):
+            inputs = np.ones((4, columns), dtype)
+            inputs[row, column] = value
+            with pytest.raises(
+                ValueError, match=rf"inputs has -?(nan|inf) at \({row}, {column}\), expected finite numbers"
+            ):
+                network.run(inputs)
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        network.run(np.full(columns, value, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_run_takes_the_largest_and_the_smallest_numbers(dtype):
+    network = network_of(dtype, (3, 4, 2), "sigmoid")
+    limits = np.finfo(dtype)
+    inputs = np.array(
+        [[limits.max] * 3, [limits.min] * 3, [limits.tiny] * 3, [limits.smallest_subnormal] * 3, [-0.0] * 3]
+    )
+    network.parameters = np.abs(network.parameters)
+    with np.errstate(over="ignore"):
+        expected = network.forward(inputs)
+    np.testing.assert_allclose(network.run(inputs), expected, rtol=1e-5)
+
+
+# Network.run after something has changed
+
+
+def assert_right(network, inputs=X):
+    expected = network.forward(inputs)
+    np.testing.assert_allclose(network.run(inputs.astype(network.dtype)), expected, rtol=0, atol=1e-5)
+
+
+CHANGES = {
+    "parameters[:] = ...": lambda n: n.parameters.__setitem__(slice(None), 0.3),
+    "parameters = ...": lambda n: setattr(n, "parameters", np.linspace(-1, 1, n.parameters.size)),
+    "parameters *= 2": lambda n: n.parameters.__imul__(2),
+    "layer.weights = ...": lambda n: setattr(n.layers[0], "weights", np.eye(*n.layers[0].weights.shape)),
+    "layer.weights[...] = ...": lambda n: n.layers[1].weights.__setitem__((2, 1), 5.0),
+    "layer.bias = ...": lambda n: setattr(n.layers[1], "bias", [3.0, -3.0]),
+    "layer.initialize": lambda n: n.layers[0].initialize(np.random.default_rng(9)),
+    "train": lambda n: n.train(X, Y, epochs=3, loss="squared_error"),
+    "train on the reference": lambda n: n.train(X, Y, epochs=3, loss="squared_error", engine="reference"),
+    "train_once": lambda n: n.train_once(X, Y),
+    "backward": lambda n: (n.forward(X), n.layers[-1].backward(np.ones((10, 2)))),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("sizes", [(3, 4, 2), (3, 16, 2)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_run_sees_what_has_changed(dtype, sizes, change):
+    network = network_of(dtype, sizes)
+    before = network.run(X.astype(dtype))
+    CHANGES[change](network)
+    assert (network.run(X.astype(dtype)) != before).any()
+    assert_right(network)
+    assert_right(network, X[:1])
+
+
+@pytest.mark.parametrize(
+    "way", [copy.copy, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n)), lambda n: n.astype("float32")]
+)
+@pytest.mark.parametrize("ran_before", [False, True])
+def test_copies_run_on_their_own(way, ran_before):
+    network = network_of()
+    if ran_before:
+        network.run(X)
+    twin = way(network)
+    expected = network.run(X)
+    np.testing.assert_allclose(twin.run(X), expected, rtol=0, atol=1e-6)
+    twin.parameters *= 0.5
+    assert_right(twin)
+    np.testing.assert_array_equal(network.run(X), expected)
+    del network
+    gc.collect()
+    assert_right(twin)
+
+
+def test_a_network_that_has_run_is_freed_without_the_collector():
+    """Nothing that C++ holds leads back to the network."""
+    import weakref
+
+    network = network_of()
+    network.run(X)
+    network.train(X, Y, 2, report_every=0)
+    ghost = weakref.ref(network)
+    gc.disable()
+    try:
+        del network
+        assert ghost() is None
+    finally:
+        gc.enable()
+
+
+def test_a_saved_network_runs(tmp_path):
+    network = network_of()
+    network.run(X)
+    network.save(tmp_path / "network.nineline")
+    np.testing.assert_array_equal(Network.load(tmp_path / "network.nineline").run(X), network.run(X))
+
+
+@pytest.mark.parametrize("kind", ["columns first", "every other column", "swapped bytes", "read-only", "float16"])
+def test_training_takes_every_kind_of_array(kind):
+    """Data are brought into order once, before the first step."""
+    ends = []
+    for change in (lambda x: x, KINDS[kind]):
+        network = network_of()
+        weight = np.arange(10.0)
+        network.train(
+            change(X.astype("float16").astype(float)),
+            change(np.round(Y)),
+            epochs=3,
+            batch_size=4,
+            loss="squared_error",
+            optimizer=Adam(0.01),
+            sample_weight=change(weight[np.newaxis])[0] if kind != "columns first" else weight,
+            validation=(change(np.round(X)), change(np.round(Y))),
+            engine="native",
+            rng=0,
+        )
+        ends.append(network.parameters)
+    np.testing.assert_array_equal(*ends)

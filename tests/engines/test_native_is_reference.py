@@ -1,0 +1,578 @@
+"""One mathematics: the native engine's training is the reference's, for everything in the public lists.
+
+Both engines begin at the same weights with the same draws. After some fifty steps the parameters, the losses and
+the answers agree to rounding. What is new enters by standing in ACTIVATIONS, LOSSES or OPTIMIZERS.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from nineline import Adam, AdamW, DivergenceError, Dropout, EarlyStopping, GradientDescent, Layer, Network, RMSprop
+from nineline.activations import ACTIVATIONS, Activation, Elu, Exponential, Identity, LeakyRelu, Softmax, Tanh
+from nineline.engines import native
+from nineline.layers import LAYERS, AbstractLayer
+from nineline.losses import LOSSES, Loss, SquaredError
+from nineline.optimizers import OPTIMIZERS, Optimizer
+
+pytestmark = pytest.mark.skipif(
+    native._native is None or os.environ.get("NINELINE_SIMD") == "none",
+    reason="the native engine was not built, or is turned off",
+)
+
+STEPS = 50
+DTYPES = ["float32", "float64"]
+TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
+"""Of the largest magnitude among what is compared."""
+
+
+# The features. Each list begins with the plainest, and holds all there is of its kind.
+
+HIDDEN = [*(kind() for kind in ACTIVATIONS.values()), LeakyRelu(0.2), LeakyRelu(-0.1), Elu(0.5)]
+SETTINGS = {"huber": [{}, {"delta": 0.25}], "quantile": [{}, {"level": 0.9}]}  # of losses that have one
+OPTIMIZERS_TRIED = [
+    *(kind(0.01) for kind in OPTIMIZERS.values()),
+    GradientDescent(0.01, momentum=0.9),
+    GradientDescent(0.01, momentum=0.8, nesterov=True),
+    RMSprop(0.002, decay=0.9, epsilon=1e-4),
+    Adam(0.005, beta_1=0.8, beta_2=0.99, epsilon=1e-4),
+    AdamW(0.005, weight_decay=0.1),
+]
+FACTORS = {
+    "one rate": {},
+    "by kind": {"weights": 0.5, "bias": 2.0},
+    "by block": {"first": 0.0, "weights": 1.5},  # the first block, whichever it is
+    "only the last": {"weights": 0.0, "bias": 0.0, "last": 1.0},
+}
+SIZES = [3, 1, 2, 5, 7, 15, 16, 17, 33, 100]
+BATCH_SIZES = [None, 1, 3, 4, 15, 16, 17, 64]
+ROWS = [100, 70, 83, 129, 200]
+DROPOUT = ["none", "between", "on the inputs", "two in a row", "everywhere"]
+BIAS = ["all", "none", "first", "last"]
+WEIGHTS = ["none", "positive", "some zeros", "mostly zeros"]
+PENALTIES = [{}, {"l1": 0.01}, {"l2": 0.02}, {"l1": 0.005, "l2": 0.01}]
+CLIPPING = [None, 0.05, 1.0, 1e6]
+SCHEDULES = [None, "cosine", "one_cycle", lambda epoch: 1 / (1 + epoch)]
+VALIDATION = ["none", "share", "pair", "weighted pair"]
+REDUCTIONS = ["mean", "sum"]
+THREADS = [None, 1, 2, 3]
+
+
+TANH, REGRESSION, PLAIN = Tanh(), (SquaredError(), Identity()), GradientDescent(0.01)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training, as said in words."""
+
+    hidden: Activation = TANH
+    goal: tuple[Loss, Activation] = REGRESSION  # what the last layer is there for
+    optimizer: Optimizer = PLAIN
+    factors: str = "one rate"
+    dtype: str = "float64"
+    inputs: int = 3
+    width: int = 5
+    second_width: int | None = None
+    outputs: int = 2
+    batch_size: int | None = 16
+    rows: int = 70
+    dropout: str = "none"
+    bias: str = "all"
+    weights: str = "none"
+    penalty: tuple[tuple[str, float], ...] = ()
+    clip_norm: float | None = None
+    schedule: object = None
+    validation: str = "none"
+    reduction: str = "mean"
+    threads: int | None = None
+
+
+def with_settings(instance: object, **settings: object):
+    """Return the same kind of object with some of its settings changed."""
+    return type(instance)(**{**vars(instance), **settings})
+
+
+# Losses and the outputs they fit
+
+
+def possible_targets(rng, rows, outputs):
+    """Yield kinds of targets, from the most general."""
+    yield rng.normal(size=(rows, outputs))
+    yield rng.poisson(1.5, size=(rows, outputs)).astype(float)
+    yield rng.integers(2, size=(rows, outputs)).astype(float)
+    yield np.eye(outputs)[rng.integers(outputs, size=rows)]
+
+
+def targets_for(loss, activation, rng, rows, outputs):
+    """Return the most general targets that fit, or None where the activation does not fit the loss."""
+    for targets in possible_targets(rng, rows, outputs):
+        try:
+            loss.check(activation, targets)
+        except ValueError:
+            continue
+        return targets
+    return None
+
+
+def losses():
+    """Return every loss, with its settings where it has any."""
+    return [kind(**settings) for name, kind in LOSSES.items() for settings in SETTINGS.get(name, [{}])]
+
+
+def goals():
+    """Return every loss with every output activation that fits it."""
+    rng = np.random.default_rng(0)
+    pairs = itertools.product(losses(), HIDDEN)
+    return [(loss, output) for loss, output in pairs if targets_for(loss, output, rng, 9, 3) is not None]
+
+
+def main_goals():
+    """Return every loss with a few outputs: a linear one, a softmax, and what it fits alone."""
+    return [
+        (loss, output)
+        for loss, output in goals()
+        if type(output) in (Identity, Softmax) or not any(other == (loss, Identity()) for other in goals())
+    ]
+
+
+# A case as a network, its data, and two trainings
+
+
+def layers_of(case):
+    widths = [case.inputs, case.width]
+    if case.second_width is not None:
+        widths.append(case.second_width)
+    widths.append(case.outputs)
+    last = len(widths) - 2
+    drop = {
+        "none": lambda i: [],
+        "between": lambda i: [Dropout(0.25)] if i > 0 else [],
+        "on the inputs": lambda i: [Dropout(0.1)] if i == 0 else [],
+        "two in a row": lambda i: [Dropout(0.1), Dropout(0.2)] if i == 1 else [],
+        "everywhere": lambda i: [Dropout(0.2)] if i != 1 else [Dropout(0.0), Dropout(0.3)],
+    }[case.dropout]
+    for i in range(last + 1):
+        yield from drop(i)
+        bias = {"all": True, "none": False, "first": i == 0, "last": i == last}[case.bias]
+        yield Layer(widths[i], widths[i + 1], case.goal[1] if i == last else case.hidden, bias=bias)
+
+
+def network_of(case):
+    """Return a network whose biases are not zero, for a zero hides what is done with it."""
+    network = Network(*layers_of(case), rng=1, dtype=case.dtype)
+    rng = np.random.default_rng(2)
+    for layer in network.layers:
+        if isinstance(layer, Layer):
+            if isinstance(case.hidden, Exponential):
+                layer.weights *= 0.2  # or an exponential of exponentials leaves what float32 can hold
+            if layer.bias is not None:
+                layer.bias = rng.uniform(-0.3, 0.3, layer.n_outputs)
+    return network
+
+
+def data_of(case, rng, rows):
+    targets = targets_for(*case.goal, rng, rows, case.outputs)
+    assert targets is not None, f"possible_targets has none that fit {case.goal}"
+    weights = {
+        "none": None,
+        "positive": rng.uniform(0.2, 3, rows),
+        "some zeros": rng.integers(0, 3, rows).astype(float),
+        "mostly zeros": np.where(np.arange(rows) % 20 == 7, 2.0, 0.0),  # many a batch counts for nothing
+    }[case.weights]
+    return rng.normal(size=(rows, case.inputs)), targets, weights
+
+
+def options_of(case, network):
+    """Return data and how to train on it, as `Network.train` takes them."""
+    rng = np.random.default_rng(3)
+    inputs, targets, weights = data_of(case, rng, case.rows)
+    validation = {
+        "none": None,
+        "share": 0.2,
+        "pair": data_of(case, rng, 37)[:2],
+        "weighted pair": (*data_of(case, rng, 21)[:2], rng.uniform(0, 2, 21)),
+    }[case.validation]
+    names = {"first": network.blocks[0].name, "last": network.blocks[-1].name}
+    factors = {names.get(name, name): value for name, value in FACTORS[case.factors].items()}
+    if case.bias == "none":
+        factors.pop("bias", None)
+    size = case.rows if case.batch_size is None else min(case.batch_size, case.rows)
+    rate = case.optimizer.learning_rate
+    if isinstance(case.optimizer, GradientDescent) and case.reduction == "sum":
+        rate /= size
+    if not isinstance(case.optimizer, GradientDescent) and case.dtype == "float32" and "l1" in dict(case.penalty):
+        rate /= 300  # weights that hover about 0, where |w| has its kink, are told apart by their last bit
+    loss = with_settings(case.goal[0], reduction=case.reduction)
+    return (inputs, targets), {
+        "epochs": max(2, math.ceil(STEPS / math.ceil(case.rows / size))),
+        "batch_size": case.batch_size,
+        "loss": loss,
+        "optimizer": with_settings(case.optimizer, learning_rate=rate, factors=factors),
+        "schedule": case.schedule,
+        "validation": validation,
+        "sample_weight": weights,
+        "clip_norm": case.clip_norm,
+        "threads": case.threads,
+        **dict(case.penalty),
+    }
+
+
+def distance(ours, theirs, before=()):
+    """Return the largest difference, as a share of the largest magnitude (there, or `before` training)."""
+    ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
+    assert ours.shape == theirs.shape
+    assert np.isfinite(theirs).all()
+    assert np.isfinite(ours).all()
+    largest = max((np.abs(values).max() for values in (theirs, before) if len(values)), default=0)
+    return float(np.abs(ours - theirs).max(initial=0) / (largest or 1))
+
+
+def trained(network, data, options, engine):
+    """Return a copy of the network after training, the History and the state of the generator."""
+    twin, rng = copy.deepcopy(network), np.random.default_rng(4)
+    history = twin.train(*data, engine=engine, rng=rng, **options)
+    assert history.engine == engine
+    return twin, history, rng.bit_generator.state
+
+
+def distances(case):
+    """Train on both engines; hold what must be equal, and return how far apart the rest is."""
+    network = network_of(case)
+    data, options = options_of(case, network)
+    reference, expected, state = trained(network, data, options, "reference")
+    ours, history, our_state = trained(network, data, options, "native")
+
+    assert our_state == state
+    assert (history.steps, history.stopped) == (expected.steps, expected.stopped)
+    assert history.learning_rate == expected.learning_rate
+    return {
+        "parameters": distance(ours.parameters, reference.parameters, network.parameters),
+        "loss": distance(history.loss, expected.loss),
+        "validation_loss": distance(history.validation_loss, expected.validation_loss),
+        "answers": distance(ours.run(data[0]), ours.forward(data[0])),
+    }
+
+
+def agree(case):
+    found = distances(case)
+    tolerance = TOLERANCE[case.dtype]
+    assert {name: value for name, value in found.items() if not value <= tolerance} == {}, case
+
+
+# Full tables of one feature × dtype
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("hidden", HIDDEN, ids=repr)
+@pytest.mark.parametrize("width", [5, 16])
+def test_every_activation_of_a_hidden_layer(hidden, width, dtype):
+    agree(Case(hidden=hidden, width=width, second_width=7, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("goal", goals(), ids=lambda goal: f"{goal[0]}-{goal[1]}")
+@pytest.mark.parametrize("outputs", [1, 3, 17])
+def test_every_loss_with_every_output_that_fits_it(goal, outputs, dtype):
+    agree(Case(goal=goal, width=16, outputs=outputs, weights="some zeros", validation="weighted pair", dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("goal", main_goals(), ids=lambda goal: f"{goal[0]}-{goal[1]}")
+@pytest.mark.parametrize("extra", [{"clip_norm": 0.05}, *({"penalty": tuple(each.items())} for each in PENALTIES)])
+def test_every_loss_with_clipping_and_penalties(extra, goal, dtype):
+    """They look at all parameters at once, so at whatever the engine keeps beside them too."""
+    agree(Case(goal=goal, second_width=17, **extra, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS_TRIED, ids=repr)
+@pytest.mark.parametrize("factors", FACTORS)
+def test_every_optimizer(optimizer, factors, dtype):
+    agree(Case(optimizer=optimizer, factors=factors, second_width=17, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("place", ["inputs", "width", "second_width", "outputs"])
+def test_every_size(place, size, dtype):
+    agree(Case(**{"second_width": 16, place: size}, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch_size", BATCH_SIZES)
+@pytest.mark.parametrize("dropout", DROPOUT)
+def test_every_batch_size(batch_size, dropout, dtype):
+    agree(Case(batch_size=batch_size, dropout=dropout, rows=70, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 63, 64, 65, 127, 128, 129, 1000])
+def test_every_number_of_rows(rows, dtype):
+    agree(Case(batch_size=None, rows=rows, width=33, dropout="between", dtype=dtype))
+
+
+# Every pair of features
+
+
+FEATURES = {
+    "hidden": HIDDEN,
+    "goal": main_goals(),
+    "optimizer": OPTIMIZERS_TRIED,
+    "factors": list(FACTORS),
+    "dtype": DTYPES,
+    "inputs": SIZES,
+    "width": SIZES,
+    "second_width": [None, *SIZES],
+    "outputs": SIZES,
+    "batch_size": BATCH_SIZES,
+    "rows": ROWS,
+    "dropout": DROPOUT,
+    "bias": BIAS,
+    "weights": WEIGHTS,
+    "penalty": [tuple(penalty.items()) for penalty in PENALTIES],
+    "clip_norm": CLIPPING,
+    "schedule": SCHEDULES,
+    "validation": VALIDATION,
+    "reduction": REDUCTIONS,
+    "threads": THREADS,
+}
+
+
+@functools.cache
+def table_of_pairs():
+    """Return cases in which every pair of values of two features occurs, greedily few.
+
+    A case begins with a pair that is still missing; the other features follow in a random order, each with the
+    value that stands in most missing pairs with what is there already.
+    """
+    rng = np.random.default_rng(5)
+    sizes = [len(values) for values in FEATURES.values()]
+    starts = np.cumsum([0, *sizes])
+    missing = np.ones((starts[-1], starts[-1]), bool)  # of values numbered through all features
+    for start, end in itertools.pairwise(starts):
+        missing[start:end, start:end] = False
+    cases = []
+    while missing.any():
+        first = int(rng.choice(np.flatnonzero(missing.any(axis=1))))
+        second = int(rng.choice(np.flatnonzero(missing[first])))
+        chosen = {int(np.searchsorted(starts, value, "right")) - 1: value for value in (first, second)}
+        for feature in rng.permutation(len(sizes)).tolist():
+            if feature not in chosen:
+                gains = missing[starts[feature] : starts[feature + 1], list(chosen.values())].sum(axis=1)
+                best = np.flatnonzero(gains == gains.max())
+                chosen[feature] = int(starts[feature] + rng.choice(best))
+        values = list(chosen.values())
+        missing[np.ix_(values, values)] = False
+        cases.append(Case(**{name: FEATURES[name][chosen[i] - starts[i]] for i, name in enumerate(FEATURES)}))
+    return cases
+
+
+@pytest.mark.parametrize("case", table_of_pairs(), ids=lambda case: f"{case.hidden}-{case.goal[0]}-{case.dtype}")
+def test_every_pair_of_features(case):
+    agree(case)
+
+
+def test_the_table_has_every_pair():
+    rows = [[FEATURES[name].index(getattr(case, name)) for name in FEATURES] for case in table_of_pairs()]
+    columns = np.array(rows).T
+    for (i, a), (j, b) in itertools.combinations(enumerate(FEATURES.values()), 2):
+        pairs = set(zip(columns[i].tolist(), columns[j].tolist(), strict=True))
+        assert len(pairs) == len(a) * len(b)
+
+
+# Nothing is forgotten
+
+
+def test_every_kind_of_layer_is_in_these_tables():
+    """A new kind belongs into `layers_of` above, and into the native engine."""
+    assert {"dense": Layer, "dropout": Dropout} == LAYERS
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        *(Network(2, 2, activation=kind(), output="identity", rng=0) for kind in ACTIVATIONS.values()),
+        Network(Layer(2, 3, "tanh"), Dropout(0.2), Layer(3, 2), rng=0),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("optimizer", [kind(0.01) for kind in OPTIMIZERS.values()], ids=repr)
+def test_auto_is_native_for_everything_built_in(network, optimizer):
+    history = network.train([[0, 1]], [[0, 1]], epochs=1, loss="squared_error", optimizer=optimizer)
+    assert history.engine == "native"
+
+
+class Sine(Activation):
+    def value(self, z):
+        return np.sin(z)
+
+    def derivative(self, z, outputs):
+        return np.cos(z)
+
+
+class Gaussian(type(Identity())):  # a subclass of a built-in one is another function
+    def value(self, z):
+        return np.exp(-(z**2))
+
+    def derivative(self, z, outputs):
+        return -2 * z * outputs
+
+
+class FourthPower(Loss):
+    def value(self, outputs, targets):
+        return ((outputs - targets) ** 4).sum(axis=1)
+
+    def gradient(self, outputs, targets):
+        return 4 * (outputs - targets) ** 3
+
+
+class SignDescent(Optimizer):
+    def step(self, parameters, gradient, rate, state):
+        parameters -= rate * np.sign(gradient)
+
+
+class Doubling(AbstractLayer):
+    dtype = np.dtype("float64")
+
+    def connect(self, width):
+        return width
+
+    def forward(self, inputs):
+        return self.compute(np.asarray(inputs))
+
+    def compute(self, inputs):
+        self.inputs, self.outputs = inputs, 2 * inputs
+        return self.outputs
+
+    def delta(self, output_errors):
+        return 2 * output_errors
+
+    def input_errors(self, delta):
+        return delta
+
+
+def plain_network():
+    return Network(2, 3, 1, rng=0)
+
+
+OF_ONES_OWN = {
+    "Sine": (lambda: Network(2, 3, 1, activation=Sine(), rng=0), {}),
+    "Gaussian": (lambda: Network(2, 3, 1, activation=Gaussian(), rng=0), {}),
+    "FourthPower": (plain_network, {"loss": FourthPower()}),
+    "SignDescent": (plain_network, {"optimizer": SignDescent(0.1)}),
+    "Doubling": (lambda: Network(Layer(2, 3), Doubling(), Layer(3, 1), rng=0), {}),
+}
+
+
+@pytest.mark.parametrize("name", OF_ONES_OWN)
+def test_auto_is_reference_for_something_of_ones_own(name):
+    make, how = OF_ONES_OWN[name]
+    network, twin = make(), make()
+    data = [[0.5, -1], [1, 1]], [[0], [1]]
+    assert network.train(*data, epochs=3, **how).engine == "reference"
+    assert twin.train(*data, epochs=3, engine="reference", **how).engine == "reference"
+    np.testing.assert_array_equal(network.parameters, twin.parameters)
+    np.testing.assert_allclose(network.run(data[0]), network.forward(data[0]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", OF_ONES_OWN)
+def test_native_refuses_something_of_ones_own_and_names_it(name):
+    """Nothing has been changed: neither the network nor the randomness."""
+    make, how = OF_ONES_OWN[name]
+    network, rng = make(), np.random.default_rng(0)
+    before, state = network.parameters.copy(), rng.bit_generator.state
+    called = []
+    with pytest.raises(ValueError, match=f"engine is 'native', but .*{name}.* native engine"):
+        network.train(
+            np.eye(2), [[0], [1]], epochs=3, engine="native", rng=rng, validation=0.5, on_epoch=called.append, **how
+        )
+    np.testing.assert_array_equal(network.parameters, before)
+    assert rng.bit_generator.state == state
+    assert called == []
+
+
+# How training ends
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("validation", [None, 0.3])
+def test_stopping_goes_back_to_the_same_point(validation, batch_size, dtype):
+    """On the whole batch without validation the best point is the one before the last step, which is undone."""
+    case = Case(dtype=dtype, batch_size=batch_size, optimizer=GradientDescent(0.3, momentum=0.95), second_width=17)
+    network = network_of(case)
+    data, options = options_of(case, network)
+    options = {**options, "epochs": 60, "stop": EarlyStopping(3), "validation": validation}
+    reference, expected, _ = trained(network, data, options, "reference")
+    ours, history, _ = trained(network, data, options, "native")
+    assert history.restored
+    assert (history.best_epoch, history.epochs) == (expected.best_epoch, expected.epochs)
+    assert history.epochs < 60
+    assert distance(ours.parameters, reference.parameters) <= TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("optimizer", [GradientDescent(30.0), GradientDescent(3.0, momentum=0.9)], ids=repr)
+def test_divergence_takes_the_same_way(optimizer, batch_size, dtype):
+    """Which sum is the first to overflow may differ, so the last few steps may."""
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.normal(size=(12, 3)), rng.normal(size=(12, 2))
+    losses = {}
+    for engine in ("reference", "native"):
+        network = Network(3, 2, output="identity", bias=True, rng=0, dtype=dtype)
+        how = {"epochs": 2000, "batch_size": batch_size, "loss": "squared_error", "optimizer": optimizer}
+        with pytest.raises(DivergenceError, match="the loss became (inf|nan)") as caught:
+            network.train(inputs, targets, engine=engine, rng=0, **how)
+        losses[engine] = caught.value.history.loss
+        assert np.isfinite(network.parameters).all()
+    together = min(map(len, losses.values()))
+    assert max(map(len, losses.values())) <= together + 3
+    np.testing.assert_allclose(losses["native"][:together], losses["reference"][:together], rtol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_training_goes_on_from_where_the_network_is(dtype):
+    """Twice on the native engine is twice on the reference: nothing is left over from the first time."""
+    case = Case(dtype=dtype, optimizer=Adam(0.01), dropout="between", second_width=17)
+    network = network_of(case)
+    data, options = options_of(case, network)
+    twins = {}
+    for engine in ("reference", "native"):
+        twins[engine], rng = copy.deepcopy(network), np.random.default_rng(0)
+        for _ in range(2):
+            twins[engine].train(*data, engine=engine, rng=rng, **options)
+    assert distance(twins["native"].parameters, twins["reference"].parameters) <= TOLERANCE[dtype]
+
+
+def test_one_engine_takes_up_where_the_other_left():
+    case = Case(second_width=17)
+    network = network_of(case)
+    data, options = options_of(case, network)
+    ends = []
+    for engines in itertools.product(("reference", "native"), repeat=2):
+        twin = copy.deepcopy(network)
+        for engine in engines:
+            twin.train(*data, engine=engine, rng=0, **options)
+        ends.append(twin.parameters)
+    for end in ends[1:]:
+        assert distance(end, ends[0]) <= TOLERANCE["float64"]
+
+
+def test_exponential_outputs_that_overflow_end_training_alike():
+    """An infinite loss is found before the step is taken."""
+    network = Network(1, 1, output=Exponential(), rng=0, initializer="zeros")
+    for engine in ("reference", "native"):
+        twin = copy.deepcopy(network)
+        twin.parameters = [500.0]
+        with pytest.raises(DivergenceError, match="epoch 1: the loss became inf"):
+            twin.train([[1.0]], [[0.0]], epochs=5, loss="squared_error", engine=engine)
+        np.testing.assert_array_equal(twin.parameters, [500.0])
