@@ -38,7 +38,7 @@ format: $(VENV)/.developing
 # brings gigabytes that no processor needs.
 BENCH := build/bench
 bench: $(BENCH)/.installed
-	$(BENCH)/bin/python -m benchmarks $(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+	$(BENCH)/bin/python -m benchmarks --workloads '$(WORKLOADS)' --peers '$(PEERS)' $(ARGS)
 
 $(BENCH)/.installed: pyproject.toml $(NATIVE)
 	$(PYTHON) -m venv $(BENCH)

@@ -24,7 +24,7 @@ class History:
     learning_rate : list of float
         At the epoch's first step.
     seconds : list of float
-        Since training began.
+        Since training began, when the engine came back with this epoch; short ones come back many at a time.
     engine : str
         Which engine ran.
     steps : int

@@ -240,12 +240,14 @@ class _Loop:
         history = self.history
         end = history.epochs + epochs
         while history.epochs < end:
-            first, began = history.epochs, time.perf_counter()
+            first = history.epochs
             rates = self.rates(np.arange(first, min(first + self.steps_a_call, end), dtype=np.float64))
             losses = self.take(None, rates)
             history.loss += losses.tolist()
-            history.learning_rate += rates[: len(losses)].tolist()
-            history.seconds += (np.linspace(began, time.perf_counter(), len(losses) + 1)[1:] - self.began).tolist()
+            constant = (rates == rates[0]).all()
+            taken = len(losses)
+            history.learning_rate += [float(rates[0])] * taken if constant else rates[:taken].tolist()
+            history.seconds += [time.perf_counter() - self.began] * taken
             if len(losses) < len(rates):
                 self.diverged(f"the loss became {self.bad_loss}")
             self.shown.update(history.epochs, history.epochs * self.rows, history)

@@ -1,0 +1,1 @@
+"""How long nineline takes, beside its peers: ``python -m benchmarks`` prints one table."""
