@@ -177,6 +177,22 @@ class BoundModel {
     return done;
   }
 
+  double gradient(const AnyArray& parameters, const AnyArray& inputs, const AnyArray& targets,
+                  const nb::object& weights, const OwnArray& into, std::uint64_t first, int threads) {
+    check("parameters", parameters, type(), {size_});
+    check("into", into, type(), {size_});
+    const Held held{*this, inputs, targets, weights};
+    double loss = 0;
+    {
+      nb::gil_scoped_release released;
+      const std::lock_guard<std::mutex> lock{mutex_};
+      Team team{checked(threads)};
+      loss = model_->gradient(parameters.data(), held.data, first, into.data(), team, {ctrl_c, nullptr});
+    }
+    raise_if_interrupted();
+    return loss;
+  }
+
   void undo(const OwnArray& parameters) {
     check("parameters", parameters, type(), {size_});
     const nb::gil_scoped_release released;
@@ -408,13 +424,15 @@ NB_MODULE(_native, module) {
   module.def(
       "rule",
       [](const std::string& name, double momentum, bool nesterov, double beta_1, double beta_2, double epsilon,
-         double weight_decay, double l1, double l2, double clip_norm, std::uint64_t seed) {
+         bool epsilon_hat, double weight_decay, double l1, double l2, bool penalty_by_rows, double clip_norm,
+         std::uint64_t seed) {
         return RulePlan{Rule(number_of(rule_names, name, "rule")), momentum, nesterov, beta_1, beta_2, epsilon,
-                        weight_decay, l1, l2, clip_norm, seed};
+                        epsilon_hat, weight_decay, l1, l2, penalty_by_rows, clip_norm, seed};
       },
       nb::arg("name"), nb::kw_only(), nb::arg("momentum") = 0.0, nb::arg("nesterov") = false, nb::arg("beta_1") = 0.0,
-      nb::arg("beta_2") = 0.0, nb::arg("epsilon") = 0.0, nb::arg("weight_decay") = 0.0, nb::arg("l1") = 0.0,
-      nb::arg("l2") = 0.0, nb::arg("clip_norm") = 0.0, nb::arg("seed") = 0);
+      nb::arg("beta_2") = 0.0, nb::arg("epsilon") = 0.0, nb::arg("epsilon_hat") = false,
+      nb::arg("weight_decay") = 0.0, nb::arg("l1") = 0.0, nb::arg("l2") = 0.0, nb::arg("penalty_by_rows") = false,
+      nb::arg("clip_norm") = 0.0, nb::arg("seed") = 0);
 
   nb::class_<BoundModel>(module, "Model")
       .def(nb::init<const std::string&, const std::string&, std::vector<LayerPlan>, const LossPlan&, const RulePlan&>(),
@@ -422,6 +440,8 @@ NB_MODULE(_native, module) {
       .def("steps", &BoundModel::steps, nb::arg("parameters").noconvert(), nb::arg("memory").noconvert(), nb::arg("inputs"),
            nb::arg("targets"), nb::arg("weights").none(), nb::arg("order").none(), nb::arg("batch_size"),
            nb::arg("rates"), nb::arg("losses").noconvert(), nb::arg("first"), nb::arg("threads"))
+      .def("gradient", &BoundModel::gradient, nb::arg("parameters"), nb::arg("inputs"), nb::arg("targets"),
+           nb::arg("weights").none(), nb::arg("into").noconvert(), nb::arg("first"), nb::arg("threads"))
       .def("undo", &BoundModel::undo, nb::arg("parameters").noconvert())
       .def("evaluate", &BoundModel::evaluate, nb::arg("parameters"), nb::arg("inputs"), nb::arg("targets"),
            nb::arg("weights").none(), nb::arg("threads"))

@@ -47,8 +47,11 @@ struct RulePlan {
   double momentum = 0;  // of gradient descent
   bool nesterov = false;
   double beta_1 = 0, beta_2 = 0, epsilon = 0;  // of adam; rmsprop's decay is beta_2
+  bool epsilon_hat = false;                    // added to a root that is not yet corrected
   double weight_decay = 0;
-  double l1 = 0, l2 = 0, clip_norm = 0;  // 0: none
+  double l1 = 0, l2 = 0;         // 0: none
+  bool penalty_by_rows = false;  // divided by the weight of a batch's rows
+  double clip_norm = 0;          // 0: none
   std::uint64_t seed = 0;
 };
 
@@ -90,6 +93,9 @@ class Model {
   // where the caller was interrupted, there are fewer than asked for.
   virtual Index steps(void* parameters, void* const* memory, const Data&, const Steps&, double* losses, Team&,
                       const Interrupt&) = 0;
+  // Returns the loss of all rows as step number `step` would see it, penalties included, and writes its gradient.
+  virtual double gradient(const void* parameters, const Data&, std::uint64_t step, void* gradient, Team&,
+                          const Interrupt&) = 0;
   // Puts the parameters back to those before the last step.
   virtual void undo(void* parameters) = 0;
   // Returns the loss of the network as it runs.

@@ -83,10 +83,12 @@ inline void with_rule(const RulePlan& plan, std::uint64_t t, Work&& work) {
       return work(Momentum<T>{T(plan.momentum), plan.nesterov});
     case Rule::rmsprop:
       return work(RMSprop<T>{T(plan.beta_2), T(1 - plan.beta_2), T(plan.epsilon)});
-    case Rule::adam:
-      return work(Adam<T>{T(plan.beta_1), T(1 - plan.beta_1), T(plan.beta_2), T(1 - plan.beta_2), T(plan.epsilon),
-                          1 / (1 - power(plan.beta_1, t)), plan.weight_decay,
-                          T(1 / (1 - power(plan.beta_2, t)))});
+    case Rule::adam: {
+      const double unbiased_2 = 1 / (1 - power(plan.beta_2, t));
+      const double epsilon = plan.epsilon * (plan.epsilon_hat ? __builtin_sqrt(unbiased_2) : 1);
+      return work(Adam<T>{T(plan.beta_1), T(1 - plan.beta_1), T(plan.beta_2), T(1 - plan.beta_2), T(epsilon),
+                          1 / (1 - power(plan.beta_1, t)), plan.weight_decay, T(unbiased_2)});
+    }
   }
 }
 

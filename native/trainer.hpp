@@ -89,6 +89,20 @@ class ModelOf final : public Model {
     return done;
   }
 
+  double gradient(const void* parameters, const Data& data, std::uint64_t step, void* gradient, Team& team,
+                  const Interrupt& interrupt) override {
+    prepare_training();
+    prepare_workers(team.threads());
+    network_.pack(static_cast<const T*>(parameters), parameters_.data());
+    turn_over_all();
+    Patience patience{interrupt};
+    Index parts = 0;
+    const double loss = measure({data, nullptr, data.rows}, step, parts, false, team, patience);
+    add_up(parts);
+    network_.unpack(gradients_.data(), static_cast<T*>(gradient));
+    return loss;
+  }
+
   void undo(void* parameters) override {
     if (before_) network_.unpack(before_.data(), static_cast<T*>(parameters));
   }
@@ -154,13 +168,13 @@ class ModelOf final : public Model {
     double factor;
   };
 
-  // One step of the optimizer on a batch; returns the loss before it. Where that is not finite, nothing is moved.
-  double step(const Batch& batch, double rate, std::uint64_t number, Team& team, Patience& patience) {
+  // The loss of a batch as step `number` sees it, penalties included, and its gradient as one or more `parts` to be
+  // added up.
+  double measure(const Batch& batch, std::uint64_t number, Index& parts, bool alone, Team& team, Patience& patience) {
     if (cut_.rows != batch.rows) cut_ = cut(batch.rows, network_.work_of_a_row());
     const Cut pieces = cut_;
     prepare_gradients(pieces.parts);
     const double total_weight = batch.total_weight();
-    const bool alone = pieces.parts == 1 || team.threads() == 1 || pace_.alone();
     team.each(pieces.parts, alone, [&](int who, Index part) {
       Worker<T>& worker = workers_[who];
       T* gradient = gradients_.data() + part * network_.size();
@@ -174,16 +188,25 @@ class ModelOf final : public Model {
       losses_[part] = loss;
     });
     if (patience.stopped()) return 0;
+    parts = pieces.parts;
     double loss = 0;
-    for (Index part = 0; part < pieces.parts; ++part) loss += losses_[part];
-    Vectors<T> vectors{parameters_.data(), before_.data(), {memory_[0].data(), memory_[1].data()},
-                       gradients_.data(), pieces.parts, network_.size()};
-    if (rule_.l1 != 0 || rule_.l2 != 0 || rule_.clip_norm != 0) {
-      add_up(pieces.parts);
-      vectors.parts = 1;
-      loss += penalize();
+    for (Index part = 0; part < parts; ++part) loss += losses_[part];
+    if (rule_.l1 != 0 || rule_.l2 != 0) {
+      add_up(parts);
+      loss += penalize(rule_.penalty_by_rows && total_weight > 0 ? 1 / total_weight : 1);
     }
-    if (!__builtin_isfinite(loss)) return loss;
+    return loss;
+  }
+
+  // One step of the optimizer on a batch; returns the loss before it. Where that is not finite, nothing is moved.
+  double step(const Batch& batch, double rate, std::uint64_t number, Team& team, Patience& patience) {
+    const bool alone = team.threads() == 1 || pace_.alone();
+    Index parts = 0;
+    const double loss = measure(batch, number, parts, alone, team, patience);
+    if (patience.stopped() || !__builtin_isfinite(loss)) return loss;
+    if (rule_.clip_norm != 0) add_up(parts);
+    const Vectors<T> vectors{parameters_.data(), before_.data(), {memory_[0].data(), memory_[1].data()},
+                             gradients_.data(), parts, network_.size()};
     const T scale = rule_.clip_norm != 0 ? clip() : T(1);
     with_rule<T>(rule_, number + 1, [&](auto rule) {
       team.each(piece_count_, alone || network_.size() < 32768, [&](int, Index i) {
@@ -192,7 +215,7 @@ class ModelOf final : public Model {
         turn_over_rows(piece.layer, piece.first_row, piece.rows);
       });
     });
-    if (pieces.parts > 1 && team.threads() > 1) pace_.step_done();
+    if (cut_.parts > 1 && team.threads() > 1) pace_.step_done();
     return loss;
   }
 
@@ -231,19 +254,19 @@ class ModelOf final : public Model {
   }
 
   // The sum of the parts' gradients, into the first.
-  void add_up(Index parts) {
+  void add_up(Index& parts) {
     for (Index part = 1; part < parts; ++part)
       for (Index i = 0; i < network_.size(); i += width<T>) {
         T* sum = gradients_.data() + i;
         store(sum, load(sum) + load(sum + part * network_.size()));
       }
+    parts = 1;
   }
 
-  // Adds the gradient of l1 * sum(|w|) + l2 / 2 * sum(w^2) over the weights, and returns its value.
-  double penalize() {
-    if (rule_.l1 == 0 && rule_.l2 == 0) return 0;
+  // Adds the gradient of share * (l1 * sum(|w|) + l2 / 2 * sum(w^2)) over the weights, and returns its value.
+  double penalize(double share) {
     double value = 0;
-    const T l1 = T(rule_.l1), l2 = T(rule_.l2);
+    const T l1 = T(rule_.l1 * share), l2 = T(rule_.l2 * share);
     for (Index l = 0; l < network_.count(); ++l) {
       const Layer& at = network_.layer(l);
       T *w = parameters_.data() + at.place, *g = gradients_.data() + at.place;
@@ -252,7 +275,7 @@ class ModelOf final : public Model {
         g[i] += l1 * T((w[i] > 0) - (w[i] < 0)) + l2 * w[i];
       }
     }
-    return value;
+    return value * share;
   }
 
   // What shortens the gradient to clip_norm where it is longer; scaled by its largest entry, no square overflows.

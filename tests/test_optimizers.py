@@ -150,6 +150,21 @@ def test_ten_steps_are_those_of_torch(optimizer, steps):
 # By hand
 
 
+def test_adam_with_epsilon_hat_is_scikit_learns():
+    from sklearn.neural_network._stochastic_optimizers import AdamOptimizer
+
+    start = np.array([0.3, -0.2, 1.0])
+    theirs, their_trail = [start.copy()], []
+    rule = AdamOptimizer(theirs, learning_rate_init=0.01, beta_2=0.99, epsilon=1e-3)
+    gradient = lambda p: np.array([1e-4, 1e-2, 1.0]) * np.sin(p)  # noqa: E731 - small ones feel epsilon
+    for _ in range(10):
+        rule.update_params(theirs, [gradient(theirs[0])])
+        their_trail.append(theirs[0].copy())
+    ours = walk(Adam(0.01, beta_2=0.99, epsilon=1e-3, epsilon_hat=True), gradient, start, 10)
+    np.testing.assert_allclose(ours, their_trail, rtol=1e-14)
+    assert abs(walk(Adam(0.01, beta_2=0.99, epsilon=1e-3), gradient, start, 10) - ours).max() > 1e-3
+
+
 def test_momentum_by_hand():
     """v = 0.5 v - g; p += v, and with Nesterov p += 0.5 v - g, for the gradient 1 three times."""
     one = np.ones_like

@@ -10,6 +10,7 @@ In the formulas: p parameters, g gradient, r the learning rate of the step, t th
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -166,6 +167,7 @@ class _AdamRule(Optimizer):
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: bool = field(default=False, kw_only=True)
 
     memory = ("mean", "square")
 
@@ -174,6 +176,7 @@ class _AdamRule(Optimizer):
         self.settle("beta_1", low=0, high=1, high_open=True)
         self.settle("beta_2", low=0, high=1, high_open=True)
         self.settle("epsilon", low=0, low_open=True)
+        vars(self)["epsilon_hat"] = _checks.boolean("epsilon_hat", self.epsilon_hat)
 
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
         mean, square, t = state.vectors["mean"], state.vectors["square"], state.steps
@@ -183,7 +186,8 @@ class _AdamRule(Optimizer):
         square += (1 - self.beta_2) * gradient**2
         mean_unbiased = mean / (1 - self.beta_1**t)
         square_unbiased = square / (1 - self.beta_2**t)
-        parameters -= rate * mean_unbiased / (np.sqrt(square_unbiased) + self.epsilon)
+        epsilon = self.epsilon / math.sqrt(1 - self.beta_2**t) if self.epsilon_hat else self.epsilon
+        parameters -= rate * mean_unbiased / (np.sqrt(square_unbiased) + epsilon)
 
 
 @final
@@ -201,6 +205,10 @@ class Adam(_AdamRule):
         In [0, 1).
     epsilon : float
         Positive.
+    epsilon_hat : bool
+        Whether epsilon is added to a root that is not yet corrected, as scikit-learn, Keras and the paper's faster
+        form (the end of section 2) have it: ``epsilon / sqrt(1 - b2**t)`` in the formula above. The first steps of
+        small gradients are shorter then.
 
     Examples
     --------
@@ -225,7 +233,7 @@ class AdamW(_AdamRule):
 
     Parameters
     ----------
-    learning_rate, beta_1, beta_2, epsilon : float
+    learning_rate, beta_1, beta_2, epsilon, epsilon_hat
         As in Adam.
     weight_decay : float
         0 or more.

@@ -45,6 +45,7 @@ OPTIMIZERS_TRIED = [
     RMSprop(0.002, decay=0.9, epsilon=1e-4),
     Adam(0.005, beta_1=0.8, beta_2=0.99, epsilon=1e-4),
     AdamW(0.005, weight_decay=0.1),
+    Adam(0.005, epsilon=1e-3, epsilon_hat=True),
 ]
 FACTORS = {
     "one rate": {},

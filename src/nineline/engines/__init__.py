@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nineline.engines.contract import Engine, Task
     from nineline.losses import Loss
     from nineline.network import Network
-    from nineline.optimizers import Optimizer
+    from nineline.optimizers import Optimizer, State
 
 
 _NAMES: Final = ("auto", "native", "reference")
@@ -42,14 +42,17 @@ def check(engine: str, network: Network, loss: Loss, optimizer: Optimizer) -> No
             raise ValueError(f"engine is 'native', but {error}; engine='auto' leaves that to the reference") from None
 
 
-def choose(engine: str, network: Network, task: Task, threads: int) -> Engine:
-    """Return a checked engine to train `network` on `task` with; "auto" is native for all that it knows."""
+def choose(engine: str, network: Network, task: Task, threads: int, state: State | None = None) -> Engine:
+    """Return a checked engine to train `network` on `task` with; "auto" is native for all that it knows.
+
+    `state` is what the optimizer remembers of earlier training; by default it remembers nothing.
+    """
     if engine != "reference":
         try:
-            return Native(network, task, threads)
+            return Native(network, task, threads, state)
         except NotNativeError:
             pass
-    return Reference(network, task)
+    return Reference(network, task, state)
 
 
 def choose_answerer(network: Network) -> Callable[[object], Array | None]:

@@ -31,9 +31,11 @@ def rule(
     beta_1: float = 0.0,
     beta_2: float = 0.0,
     epsilon: float = 0.0,
+    epsilon_hat: bool = False,
     weight_decay: float = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
+    penalty_by_rows: bool = False,
     clip_norm: float = 0.0,
     seed: int = 0,
 ) -> RulePlan: ...
@@ -54,6 +56,16 @@ class Model:
         first: int,
         threads: int,
     ) -> int: ...
+    def gradient(
+        self,
+        parameters: _Array,
+        inputs: _Array,
+        targets: _Array,
+        weights: _Array | None,
+        into: _Array,
+        first: int,
+        threads: int,
+    ) -> float: ...
     def undo(self, parameters: _Array) -> None: ...
     def evaluate(
         self, parameters: _Array, inputs: _Array, targets: _Array, weights: _Array | None, threads: int

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.losses import Loss
-    from nineline.optimizers import Optimizer
+    from nineline.optimizers import Optimizer, State
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,16 @@ class Task:
     clip_norm: float | None
     seed: int
     """Of the draws inside a step, below 2**64."""
+    penalty_by_rows: bool = False
+    """Whether l1 and l2 are divided by the rows of a batch (by their weights' sum), as scikit-learn does."""
 
 
 class Engine(Protocol):
     """Takes steps on a network's parameters. An engine belongs to one network and one task."""
 
     name: str
+    state: State
+    """What the optimizer remembers. Another engine that is given it goes on where this one stopped."""
 
     def steps(self, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[Any]) -> Array:
         """Take ``len(rates)`` steps and return the loss of each batch before its step.
@@ -44,6 +48,13 @@ class Engine(Protocol):
         Step i takes rows ``order[i * batch_size : (i + 1) * batch_size]`` at learning rate ``rates[i]``; with
         `order` None every step takes all rows. Where a batch's loss is not finite, that loss is the last one
         returned, and its step is not taken.
+        """
+        ...
+
+    def gradient(self, into: Array) -> float:
+        """Return the loss of all rows as the next step would see it, and write its gradient into a flat vector.
+
+        Penalties are part of both; no step is taken and nothing is clipped.
         """
         ...
 

@@ -17,7 +17,7 @@ from nineline import _checks
 from nineline.activations import ACTIVATIONS, Activation, Elu, LeakyRelu
 from nineline.layers import Dropout, Layer
 from nineline.losses import LOSSES, Huber, Loss, Quantile
-from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
+from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop, State
 
 try:
     from nineline.engines import _native
@@ -46,11 +46,11 @@ class Native:
 
     name = "native"
 
-    def __init__(self, network: Network, task: Task, threads: int) -> None:
+    def __init__(self, network: Network, task: Task, threads: int, state: State | None = None) -> None:
         self.network = network
         self.task = task
         self.threads = min(threads, _MOST_THREADS)
-        self.state = task.optimizer.start(network.parameters)
+        self.state = task.optimizer.start(network.parameters) if state is None else state
         self.memory = list(self.state.vectors.values())
         self.data = _data(task.inputs, task.targets, task.sample_weight)
         self.model = _module().Model(
@@ -58,7 +58,14 @@ class Native:
             network.dtype.name,
             _layers(network, task.optimizer),
             _loss(task.loss),
-            _rule(task.optimizer, l1=task.l1, l2=task.l2, clip_norm=task.clip_norm or 0.0, seed=task.seed),
+            _rule(
+                task.optimizer,
+                l1=task.l1,
+                l2=task.l2,
+                penalty_by_rows=task.penalty_by_rows,
+                clip_norm=task.clip_norm or 0.0,
+                seed=task.seed,
+            ),
         )
 
     def steps(self, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[Any]) -> Array:
@@ -72,6 +79,9 @@ class Native:
         losses = losses[:done]
         self.state.steps += done if np.isfinite(losses[-1]) else done - 1
         return losses
+
+    def gradient(self, into: Array) -> float:
+        return float(self.model.gradient(self.network.parameters, *self.data, into, self.state.steps, self.threads))
 
     def undo(self) -> None:
         self.model.undo(self.network.parameters)
@@ -189,5 +199,5 @@ def _rule(rule: Optimizer, **common: float) -> Any:
         assert isinstance(rule, (Adam, AdamW))
         averages = {"beta_1": rule.beta_1, "beta_2": rule.beta_2, "epsilon": rule.epsilon}
         decay = rule.weight_decay if isinstance(rule, AdamW) else 0.0
-        return _module().rule("adam", weight_decay=decay, **averages, **common)
+        return _module().rule("adam", epsilon_hat=rule.epsilon_hat, weight_decay=decay, **averages, **common)
     raise NotNativeError(f"optimizer {rule!r} is not known to the native engine")

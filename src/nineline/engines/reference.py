@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nineline.engines.contract import Task
     from nineline.losses import Loss
     from nineline.network import Network
+    from nineline.optimizers import State
 
 _ROWS_AT_ONCE = 16_384  # evaluation goes in pieces, so that its memory is bounded
 
@@ -30,13 +31,13 @@ class Reference:
 
     name = "reference"
 
-    def __init__(self, network: Network, task: Task) -> None:
+    def __init__(self, network: Network, task: Task, state: State | None = None) -> None:
         self.network = network
         self.task = task
-        self.state = task.optimizer.start(network.parameters)
-        self.gradient = np.empty_like(network.parameters)
+        self.state = task.optimizer.start(network.parameters) if state is None else state
+        self.gradient_now = np.empty_like(network.parameters)
         self.before = network.parameters.copy()
-        self.gradients = [network.views(self.gradient, i) for i in range(len(network.layers))]
+        self.gradients = [network.views(self.gradient_now, i) for i in range(len(network.layers))]
         self.weights = [block.place for block in network.blocks if block.kind == "weights"]
         self.factors = _learning_rate_factors(network, task)
 
@@ -52,42 +53,53 @@ class Reference:
 
     def step(self, rows: npt.NDArray[np.intp] | None, rate: float) -> float:
         """Take one step on the given rows and return the loss before it."""
-        task = self.task
-        inputs, targets, weight = task.inputs, task.targets, task.sample_weight
-        if rows is not None:
-            inputs, targets, weight = inputs[rows], targets[rows], None if weight is None else weight[rows]
-        draw = Draw(task.seed, self.state.steps)
-        loss = loss_and_gradients(self.network, task.loss, inputs, targets, weight, draw, self.gradients)
-        loss += self.penalize()
+        loss = self.measure(rows)
         if not np.isfinite(loss):
             return loss
         self.clip()
         np.copyto(self.before, self.network.parameters)
         self.state.steps += 1
         move = rate if self.factors is None else rate * self.factors
-        task.optimizer.step(self.network.parameters, self.gradient, move, self.state)
+        self.task.optimizer.step(self.network.parameters, self.gradient_now, move, self.state)
+        return loss
+
+    def measure(self, rows: npt.NDArray[np.intp] | None) -> float:
+        """Return the loss of the given rows, penalties included, and leave its gradient in `gradient_now`."""
+        task = self.task
+        inputs, targets, weight = task.inputs, task.targets, task.sample_weight
+        if rows is not None:
+            inputs, targets, weight = inputs[rows], targets[rows], None if weight is None else weight[rows]
+        draw = Draw(task.seed, self.state.steps)
+        loss = loss_and_gradients(self.network, task.loss, inputs, targets, weight, draw, self.gradients)
+        rows_weigh = len(inputs) if weight is None else float(weight.sum(dtype=np.float64))
+        return loss + self.penalize(1 / rows_weigh if task.penalty_by_rows and rows_weigh > 0 else 1.0)
+
+    def gradient(self, into: Array) -> float:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            loss = self.measure(None)
+        into[...] = self.gradient_now
         return loss
 
     def undo(self) -> None:
         self.network.parameters[...] = self.before
 
-    def penalize(self) -> float:
+    def penalize(self, share: float) -> float:
         """Add the gradient of ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over the weights, and return its value."""
-        l1, l2, penalty = self.task.l1, self.task.l2, 0.0
+        l1, l2, penalty = self.task.l1 * share, self.task.l2 * share, 0.0
         if l1 or l2:
             for place in self.weights:
                 w = self.network.parameters[place]
                 penalty += l1 * float(np.abs(w).sum()) + l2 / 2 * float(w @ w)
-                self.gradient[place] += l1 * np.sign(w) + l2 * w
+                self.gradient_now[place] += l1 * np.sign(w) + l2 * w
         return penalty
 
     def clip(self) -> None:
         """Shorten the gradient to `clip_norm` where it is longer."""
         if self.task.clip_norm is not None:
-            largest = float(np.abs(self.gradient).max())  # scaled by it, no square overflows
-            norm = largest * float(np.linalg.norm(self.gradient / largest)) if largest else 0.0
+            largest = float(np.abs(self.gradient_now).max())  # scaled by it, no square overflows
+            norm = largest * float(np.linalg.norm(self.gradient_now / largest)) if largest else 0.0
             if norm > self.task.clip_norm:
-                self.gradient *= self.task.clip_norm / norm
+                self.gradient_now *= self.task.clip_norm / norm
 
     def evaluate(self, inputs: Array, targets: Array, sample_weight: Array | None) -> float:
         layer, loss = self.network.output_layer, self.task.loss
