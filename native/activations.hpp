@@ -31,7 +31,7 @@ struct Tanh {
 
 struct Relu {
   static constexpr bool needs_z = false;
-  template <class V> static V value(V z, V) { return z <= 0 ? V{} : z; }  // NaN stays
+  template <class V> static V value(V z, V) { return positive_part(z); }
   template <class V> static V slope(V, V y, V) { return y > 0 ? splat(Element<V>(1)) : V{}; }
 };
 

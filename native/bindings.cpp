@@ -109,6 +109,7 @@ int number_of(const char* const (&names)[n], const std::string& name, const char
 }
 
 bool ctrl_c(void*) {
+  const DenormalsHere here{Denormals::kept};  // a handler of signals is Python
   nb::gil_scoped_acquire gil;
   return PyErr_CheckSignals() != 0;
 }
@@ -170,7 +171,7 @@ class BoundModel {
     {
       nb::gil_scoped_release released;
       const std::lock_guard<std::mutex> lock{mutex_};
-      Team team{checked(threads)};
+      Team team{checked(threads), Denormals::zeros};
       done = model_->steps(parameters.data(), vectors, held.data, steps, static_cast<double*>(losses.data()), team, {ctrl_c, nullptr});
     }
     raise_if_interrupted();
@@ -186,7 +187,7 @@ class BoundModel {
     {
       nb::gil_scoped_release released;
       const std::lock_guard<std::mutex> lock{mutex_};
-      Team team{checked(threads)};
+      Team team{checked(threads), Denormals::zeros};
       loss = model_->gradient(parameters.data(), held.data, first, into.data(), team, {ctrl_c, nullptr});
     }
     raise_if_interrupted();

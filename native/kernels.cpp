@@ -40,6 +40,8 @@ bool apply_to(const char* name, const void* from, void* to, Index count) {
   if (same(name, "sigmoid")) return over([](V x) { return sigmoid(x); });
   if (same(name, "softplus")) return over([](V x) { return softplus(x); });
   if (same(name, "erf")) return over([](V x) { return erf(x); });
+  if (same(name, "inverse")) return over([](V x) { return inverse(x); });
+  if (same(name, "inverse_square_root")) return over([](V x) { return inverse_square_root(x); });
   if (same(name, "normal_distribution")) return over([](V x) { return normal_distribution(x); });
   return false;
 }

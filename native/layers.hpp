@@ -29,6 +29,7 @@ struct Layer : LayerPlan {
 
   Index rows_of_weights() const { return turned ? outputs : inputs; }
   Index stride_of_weights() const { return turned ? input_stride : stride; }
+  Index stride_of_bias() const { return size - weights; }
   Index flat_size() const { return dense ? (inputs + (bias ? 1 : 0)) * outputs : 0; }
   // Whether our layout is Python's, so that a vector of parameters can be used as it is.
   bool as_in_python() const { return !turned && stride == outputs; }
@@ -71,7 +72,8 @@ struct Tile {
     for (Index r = 0; r < rows; ++r) list[r] = numbers.data() + r * stride;
   }
   T* data() const { return numbers.data(); }
-  Rows<T> rows() const { return list.data(); }
+  T* row(Index r) const { return const_cast<T*>(list[r]); }
+  Rows<T> rows(Index first = 0) const { return list.data() + first; }
 };
 
 // A few rows of at most one vector, as in the tutorial's network: there the plain loops, with the activation applied
@@ -95,13 +97,14 @@ inline void small_forward(const Layer& at, const T* parameters, Rows<T> inputs, 
   });
 }
 
-// gradient[i] (+)= the sum over r of left[r][i] * right[r], one vector.
+// gradient[i] (+)= the sum over r of left[r][first + i] * right[r], one vector.
 template <class T>
-inline void small_gradient(Rows<T> left, Index height, Rows<T> right, Index rows, bool adding, T* gradient) {
+inline void small_gradient(Rows<T> left, Index first, Index height, Rows<T> right, Index rows, bool adding,
+                           T* gradient) {
   constexpr Index w = width<T>;
   for (Index i = 0; i < height; ++i) {
     Vec<T> sums = adding ? load(gradient + i * w) : Vec<T>{};
-    for (Index r = 0; r < rows; ++r) sums += left[r][i] * load(right[r]);
+    for (Index r = 0; r < rows; ++r) sums += left[r][first + i] * load(right[r]);
     store(gradient + i * w, sums);
   }
 }
@@ -132,59 +135,76 @@ inline void forward(const Layer& at, const T* parameters, Rows<T> inputs, Index 
     dots<T>(inputs, rows, at.inputs, {parameters, at.input_stride}, at.outputs, bias, z);
     const Index end = rows * at.outputs;  // sweeps go on to the end of its vector
     for (Index i = end; i < round_up(end, width<T>); ++i) z[i] = 0;
+  } else if (at.activation == Activation::relu && z == outputs) {
+    return rows_times<Finish::positive_part, T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0},
+                                                {z, at.stride});
   } else {
-    rows_times<T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0}, {z, at.stride});
+    rows_times<Finish::none, T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0}, {z, at.stride});
   }
   activate(at.activation, T(at.setting), z, outputs, rows, at.outputs, at.stride);
 }
 
-// gradient (+)= inputs.T @ delta, the bias's as from an input that is always 1.
+// A part of a layer's weights, as they lie: rows of `stride_of_weights`, columns in whole vectors.
+struct Block {
+  Index first_row, rows, first_column, columns;
+};
+
+// gradient[block] (+)= inputs.T @ delta, as rows of a stride.
 template <class T>
-inline void learn(const Layer& at, Rows<T> inputs, const Tile<T>& delta, Index rows, bool adding, T* gradient) {
-  Matrix<T> weights{gradient, at.stride_of_weights()};
-  const Start<T> start = adding ? Start<T>{gradient, weights.stride} : Start<T>{};
-  if (at.turned) {
-    if (is_small<T>(rows, at.input_stride))
-      small_gradient(delta.rows(), at.outputs, inputs, rows, adding, gradient);
-    else
-      columns_times<T>(delta.rows(), at.outputs, rows, {inputs[0], at.input_stride}, at.input_stride, start, weights);
-    for (Index o = 0; o < at.outputs; ++o)  // inputs in the padding need not be zero, weights there must
-      for (Index i = at.inputs; i < at.input_stride; ++i) gradient[o * at.input_stride + i] = 0;
-  } else if (is_small<T>(rows, at.stride)) {
-    small_gradient(inputs, at.inputs, delta.rows(), rows, adding, gradient);
-  } else {
-    columns_times<T>(inputs, at.inputs, rows, {delta.data(), at.stride}, at.stride, start, weights);
-  }
-  if (!at.bias) return;
-  T* bias = gradient + at.weights;
+inline void learn_weights(const Layer& at, Rows<T> inputs, Rows<T> delta, Index rows, const Block& block, bool adding,
+                          Matrix<T> gradient) {
+  const Rows<T> left = at.turned ? delta : inputs, right = at.turned ? inputs : delta;
+  if (is_small<T>(rows, at.stride_of_weights()))
+    small_gradient(left, block.first_row, block.rows, right, rows, adding, gradient.data);
+  else
+    columns_times<T>(left, block.first_row, block.rows, rows,
+                     {right[0] + block.first_column, at.stride_of_weights()}, block.columns,
+                     adding ? Start<T>{gradient.data, gradient.stride} : Start<T>{}, gradient);
+  if (at.turned)  // inputs in the padding need not be zero, weights there must
+    for (Index r = 0; r < block.rows; ++r)
+      for (Index i = larger(at.inputs - block.first_column, 0); i < block.columns; ++i) gradient.row(r)[i] = 0;
+}
+
+// gradient[first:first + count] (+)= the sum over the rows of delta, as from an input that is always 1. The bias of a
+// turned layer is taken at once.
+template <class T>
+inline void learn_bias(const Layer& at, const T* delta, Index rows, Index first, Index count, bool adding,
+                       T* gradient) {
   if (at.turned) {
     for (Index o = 0; o < at.outputs; ++o) {
       T sums[4] = {};
-      for (Index r = 0; r < rows; ++r) sums[r % 4] += delta.data()[r * at.outputs + o];
-      bias[o] = (adding ? bias[o] : T(0)) + ((sums[0] + sums[1]) + (sums[2] + sums[3]));
+      for (Index r = 0; r < rows; ++r) sums[r % 4] += delta[r * at.outputs + o];
+      gradient[o] = (adding ? gradient[o] : T(0)) + ((sums[0] + sums[1]) + (sums[2] + sums[3]));
     }
-  } else {
-    for (Index o = 0; o < at.stride; o += width<T>) {
-      Vec<T> sums[4] = {};
-      const T* from = delta.data() + o;
-      Index r = 0;
-      for (; r + 4 <= rows; r += 4)
+    for (Index o = at.outputs; o < at.stride_of_bias(); ++o) gradient[o] = 0;
+    return;
+  }
+  for (Index o = 0; o < count; o += width<T>) {
+    Vec<T> sums[4] = {};
+    const T* from = delta + first + o;
+    Index r = 0;
+    for (; r + 4 <= rows; r += 4)
 #pragma GCC unroll 4
-        for (Index j = 0; j < 4; ++j) sums[j] += load(from + (r + j) * at.stride);
-      for (; r < rows; ++r) sums[0] += load(from + r * at.stride);
-      store(bias + o, (adding ? load(bias + o) : Vec<T>{}) + ((sums[0] + sums[1]) + (sums[2] + sums[3])));
-    }
+      for (Index j = 0; j < 4; ++j) sums[j] += load(from + (r + j) * at.stride);
+    for (; r < rows; ++r) sums[0] += load(from + r * at.stride);
+    store(gradient + o,
+          (adding ? load(gradient + o) : Vec<T>{}) + ((sums[0] + sums[1]) + (sums[2] + sums[3])));
   }
 }
 
-// errors = delta @ weights.T, for the layer below; `turned_over` are the weights as (outputs, inputs).
+// errors = delta @ weights.T, for the layer below; `turned_over` are the weights as (outputs, inputs). Behind a relu, the
+// errors of its weighted sums; otherwise the activation is still to be carried back through, and the answer is false.
 template <class T>
-inline void input_errors(const Layer& at, const T* parameters, const T* turned_over, const Tile<T>& delta, Index rows,
-                         T* errors) {
-  if (at.input_is_packed) dots<T>(delta.rows(), rows, at.outputs, {parameters, at.stride}, at.inputs, nullptr, errors);
-  else
-    rows_times<T>(delta.rows(), rows, at.outputs, {at.turned ? parameters : turned_over, at.input_stride},
-                  at.input_stride, {}, {errors, at.input_stride});
+inline bool input_errors(const Layer& at, const T* parameters, const T* turned_over, Rows<T> delta, Index rows,
+                         const T* positive, T* errors) {
+  const Matrix<const T> weights{at.turned ? parameters : turned_over, at.input_stride};
+  const Matrix<T> to{errors, at.input_stride};
+  if (at.input_is_packed)
+    return dots<T>(delta, rows, at.outputs, {parameters, at.stride}, at.inputs, nullptr, errors), false;
+  if (positive == nullptr)
+    return rows_times<Finish::none, T>(delta, rows, at.outputs, weights, at.input_stride, {}, to), false;
+  rows_times<Finish::where_positive, T>(delta, rows, at.outputs, weights, at.input_stride, {}, to, positive);
+  return true;
 }
 
 }  // namespace nineline::NINELINE_LEVEL

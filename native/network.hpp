@@ -1,4 +1,4 @@
-// A network: layers over one padded vector of parameters, and a tile of rows on its way through them and back.
+// A network: layers over one padded vector of parameters, and the passage of rows through them and back.
 //
 // Twins: Network in src/nineline/network.py, loss_and_gradients in src/nineline/engines/reference.py.
 #pragma once
@@ -78,24 +78,30 @@ class Network {
   double work_ = 0;
 };
 
-// What one thread needs to take a tile of rows through a network: every layer's outputs, and on the way back the errors
-// of its weighted sums.
+// A span of rows: where they begin in a Passage, how many they are, and the number that the first has in its batch.
+struct Span {
+  Index first, rows, in_batch;
+};
+
+// Rows on their way through the network: what every layer makes of them, and on the way back the errors of its weighted
+// sums. It has room for a whole batch, or for a tile at a time.
 template <class T>
-class Worker {
+class Passage {
  public:
-  explicit Worker(const Network<T>& network)
-      : network_{&network}, inputs{tile_rows}, outputs_{network.count()}, deltas_{network.count()}, z_{network.count()},
-        masks_{network.count()} {
+  Passage(const Network<T>& network, Index room)
+      : network_{&network}, room_{room}, inputs{room}, outputs_{network.count()}, deltas_{network.count()},
+        z_{network.count()}, masks_{network.count()} {
     for (Index l = 0; l < network.count(); ++l) {
       const Layer& at = network.layer(l);
-      outputs_[l] = Tile<T>{tile_rows, at.stride};
-      if (at.keeps_z) z_[l] = Array<T>{tile_rows * at.stride};
-      if (at.dense) deltas_[l] = Tile<T>{tile_rows, at.stride};
+      outputs_[l] = Tile<T>{room, at.stride};
+      if (at.keeps_z) z_[l] = Array<T>{room * at.stride};
+      if (at.dense) deltas_[l] = Tile<T>{room, at.stride};
+      else masks_[l] = Array<T>{room * at.stride};
     }
-    targets = Array<T>{tile_rows * network.last().stride};
-    factors = Array<T>{tile_rows * network.last().stride};
+    targets = Array<T>{room * network.last().stride};
+    factors = Array<T>{room * network.last().stride};
   }
-  ~Worker() {
+  ~Passage() {
     for (Index l = 0; l < network_->count(); ++l) {
       outputs_[l].~Tile<T>();
       deltas_[l].~Tile<T>();
@@ -103,90 +109,118 @@ class Worker {
       masks_[l].~Array<T>();
     }
   }
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
+  Passage(const Passage&) = delete;
+  Passage& operator=(const Passage&) = delete;
 
+  Index room() const { return room_; }
   const T* answers() const { return outputs_[network_->count() - 1].data(); }
 
-  // Takes the rows that `inputs` lists forward; `parameters[l]` are those of layer l.
+  // Takes rows that `inputs` lists forward; `parameters[l]` are those of layer l.
   void forward(const T* const* parameters, Index rows) {
     Rows<T> from = inputs.data();
     for (Index l = 0; l < network_->count(); ++l) {
-      const Layer& at = network_->layer(l);
-      if (!at.dense) continue;  // dropout passes everything on when the network runs
-      T* outputs = outputs_[l].data();
-      NINELINE_LEVEL::forward(at, parameters[l], from, rows, at.keeps_z ? z_[l].data() : outputs, outputs);
+      if (!network_->layer(l).dense) continue;  // dropout passes everything on when the network runs
+      forward(l, parameters[l], from, 0, rows);
       from = outputs_[l].rows();
     }
   }
 
-  // The same as training sees it, where dropout draws; `first` is the number of the tile's first row in its batch.
-  void forward_in_training(const T* const* parameters, Index rows, Index first, std::uint64_t seed,
-                           std::uint64_t step) {
-    Rows<T> from = inputs.data();
+  // The same as training sees it, where dropout draws.
+  void forward_in_training(const T* const* parameters, const Span& span, std::uint64_t seed, std::uint64_t step) {
+    Rows<T> from = inputs.data() + span.first;
     for (Index l = 0; l < network_->count(); ++l) {
-      const Layer& at = network_->layer(l);
-      T* outputs = outputs_[l].data();
-      if (at.dense) {
-        NINELINE_LEVEL::forward(at, parameters[l], from, rows, at.keeps_z ? z_[l].data() : outputs, outputs);
-      } else {
-        if (!masks_[l]) masks_[l] = Array<T>{tile_rows * at.stride};
-        drop(at, Draw{seed, step, std::uint64_t(l)}, from, rows, first, masks_[l].data(), outputs);
-      }
-      from = outputs_[l].rows();
+      if (network_->layer(l).dense) forward(l, parameters[l], from, span.first, span.rows);
+      else drop(l, Draw{seed, step, std::uint64_t(l)}, from, span);
+      from = outputs_[l].rows(span.first);
     }
   }
 
-  // The loss of the tile that went forward; its errors stay here.
-  T measure(const LossPlan& loss, Index rows) {
+  // The loss of rows that went forward; their errors stay here.
+  T measure(const LossPlan& loss, Index first, Index rows) {
     const Layer& last = network_->last();
-    const Index l = network_->count() - 1;
-    const Answers<T> at{z_[l].data(), outputs_[l].data(), targets.data(), factors.data(), rows, last.outputs,
-                        last.stride};
-    return NINELINE_LEVEL::measure(loss, last.activation, T(last.setting), at, deltas_[l].data());
+    const Index l = network_->count() - 1, begin = first * last.stride;
+    const Answers<T> at{z(l, first), outputs_[l].row(first), targets.data() + begin, factors.data() + begin, rows,
+                        last.outputs, last.stride};
+    return NINELINE_LEVEL::measure(loss, last.activation, T(last.setting), at, deltas_[l].row(first));
   }
 
-  // Takes the errors back, and every layer's gradient into (or, adding, onto) a padded vector.
-  void backward(const T* const* parameters, const T* const* turned_over, Index rows, bool adding, T* gradient) {
+  // Takes the errors back to the first layer that learns.
+  void backward(const T* const* parameters, const T* const* turned_over, Index first, Index rows) {
     for (Index l = network_->count() - 1; l >= 0; --l) {
       const Layer& at = network_->layer(l);
       if (!at.dense) continue;
-      const Rows<T> from = l == 0 ? inputs.data() : outputs_[l - 1].rows();
-      learn(at, from, deltas_[l], rows, adding, gradient + at.place);
       if (!at.learns_inputs) return;
       Index below = l - 1;
       while (!network_->layer(below).dense) --below;
-      T* errors = deltas_[below].data();
+      T* errors = deltas_[below].row(first);
+      const T *sums = z(below, first), *outputs = outputs_[below].row(first);
       const Layer& lower = network_->layer(below);
       if (below == l - 1 && is_small<T>(rows, at.input_stride) && lower.activation != Activation::softmax) {
-        small_errors(at, lower, at.turned ? parameters[l] : turned_over[l], deltas_[l].data(), rows, z_[below].data(),
-                     outputs_[below].data(), errors);
+        small_errors(at, lower, at.turned ? parameters[l] : turned_over[l], deltas_[l].row(first), rows, sums, outputs,
+                     errors);
         continue;
       }
-      input_errors(at, parameters[l], turned_over[l], deltas_[l], rows, errors);
-      for (Index dropout = l - 1; dropout > below; --dropout)
+      const bool behind_relu = below == l - 1 && lower.activation == Activation::relu;
+      if (input_errors(at, parameters[l], turned_over[l], deltas_[l].rows(first), rows,
+                       behind_relu ? outputs : nullptr, errors))
+        continue;
+      for (Index dropout = l - 1; dropout > below; --dropout) {
+        const T* mask = masks_[dropout].data() + first * at.input_stride;
         for (Index i = 0; i < rows * at.input_stride; i += width<T>)
-          store(errors + i, load(errors + i) * load(masks_[dropout].data() + i));
-      carry_back(lower.activation, T(lower.setting), z_[below].data(), outputs_[below].data(), errors, rows,
-                 lower.outputs, lower.stride);
+          store(errors + i, load(errors + i) * load(mask + i));
+      }
+      carry_back(lower.activation, T(lower.setting), sums, outputs, errors, rows, lower.outputs, lower.stride);
+    }
+  }
+
+  // A block of a layer's gradient, (+)= from the first rows; `bias` may be null.
+  void learn(Index l, Index rows, const Block& block, bool adding, Matrix<T> weights, T* bias) const {
+    const Layer& at = network_->layer(l);
+    learn_weights(at, l == 0 ? inputs.data() : outputs_[l - 1].rows(), deltas_[l].rows(), rows, block, adding, weights);
+    if (bias != nullptr)
+      learn_bias(at, deltas_[l].data(), rows, block.first_column, block.columns, adding, bias);
+  }
+
+  // The gradient of all parameters, (+)= from the first rows, as a padded vector.
+  void learn(Index rows, bool adding, T* gradient) const {
+    for (Index l = network_->count() - 1; l >= 0; --l) {
+      const Layer& at = network_->layer(l);
+      if (!at.dense) continue;
+      const Index stride = at.stride_of_weights();
+      T* weights = gradient + at.place;
+      learn(l, rows, {0, at.rows_of_weights(), 0, stride}, adding, {weights, stride},
+            at.bias ? weights + at.weights : nullptr);
     }
   }
 
  private:
-  static void drop(const Layer& at, const Draw& draw, Rows<T> from, Index rows, Index first, T* mask, T* outputs) {
-    for (Index r = 0; r < rows; ++r) {
-      draw.mask(at.rate, first + r, at.inputs, mask + r * at.stride);
-      for (Index i = 0; i < at.inputs; ++i) outputs[r * at.stride + i] = from[r][i] * mask[r * at.stride + i];
+  const T* z(Index l, Index first) const {
+    return z_[l] ? z_[l].data() + first * network_->layer(l).stride : nullptr;
+  }
+
+  void forward(Index l, const T* parameters, Rows<T> from, Index first, Index rows) {
+    const Layer& at = network_->layer(l);
+    T* outputs = outputs_[l].row(first);
+    NINELINE_LEVEL::forward(at, parameters, from, rows, at.keeps_z ? const_cast<T*>(z(l, first)) : outputs, outputs);
+  }
+
+  void drop(Index l, const Draw& draw, Rows<T> from, const Span& span) {
+    const Layer& at = network_->layer(l);
+    T *mask = masks_[l].data() + span.first * at.stride, *outputs = outputs_[l].row(span.first);
+    for (Index r = 0; r < span.rows; ++r, mask += at.stride, outputs += at.stride) {
+      draw.mask(at.rate, span.in_batch + r, at.inputs, mask);
+      for (Index i = 0; i < at.inputs; ++i) outputs[i] = from[r][i] * mask[i];
     }
   }
 
   const Network<T>* network_;
+  Index room_;
 
  public:
-  Array<const T*> inputs;       // the rows of the tile, wherever they lie
+  Array<const T*> inputs;       // the rows, wherever they lie
   Array<T> targets, factors;    // laid out as the last layer's outputs
-  const void* holds = nullptr;  // the inputs of a whole batch that fits in one tile and need not be laid out again
-  Index rows_with_factors = 0;  // and what they are, where all have the same
+  const void* holds = nullptr;  // the inputs of a whole batch that need not be laid out again
+  Index rows_with_factors = 0;  // and what the rows count, where all have the same
   T same_factor = 0;
 
  private:

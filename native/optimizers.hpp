@@ -9,6 +9,16 @@
 
 namespace nineline::NINELINE_LEVEL {
 
+// 1 / (sqrt(s) + epsilon) for s >= 0; 0 where s is infinite.
+template <class V>
+inline V inverse_of_root(V s, Element<V> epsilon) {
+  using T = Element<V>;
+  const V tiny = splat(sizeof(T) == 4 ? T(0x1p-126) : T(0x1p-1022));
+  const V held = maximum(tiny, s);
+  const V result = inverse(held * inverse_square_root(held) + epsilon);
+  return s == T(__builtin_inf()) ? V{} : result;
+}
+
 // p -= r g; with momentum m: v = m v - r g, p += v; with Nesterov's: p += m v - r g.
 template <class T>
 struct GradientDescent {
@@ -40,7 +50,7 @@ struct RMSprop {
   RMSprop at(double r) const { return {decay, rest, epsilon, T(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>& s, Vec<T>&) const {
     s = decay * s + rest * (g * g);
-    return p - rate * g / (square_root(s) + epsilon);
+    return p - rate * g * inverse_of_root(s, epsilon);
   }
 };
 
@@ -62,7 +72,7 @@ struct Adam {
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>& m, Vec<T>& s) const {
     m = beta_1 * m + rest_1 * g;
     s = beta_2 * s + rest_2 * (g * g);
-    return p - shrink * p - rate * m / (square_root(s * unbiased_2) + epsilon);
+    return p - shrink * p - rate * m * inverse_of_root(s * unbiased_2, epsilon);
   }
 };
 
@@ -92,28 +102,24 @@ inline void with_rule(const RulePlan& plan, std::uint64_t t, Work&& work) {
   }
 }
 
-// The vectors of training, all laid out alike. The gradient is the sum of `parts` gradients, `apart` from each other.
+// The vectors of training, all laid out alike.
 template <class T>
 struct Vectors {
   T* parameters;
-  T* before;  // the parameters before the last step
   T* memory[2];
-  const T* gradients;
-  Index parts, apart;
+  T* before;  // null, or where the parameters before the step are kept
 };
 
-// One step of a rule on the numbers from begin to end, whole vectors; the gradient is multiplied by `scale`.
+// One step of a rule on numbers that lie side by side from `begin`, whole vectors of them.
 template <class T, class Step>
-inline void update(const Step& step, const Vectors<T>& at, T scale, Index begin, Index end) {
-  for (Index i = begin; i < end; i += width<T>) {
-    Vec<T> gradient = load(at.gradients + i);
-    for (Index part = 1; part < at.parts; ++part) gradient += load(at.gradients + part * at.apart + i);
+inline void update(const Step& step, const Vectors<T>& at, Index begin, Index count, const T* gradient, T scale) {
+  for (Index i = begin; i < begin + count; i += width<T>, gradient += width<T>) {
     Vec<T> first{}, second{};
     if constexpr (Step::memory > 0) first = load(at.memory[0] + i);
     if constexpr (Step::memory > 1) second = load(at.memory[1] + i);
     const Vec<T> parameters = load(at.parameters + i);
-    store(at.before + i, parameters);
-    store(at.parameters + i, step(parameters, scale * gradient, first, second));
+    if (at.before != nullptr) store(at.before + i, parameters);
+    store(at.parameters + i, step(parameters, scale * load(gradient), first, second));
     if constexpr (Step::memory > 0) store(at.memory[0] + i, first);
     if constexpr (Step::memory > 1) store(at.memory[1] + i, second);
   }

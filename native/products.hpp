@@ -36,10 +36,16 @@ struct Start {
   Index stride = 0;
 };
 
+// What is done with a sum before it leaves the registers: nothing; what is negative becomes 0 (relu, forward); or it
+// becomes 0 where another matrix of the same stride is not positive (relu, backward). Dearer activations take a sweep of
+// their own.
+enum class Finish { none, positive_part, where_positive };
+
 // c[j][v] = start[j][v] + sum over k of a(j, k) * b[k][v], with a(j, k) = a[first + j][k] for Left::rows and
 // a[k][first + j] for Left::columns.
-template <class T, Left left, int J, int V>
-inline void block(Rows<T> a, Index first, Index begin, Index end, Matrix<const T> b, Start<T> start, Matrix<T> c) {
+template <class T, Left left, Finish finish, int J, int V>
+inline void block(Rows<T> a, Index first, Index begin, Index end, Matrix<const T> b, Start<T> start, Matrix<T> c,
+                  const T* beside) {
   constexpr int w = width<T>;
   Vec<T> sums[J][V];
   if (start.data == nullptr) {
@@ -71,26 +77,32 @@ inline void block(Rows<T> a, Index first, Index begin, Index end, Matrix<const T
 #pragma GCC unroll 16
   for (int j = 0; j < J; ++j)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) store(c.row(j) + v * w, sums[j][v]);
+    for (int v = 0; v < V; ++v) {
+      Vec<T> sum = sums[j][v];
+      if constexpr (finish == Finish::positive_part) sum = positive_part(sum);
+      if constexpr (finish == Finish::where_positive) sum = load(beside + j * c.stride + v * w) > 0 ? sum : Vec<T>{};
+      store(c.row(j) + v * w, sum);
+    }
 }
 
 // As many rows as fit in the registers beside the vectors of the right matrix; then what is left over.
-template <class T, Left left, int J, int V>
+template <class T, Left left, Finish finish, int J, int V>
 inline void strip(Rows<T> a, Index first, Index count, Index begin, Index end, Matrix<const T> b, Start<T> start,
-                  Matrix<T> c) {
+                  Matrix<T> c, const T* beside) {
   const auto next = [&](Index rows) {
     first += rows;
     count -= rows;
     c.data += rows * c.stride;
+    if constexpr (finish == Finish::where_positive) beside += rows * c.stride;
     start.data += start.data == nullptr ? 0 : rows * start.stride;
   };
   while (count >= J) {
-    block<T, left, J, V>(a, first, begin, end, b, start, c);
+    block<T, left, finish, J, V>(a, first, begin, end, b, start, c, beside);
     next(J);
   }
   if constexpr (J > 1) {
     constexpr int less = J > 4 ? 4 : J / 2;
-    if (count > 0) strip<T, left, less, V>(a, first, count, begin, end, b, start, c);
+    if (count > 0) strip<T, left, finish, less, V>(a, first, count, begin, end, b, start, c, beside);
   }
 }
 
@@ -98,14 +110,16 @@ inline constexpr int most_vectors = registers >= 32 ? 4 : 2;
 template <int V>
 inline constexpr int rows_at_once = registers >= 32 ? (V == 4 ? 6 : 8) : (V == 2 ? 6 : 8);
 
-// c (count, columns) = start + a @ b over a depth. The columns go in groups of V vectors, those left over in smaller ones,
+// c (count, columns) = start + a[first...] @ b over a depth. The columns go in groups of V vectors, those left over in smaller ones,
 // and the depth in slices of b that stay in the first cache while all rows pass by.
-template <class T, Left left, int V>
-inline void product(Rows<T> a, Index count, Index depth, Matrix<const T> b, Index columns, Start<T> start, Matrix<T> c) {
+template <class T, Left left, Finish finish, int V>
+inline void product(Rows<T> a, Index first, Index count, Index depth, Matrix<const T> b, Index columns, Start<T> start,
+                    Matrix<T> c, const T* beside) {
   constexpr Index group = V * width<T>;
+  constexpr int J = rows_at_once<V>;
   if constexpr (V > 1)
-    if (columns < group) return product<T, left, V / 2>(a, count, depth, b, columns, start, c);
-  constexpr Index slice = 16384 / (group * Index(sizeof(T)));
+    if (columns < group) return product<T, left, finish, V / 2>(a, first, count, depth, b, columns, start, c, beside);
+  constexpr Index slice = 65536 / (group * Index(sizeof(T)));
   Index done = 0;
   for (; done + group <= columns; done += group) {
     const Matrix<T> to{c.data + done, c.stride};
@@ -114,7 +128,9 @@ inline void product(Rows<T> a, Index count, Index depth, Matrix<const T> b, Inde
     Index begin = 0;
     do {
       const Index end = depth - begin > slice + slice / 2 ? begin + slice : depth;
-      strip<T, left, rows_at_once<V>, V>(a, 0, count, begin, end, {b.data + done, b.stride}, from, to);
+      const Matrix<const T> slice_of_b{b.data + done, b.stride};
+      if (end < depth) strip<T, left, Finish::none, J, V>(a, first, count, begin, end, slice_of_b, from, to, nullptr);
+      else strip<T, left, finish, J, V>(a, first, count, begin, end, slice_of_b, from, to, beside + done);
       from = {to.data, to.stride};
       begin = end;
     } while (begin < depth);
@@ -122,24 +138,24 @@ inline void product(Rows<T> a, Index count, Index depth, Matrix<const T> b, Inde
   if constexpr (V > 1) {
     if (done < columns) {
       if (start.data != nullptr) start.data += done;
-      product<T, left, V / 2>(a, count, depth, {b.data + done, b.stride}, columns - done, start,
-                             {c.data + done, c.stride});
+      product<T, left, finish, V / 2>(a, first, count, depth, {b.data + done, b.stride}, columns - done, start,
+                                      {c.data + done, c.stride}, beside + done);
     }
   }
 }
 
-// c (rows, columns) = start + a (rows, depth) @ b (depth, columns).
-template <class T>
+// c (rows, columns) = finish(start + a (rows, depth) @ b (depth, columns)).
+template <Finish finish = Finish::none, class T>
 inline void rows_times(Rows<T> a, Index rows, Index depth, Matrix<const T> b, Index columns, Start<T> start,
-                       Matrix<T> c) {
-  product<T, Left::rows, most_vectors>(a, rows, depth, b, columns, start, c);
+                       Matrix<T> c, const T* beside = nullptr) {
+  product<T, Left::rows, finish, most_vectors>(a, 0, rows, depth, b, columns, start, c, beside);
 }
 
-// c (height, columns) = start + a.T @ b, with a (depth, height) and b (depth, columns).
+// c (height, columns) = start + a[:, first:first + height].T @ b, with a (depth, ...) and b (depth, columns).
 template <class T>
-inline void columns_times(Rows<T> a, Index height, Index depth, Matrix<const T> b, Index columns, Start<T> start,
-                          Matrix<T> c) {
-  product<T, Left::columns, most_vectors>(a, height, depth, b, columns, start, c);
+inline void columns_times(Rows<T> a, Index first, Index height, Index depth, Matrix<const T> b, Index columns,
+                          Start<T> start, Matrix<T> c) {
+  product<T, Left::columns, Finish::none, most_vectors>(a, first, height, depth, b, columns, start, c, nullptr);
 }
 
 // c (rows, columns) = start + a (rows, depth) @ b.T, with b (columns, depth): for a few columns, where the lanes lie

@@ -8,6 +8,10 @@
 #include <thread>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace nineline {
 
 namespace {
@@ -83,7 +87,8 @@ struct Team::Shared {
     }
   }
 
-  void help(int worker) {
+  void help(int worker, Denormals denormals) {
+    const DenormalsHere here{denormals};
     while (!over.load()) {
       take_pieces(worker);
       wait_until([&] {
@@ -94,7 +99,7 @@ struct Team::Shared {
   }
 };
 
-Team::Team(int threads) : threads_{threads} {}
+Team::Team(int threads, Denormals denormals) : threads_{threads}, here_{denormals} {}
 
 Team::~Team() {
   if (!shared_) return;
@@ -108,7 +113,7 @@ void Team::share(Index count, void (*work)(void*, int, Index), void* context) {
     shared_ = std::make_unique<Shared>();
     for (int worker = 1; worker < threads_; ++worker) {
       try {
-        shared_->helpers.emplace_back([shared = shared_.get(), worker] { shared->help(worker); });
+        shared_->helpers.emplace_back([shared = shared_.get(), worker, here = here_.wanted()] { shared->help(worker, here); });
       } catch (const std::system_error&) {
         break;  // the machine gives no more threads: those there are do the work
       }
@@ -122,6 +127,31 @@ void Team::share(Index count, void (*work)(void*, int, Index), void* context) {
   shared.take_pieces(0);
   shared.wait_until([&] { return shared.done.load() == count; });
 }
+
+#if defined(__x86_64__)
+
+DenormalsHere::DenormalsHere(Denormals wanted) : wanted_{wanted}, before_{_mm_getcsr()} {
+  constexpr unsigned flush_results = 1u << 15, take_for_zero = 1u << 6;
+  const unsigned both = flush_results | take_for_zero, rest = unsigned(before_) & ~both;
+  _mm_setcsr(wanted == Denormals::zeros ? rest | both : rest);
+}
+DenormalsHere::~DenormalsHere() { _mm_setcsr(unsigned(before_)); }
+
+#elif defined(__aarch64__)
+
+DenormalsHere::DenormalsHere(Denormals wanted) : wanted_{wanted} {
+  constexpr std::uint64_t flush = std::uint64_t{1} << 24;
+  asm volatile("mrs %0, fpcr" : "=r"(before_));
+  asm volatile("msr fpcr, %0" : : "r"(wanted == Denormals::zeros ? before_ | flush : before_ & ~flush));
+}
+DenormalsHere::~DenormalsHere() { asm volatile("msr fpcr, %0" : : "r"(before_)); }
+
+#else
+
+DenormalsHere::DenormalsHere(Denormals wanted) : wanted_{wanted}, before_{0} {}
+DenormalsHere::~DenormalsHere() = default;
+
+#endif
 
 double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();

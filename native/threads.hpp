@@ -5,15 +5,35 @@
 // needs is given up. Since a team lives no longer than a call, a program may fork between calls.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "model.hpp"
 
 namespace nineline {
 
+// Numbers below the smallest normal one. Kept, they slow a processor down a hundredfold wherever they turn up, and in
+// training they do, for good: the running mean of a parameter that no longer learns shrinks until 0.9 times it rounds
+// to itself. So training takes them for zeros.
+enum class Denormals { kept, zeros };
+
+// How this thread takes them, until the end of the scope.
+class DenormalsHere {
+ public:
+  explicit DenormalsHere(Denormals wanted);
+  ~DenormalsHere();
+  DenormalsHere(const DenormalsHere&) = delete;
+  DenormalsHere& operator=(const DenormalsHere&) = delete;
+  Denormals wanted() const { return wanted_; }
+
+ private:
+  Denormals wanted_;
+  std::uint64_t before_;
+};
+
 class Team {
  public:
-  explicit Team(int threads);
+  explicit Team(int threads, Denormals denormals = Denormals::kept);
   ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
@@ -36,6 +56,7 @@ class Team {
   void share(Index count, void (*work)(void*, int, Index), void* context);
 
   int threads_;
+  DenormalsHere here_;
   std::unique_ptr<Shared> shared_;
 };
 

@@ -1,7 +1,12 @@
 // Training: steps of a batch, cut into parts for threads and parts into tiles for the cache.
 //
-// How a batch is cut depends on its size alone, and the parts' gradients are added in their order, so the result is
-// the same bits for any number of threads. Twin: src/nineline/engines/reference.py.
+// A batch goes through the network in parts, which threads share. Then the parameters are taken piece by piece: the
+// gradient of a piece is found, and the piece is moved while its gradient is in the first cache. A batch of some rows
+// is held as a whole, and a piece's gradient is a product over all its rows; from a longer one each part adds up a
+// gradient of its own, tile by tile, and a piece's gradient is their sum.
+//
+// How batch and parameters are cut depends on their sizes alone, and sums have one order, so the result is the same
+// bits for any number of threads. Twin: src/nineline/engines/reference.py.
 #pragma once
 
 #include "network.hpp"
@@ -40,12 +45,15 @@ struct Cut {
   Index end(Index part) const { return smaller(rows, begin(part) + rows_of_a_part); }
 };
 
+inline constexpr Index most_parts = 16;
+inline constexpr Index most_rows_held = 512;
+
 inline Cut cut(Index rows, double work_of_a_row) {
   constexpr double least_work = 500e3;  // multiplications and additions: some ten microseconds
-  constexpr Index least_rows = 64, most_parts = 16;
+  constexpr Index least_rows = 64;
   Index parts = smaller(smaller(rows / least_rows, most_parts), Index(double(rows) * work_of_a_row / least_work));
   parts = larger(parts, 1);
-  const Index rows_of_a_part = round_up((rows + parts - 1) / parts, 8);
+  const Index rows_of_a_part = round_up((rows + parts - 1) / parts, 16);  // so that no two parts share a vector
   return {rows, (rows + rows_of_a_part - 1) / rows_of_a_part, rows_of_a_part};
 }
 
@@ -57,32 +65,31 @@ class ModelOf final : public Model {
     network_.joins(loss.kind);
   }
   ~ModelOf() override {
-    for (int w = 0; w < workers_made_; ++w) workers_[w].~Worker<T>();
+    drop_passages();
+    delete whole_;
   }
 
   Index steps(void* parameters, void* const* memory, const Data& data, const Steps& steps, double* losses, Team& team,
               const Interrupt& interrupt) override {
     const bool first = !before_;
-    prepare_training();
-    prepare_workers(team.threads());
-    network_.pack(static_cast<const T*>(parameters), parameters_.data());
+    prepare_training(team.threads());
+    begin(parameters, memory);
     if (first) network_.pack(static_cast<const T*>(parameters), before_.data());
-    for (int m = 0; m < memory_size(rule_); ++m) network_.pack(static_cast<const T*>(memory[m]), memory_[m].data());
-    turn_over_all();
     Patience patience{interrupt};
-    Index done = 0;
+    Index done = 0, kept = 0, taken = 0;
     while (done < steps.count) {
-      Batch batch{data, nullptr, data.rows};
-      if (steps.order != nullptr) {
-        const Index begin = done * steps.batch_size;
-        batch.order = steps.order + begin;
-        batch.rows = smaller(steps.batch_size, steps.order_size - begin);
-      }
-      const std::uint64_t number = steps.first + std::uint64_t(done);
-      const double loss = step(batch, steps.rates[done], number, team, patience);
+      const bool last = done + 1 == steps.count;
+      const double loss = step(data, steps, done, last, team, patience);
       if (patience.stopped()) break;
       losses[done++] = loss;
       if (!__builtin_isfinite(loss)) break;
+      taken = done;
+      if (last) kept = done;
+    }
+    if (kept < taken) {  // it ended early: again from the caller's vectors, to find what was before its last step
+      begin(parameters, memory);
+      Patience patient{{}};
+      for (Index i = 0; i < taken; ++i) step(data, steps, i, i + 1 == taken, team, patient);
     }
     network_.unpack(parameters_.data(), static_cast<T*>(parameters));
     for (int m = 0; m < memory_size(rule_); ++m) network_.unpack(memory_[m].data(), static_cast<T*>(memory[m]));
@@ -91,15 +98,14 @@ class ModelOf final : public Model {
 
   double gradient(const void* parameters, const Data& data, std::uint64_t step, void* gradient, Team& team,
                   const Interrupt& interrupt) override {
-    prepare_training();
-    prepare_workers(team.threads());
-    network_.pack(static_cast<const T*>(parameters), parameters_.data());
-    turn_over_all();
+    prepare_training(team.threads());
+    begin(parameters, nullptr);
     Patience patience{interrupt};
-    Index parts = 0;
-    const double loss = measure({data, nullptr, data.rows}, step, parts, false, team, patience);
-    add_up(parts);
-    network_.unpack(gradients_.data(), static_cast<T*>(gradient));
+    const Batch batch{data, nullptr, data.rows};
+    const double loss = measure(batch, step, false, team, patience);
+    if (patience.stopped()) return loss;
+    find_gradient(batch, false, team);
+    network_.unpack(gradient_.data(), static_cast<T*>(gradient));
     return loss;
   }
 
@@ -108,7 +114,7 @@ class ModelOf final : public Model {
   }
 
   double evaluate(const void* parameters, const Data& data, Team& team, const Interrupt& interrupt) override {
-    prepare_workers(team.threads());
+    prepare_passages(team.threads());
     place_parameters(static_cast<const T*>(parameters));
     const Cut pieces = cut(data.rows, network_.work_of_a_row());
     const Batch batch{data, nullptr, data.rows};
@@ -116,11 +122,11 @@ class ModelOf final : public Model {
     Array<double> values{pieces.parts};
     Patience patience{interrupt};
     team.each(pieces.parts, false, [&](int who, Index part) {
-      Worker<T>& worker = workers_[who];
+      Passage<T>& passage = passages_[who];
       tiles(pieces, part, who, patience, [&](Index first, Index rows) {
-        fill(worker, batch, first, rows, total_weight);
-        worker.forward(places_.data(), rows);
-        values[part] += double(worker.measure(loss_, rows));
+        fill(passage, batch, first, rows, total_weight);
+        passage.forward(places_.data(), rows);
+        values[part] += double(passage.measure(loss_, 0, rows));
       });
     });
     double total = 0;
@@ -130,19 +136,19 @@ class ModelOf final : public Model {
 
   void run(const void* parameters, const void* inputs, Index rows, void* outputs, Team& team,
            const Interrupt& interrupt) override {
-    prepare_workers(team.threads());
+    prepare_passages(team.threads());
     place_parameters(static_cast<const T*>(parameters));
     const Cut pieces = cut(rows, network_.work_of_a_row());
     const Index n = network_.inputs(), m = network_.outputs();
     Patience patience{interrupt};
     team.each(pieces.parts, false, [&](int who, Index part) {
-      Worker<T>& worker = workers_[who];
+      Passage<T>& passage = passages_[who];
       tiles(pieces, part, who, patience, [&](Index first, Index count) {
-        for (Index r = 0; r < count; ++r) worker.inputs[r] = static_cast<const T*>(inputs) + (first + r) * n;
-        worker.forward(places_.data(), count);
+        for (Index r = 0; r < count; ++r) passage.inputs[r] = static_cast<const T*>(inputs) + (first + r) * n;
+        passage.forward(places_.data(), count);
         for (Index r = 0; r < count; ++r)
           __builtin_memcpy(static_cast<T*>(outputs) + (first + r) * m,
-                           worker.answers() + r * network_.last().stride, m * sizeof(T));
+                           passage.answers() + r * network_.last().stride, m * sizeof(T));
       });
     });
   }
@@ -153,6 +159,7 @@ class ModelOf final : public Model {
     const Index* order;
     Index rows;
     Index row(Index r) const { return order == nullptr ? r : order[r]; }
+    bool shuffled() const { return order != nullptr; }
     double total_weight() const {
       if (data.weights == nullptr) return double(rows);
       double total = 0;
@@ -161,62 +168,166 @@ class ModelOf final : public Model {
     }
   };
 
-  // A piece of the parameters that is updated at once: rows of one layer's weights and, with the last, its bias.
+  // A piece of the parameters: a block of a layer's weights, and perhaps the bias beside it.
   struct Piece {
-    Index layer, begin, end;  // of the padded vector
-    Index first_row, rows;    // of the weights
-    double factor;
+    Index layer;
+    Block block;
+    bool bias;
   };
 
-  // The loss of a batch as step `number` sees it, penalties included, and its gradient as one or more `parts` to be
-  // added up.
-  double measure(const Batch& batch, std::uint64_t number, Index& parts, bool alone, Team& team, Patience& patience) {
+  // The loss of a batch as step `number` sees it, penalties included. What the gradient is found from stays.
+  double measure(const Batch& batch, std::uint64_t number, bool alone, Team& team, Patience& patience) {
     if (cut_.rows != batch.rows) cut_ = cut(batch.rows, network_.work_of_a_row());
     const Cut pieces = cut_;
-    prepare_gradients(pieces.parts);
+    const bool whole = is_held(batch.rows);
+    if (whole) prepare_whole(batch.rows);
+    else prepare_parts(pieces.parts, team.threads());
     const double total_weight = batch.total_weight();
+    if (whole) fill(*whole_, batch, 0, batch.rows, total_weight);
     team.each(pieces.parts, alone, [&](int who, Index part) {
-      Worker<T>& worker = workers_[who];
-      T* gradient = gradients_.data() + part * network_.size();
+      Passage<T>& passage = whole ? *whole_ : passages_[who];
       double loss = 0;
       tiles(pieces, part, who, patience, [&](Index first, Index rows) {
-        fill(worker, batch, first, rows, total_weight);
-        worker.forward_in_training(places_.data(), rows, first, rule_.seed, number);
-        loss += double(worker.measure(loss_, rows));
-        worker.backward(places_.data(), turned_places_.data(), rows, first > pieces.begin(part), gradient);
+        const Span span{whole ? first : 0, rows, first};
+        if (!whole) {
+          fill(passage, batch, first, rows, total_weight);
+          if (batch.shuffled()) call_for(batch, first + rows, smaller(first + 2 * rows, pieces.end(part)));
+        }
+        passage.forward_in_training(places_.data(), span, rule_.seed, number);
+        loss += double(passage.measure(loss_, span.first, rows));
+        passage.backward(places_.data(), turned_places_.data(), span.first, rows);
+        if (!whole) passage.learn(rows, first > pieces.begin(part), gradients_.data() + part * network_.size());
       });
       losses_[part] = loss;
     });
-    if (patience.stopped()) return 0;
-    parts = pieces.parts;
     double loss = 0;
-    for (Index part = 0; part < parts; ++part) loss += losses_[part];
-    if (rule_.l1 != 0 || rule_.l2 != 0) {
-      add_up(parts);
-      loss += penalize(rule_.penalty_by_rows && total_weight > 0 ? 1 / total_weight : 1);
+    for (Index part = 0; part < pieces.parts; ++part) loss += losses_[part];
+    share_of_penalty_ = rule_.penalty_by_rows && total_weight > 0 ? 1 / total_weight : 1;
+    return loss + penalty();
+  }
+
+  static Batch batch_of(const Data& data, const Steps& steps, Index i) {
+    if (steps.order == nullptr) return {data, nullptr, data.rows};
+    const Index begin = i * steps.batch_size;
+    return {data, steps.order + begin, smaller(steps.batch_size, steps.order_size - begin)};
+  }
+
+  // Asks for the data of some rows, which lie anywhere in memory, while there is something else to compute.
+  void call_for(const Batch& batch, Index first, Index end) const {
+    constexpr Index line = 64;
+    const Index n = network_.inputs() * Index(sizeof(T)), m = network_.outputs() * Index(sizeof(T));
+    for (Index r = first; r < smaller(end, batch.rows); ++r) {
+      const char* inputs = static_cast<const char*>(batch.data.inputs) + batch.order[r] * n;
+      for (Index i = 0; i < n + line; i += line) __builtin_prefetch(inputs + smaller(i, n - 1), 0, 2);
+      __builtin_prefetch(static_cast<const char*>(batch.data.targets) + batch.order[r] * m, 0, 2);
     }
+  }
+
+  // One step of the optimizer; returns the loss before it. Where that is not finite, nothing is moved.
+  double step(const Data& data, const Steps& steps, Index i, bool keep_before, Team& team, Patience& patience) {
+    const Batch batch = batch_of(data, steps, i);
+    const bool more = batch.shuffled() && i + 1 < steps.count;
+    const Batch next = more ? batch_of(data, steps, i + 1) : batch;
+    const Index next_of_a_piece = more ? next.rows / piece_count_ + 1 : 0;
+    const std::uint64_t number = steps.first + std::uint64_t(i);
+    const bool alone = team.threads() == 1 || pace_.alone();
+    const double loss = measure(batch, number, alone, team, patience);
+    if (patience.stopped() || !__builtin_isfinite(loss)) return loss;
+    const bool clips = rule_.clip_norm != 0;
+    T scale = 1;
+    if (clips) {
+      find_gradient(batch, alone, team);
+      scale = clip();
+    }
+    const Vectors<T> vectors{
+        parameters_.data(), {memory_[0].data(), memory_[1].data()}, keep_before ? before_.data() : nullptr};
+    with_rule<T>(rule_, number + 1, [&](auto rule) {
+      team.each(piece_count_, alone || network_.size() < 32768, [&](int who, Index p) {
+        const Piece& piece = pieces_[p];
+        const Layer& at = network_.layer(piece.layer);
+        call_for(next, p * next_of_a_piece, (p + 1) * next_of_a_piece);
+        const PieceOfGradient found = clips ? piece_of(gradient_.data(), piece) : find(batch, piece, who);
+        move(at, piece, rule.at(steps.rates[i] * at.weights_factor), rule.at(steps.rates[i] * at.bias_factor), vectors,
+             found, scale);
+        turn_over_block(piece.layer, piece.block);
+      });
+    });
+    if (team.threads() > 1 && (cut_.parts > 1 || network_.size() >= 32768)) pace_.step_done();
     return loss;
   }
 
-  // One step of the optimizer on a batch; returns the loss before it. Where that is not finite, nothing is moved.
-  double step(const Batch& batch, double rate, std::uint64_t number, Team& team, Patience& patience) {
-    const bool alone = team.threads() == 1 || pace_.alone();
-    Index parts = 0;
-    const double loss = measure(batch, number, parts, alone, team, patience);
-    if (patience.stopped() || !__builtin_isfinite(loss)) return loss;
-    if (rule_.clip_norm != 0) add_up(parts);
-    const Vectors<T> vectors{parameters_.data(), before_.data(), {memory_[0].data(), memory_[1].data()},
-                             gradients_.data(), parts, network_.size()};
-    const T scale = rule_.clip_norm != 0 ? clip() : T(1);
-    with_rule<T>(rule_, number + 1, [&](auto rule) {
-      team.each(piece_count_, alone || network_.size() < 32768, [&](int, Index i) {
-        const Piece& piece = pieces_[i];
-        update(rule.at(rate * piece.factor), vectors, scale, piece.begin, piece.end);
-        turn_over_rows(piece.layer, piece.first_row, piece.rows);
-      });
-    });
-    if (cut_.parts > 1 && team.threads() > 1) pace_.step_done();
-    return loss;
+  // Where the gradient of a piece is.
+  struct PieceOfGradient {
+    Matrix<T> weights;
+    T* bias;
+  };
+
+  PieceOfGradient piece_of(T* vector, const Piece& piece) const {
+    const Layer& at = network_.layer(piece.layer);
+    const Index stride = at.stride_of_weights();
+    T* layer = vector + at.place;
+    return {{layer + piece.block.first_row * stride + piece.block.first_column, stride},
+            piece.bias ? layer + at.weights + (at.turned ? 0 : piece.block.first_column) : nullptr};
+  }
+
+  // The gradient of a piece, penalties included, in a thread's own memory.
+  PieceOfGradient find(const Batch& batch, const Piece& piece, int who) {
+    T* scratch = scratch_.data() + who * scratch_size_;
+    const PieceOfGradient to{{scratch, piece.block.columns},
+                             piece.bias ? scratch + piece.block.rows * piece.block.columns : nullptr};
+    find(batch, piece, to);
+    return to;
+  }
+
+  void find(const Batch& batch, const Piece& piece, const PieceOfGradient& to) {
+    const Layer& at = network_.layer(piece.layer);
+    const Block& block = piece.block;
+    if (is_held(batch.rows)) {
+      whole_->learn(piece.layer, batch.rows, block, false, to.weights, to.bias);
+    } else {
+      for (Index part = 0; part < cut_.parts; ++part) {
+        const PieceOfGradient from = piece_of(gradients_.data() + part * network_.size(), piece);
+        for (Index r = 0; r < block.rows; ++r) add(from.weights.row(r), block.columns, part > 0, to.weights.row(r));
+        if (piece.bias) add(from.bias, at.turned ? at.stride_of_bias() : block.columns, part > 0, to.bias);
+      }
+    }
+    if (rule_.l1 == 0 && rule_.l2 == 0) return;
+    const Vec<T> l1 = splat(T(rule_.l1 * share_of_penalty_)), l2 = splat(T(rule_.l2 * share_of_penalty_));
+    const Matrix<T> weights = piece_of(parameters_.data(), piece).weights;
+    for (Index r = 0; r < block.rows; ++r)
+      for (Index i = 0; i < block.columns; i += width<T>) {
+        const Vec<T> w = load(weights.row(r) + i), sign = w > 0 ? l1 : w < 0 ? -l1 : Vec<T>{};
+        T* g = to.weights.row(r) + i;
+        store(g, load(g) + (sign + l2 * w));
+      }
+  }
+
+  static void add(const T* from, Index count, bool adding, T* to) {
+    for (Index i = 0; i < count; i += width<T>)
+      store(to + i, adding ? load(to + i) + load(from + i) : load(from + i));
+  }
+
+  // The gradient of all parameters.
+  void find_gradient(const Batch& batch, bool alone, Team& team) {
+    if (!gradient_) gradient_ = Array<T>{network_.size()};
+    team.each(piece_count_, alone || network_.size() < 32768,
+              [&](int, Index p) { find(batch, pieces_[p], piece_of(gradient_.data(), pieces_[p])); });
+  }
+
+  template <class Step>
+  static void move(const Layer& at, const Piece& piece, const Step& weights, const Step& bias, const Vectors<T>& vectors,
+                   const PieceOfGradient& found, T scale) {
+    const Block& block = piece.block;
+    const Index stride = at.stride_of_weights();
+    const Index place = at.place + block.first_row * stride + block.first_column;
+    const bool together = block.columns == stride && found.weights.stride == stride;
+    const Index runs = together ? 1 : block.rows, count = together ? block.rows * stride : block.columns;
+    for (Index r = 0; r < runs; ++r)
+      update(weights, vectors, place + r * stride, count, found.weights.row(r), scale);
+    if (!piece.bias) return;
+    const Index first = at.turned ? 0 : block.first_column;
+    update(bias, vectors, at.place + at.weights + first, at.turned ? at.stride_of_bias() : block.columns, found.bias,
+           scale);
   }
 
   // Calls work(first, rows) for the tiles of a part.
@@ -228,59 +339,49 @@ class ModelOf final : public Model {
     }
   }
 
-  // Lists a tile's inputs where they lie, and lays its targets and what each row counts beside the outputs to come.
-  void fill(Worker<T>& worker, const Batch& batch, Index first, Index rows, double total_weight) const {
-    const bool whole = batch.order == nullptr && batch.rows <= tile_rows;
-    if (whole && worker.holds == batch.data.inputs) return;  // all rows again
-    worker.holds = whole ? batch.data.inputs : nullptr;
+  // Lists rows of a batch where they lie, and lays their targets and what each row counts beside the outputs to come.
+  void fill(Passage<T>& passage, const Batch& batch, Index first, Index rows, double total_weight) const {
+    const bool all = batch.order == nullptr && rows == batch.rows;
+    if (all && passage.holds == batch.data.inputs) return;  // all rows again
+    passage.holds = all ? batch.data.inputs : nullptr;
     const Index n = network_.inputs(), m = network_.outputs(), stride = network_.last().stride;
     const T *inputs = static_cast<const T*>(batch.data.inputs), *targets = static_cast<const T*>(batch.data.targets);
     const T* weights = static_cast<const T*>(batch.data.weights);
     const double share = !loss_.mean ? 1 : total_weight > 0 ? 1 / total_weight : 0;
     for (Index r = 0; r < rows; ++r) {
       const Index row = batch.row(first + r);
-      worker.inputs[r] = inputs + row * n;
-      for (Index o = 0; o < m; ++o) worker.targets[r * stride + o] = targets[row * m + o];
+      passage.inputs[r] = inputs + row * n;
+      for (Index o = 0; o < m; ++o) passage.targets[r * stride + o] = targets[row * m + o];
     }
-    if (weights == nullptr && worker.rows_with_factors == rows && worker.same_factor == T(share)) return;
-    worker.rows_with_factors = weights == nullptr ? rows : 0;
-    worker.same_factor = T(share);
+    if (weights == nullptr && passage.rows_with_factors == rows && passage.same_factor == T(share)) return;
+    passage.rows_with_factors = weights == nullptr ? rows : 0;
+    passage.same_factor = T(share);
     for (Index r = 0; r < rows; ++r) {
       const T factor = T(weights == nullptr ? share : share * double(weights[batch.row(first + r)]));
-      for (Index o = 0; o < m; ++o) worker.factors[r * stride + o] = factor;
+      for (Index o = 0; o < m; ++o) passage.factors[r * stride + o] = factor;
     }
-    for (Index i = rows * stride; i < smaller(round_up(rows * stride, width<T>), tile_rows * stride); ++i)
-      worker.factors[i] = 0;  // a packed tile may end inside a vector
+    for (Index i = rows * stride; i < smaller(round_up(rows * stride, width<T>), passage.room() * stride); ++i)
+      passage.factors[i] = 0;  // packed rows may end inside a vector
   }
 
-  // The sum of the parts' gradients, into the first.
-  void add_up(Index& parts) {
-    for (Index part = 1; part < parts; ++part)
-      for (Index i = 0; i < network_.size(); i += width<T>) {
-        T* sum = gradients_.data() + i;
-        store(sum, load(sum) + load(sum + part * network_.size()));
-      }
-    parts = 1;
-  }
-
-  // Adds the gradient of share * (l1 * sum(|w|) + l2 / 2 * sum(w^2)) over the weights, and returns its value.
-  double penalize(double share) {
-    double value = 0;
-    const T l1 = T(rule_.l1 * share), l2 = T(rule_.l2 * share);
+  // share * (l1 * sum(|w|) + l2 / 2 * sum(w^2)) over the weights.
+  double penalty() const {
+    if (rule_.l1 == 0 && rule_.l2 == 0) return 0;
+    double sizes = 0, squares = 0;
     for (Index l = 0; l < network_.count(); ++l) {
       const Layer& at = network_.layer(l);
-      T *w = parameters_.data() + at.place, *g = gradients_.data() + at.place;
+      const T* w = parameters_.data() + at.place;
       for (Index i = 0; at.dense && i < at.weights; ++i) {
-        value += rule_.l1 * double(w[i] < 0 ? -w[i] : w[i]) + rule_.l2 / 2 * double(w[i]) * double(w[i]);
-        g[i] += l1 * T((w[i] > 0) - (w[i] < 0)) + l2 * w[i];
+        sizes += double(w[i] < 0 ? -w[i] : w[i]);
+        squares += double(w[i]) * double(w[i]);
       }
     }
-    return value * share;
+    return (rule_.l1 * sizes + rule_.l2 / 2 * squares) * share_of_penalty_;
   }
 
   // What shortens the gradient to clip_norm where it is longer; scaled by its largest entry, no square overflows.
   T clip() const {
-    const T* gradient = gradients_.data();
+    const T* gradient = gradient_.data();
     double largest = 0, squares = 0;
     for (Index i = 0; i < network_.size(); ++i) {
       const double entry = gradient[i] < 0 ? -double(gradient[i]) : double(gradient[i]);
@@ -291,60 +392,89 @@ class ModelOf final : public Model {
     return norm > rule_.clip_norm ? T(rule_.clip_norm / norm) : T(1);
   }
 
-  void turn_over_all() {
-    for (Index l = 0; l < network_.count(); ++l) turn_over_rows(l, 0, network_.layer(l).inputs);
+  // Packs the caller's vectors into ours.
+  void begin(const void* parameters, void* const* memory) {
+    network_.pack(static_cast<const T*>(parameters), parameters_.data());
+    for (int m = 0; memory != nullptr && m < memory_size(rule_); ++m)
+      network_.pack(static_cast<const T*>(memory[m]), memory_[m].data());
+    for (Index l = 0; l < network_.count(); ++l) {
+      const Layer& at = network_.layer(l);
+      turn_over_block(l, {0, at.inputs, 0, at.stride});
+    }
+    if (whole_ != nullptr) whole_->holds = nullptr;  // another call, other data
   }
 
-  // Rows of a layer's weights into columns of the copy that the errors of its inputs are computed with.
-  void turn_over_rows(Index l, Index first, Index rows) {
+  // A block of a layer's weights into the copy that the errors of its inputs are computed with.
+  void turn_over_block(Index l, const Block& block) {
     const Layer& at = network_.layer(l);
-    if (turned_places_[l] == nullptr || rows == 0) return;
+    if (turned_places_[l] == nullptr || block.rows == 0) return;
     T* to = const_cast<T*>(turned_places_[l]);
-    turn_over<T>({parameters_.data() + at.place + first * at.stride, at.stride}, rows, at.outputs,
-                 {to + first, at.input_stride});
+    const Index columns = smaller(block.columns, at.outputs - block.first_column);
+    turn_over<T>({parameters_.data() + at.place + block.first_row * at.stride + block.first_column, at.stride},
+                 block.rows, columns, {to + block.first_column * at.input_stride + block.first_row, at.input_stride});
   }
 
   // Memory, made once and kept.
 
-  void prepare_workers(int threads) {
-    for (int w = 0; w < workers_made_; ++w) workers_[w].holds = nullptr;  // another call, other data
-    if (threads <= workers_made_) return;
-    Array<Worker<T>> more{threads};
-    for (int w = 0; w < threads; ++w) new (&more[w]) Worker<T>{network_};
-    for (int w = 0; w < workers_made_; ++w) workers_[w].~Worker<T>();
-    workers_ = static_cast<Array<Worker<T>>&&>(more);
-    workers_made_ = threads;
+  void prepare_passages(int threads) {
+    for (int p = 0; p < passages_made_; ++p) passages_[p].holds = nullptr;
+    if (threads <= passages_made_) return;
+    drop_passages();
+    passages_ = Array<Passage<T>>{threads};
+    for (; passages_made_ < threads; ++passages_made_)
+      new (&passages_[passages_made_]) Passage<T>{network_, tile_rows};
   }
 
-  void prepare_training() {
-    if (before_) {
-      place_training();
-      return;
+  void drop_passages() {
+    while (passages_made_ > 0) passages_[--passages_made_].~Passage<T>();
+  }
+
+  // Whether all rows of a batch are kept until its gradient is found.
+  static bool is_held(Index rows) { return rows <= most_rows_held; }
+
+  void prepare_whole(Index rows) {
+    if (whole_ != nullptr && whole_->room() >= rows) return;
+    delete whole_;
+    whole_ = nullptr;
+    whole_ = new Passage<T>{network_, rows};
+  }
+
+  void prepare_parts(Index parts, int threads) {
+    if (threads > passages_made_) prepare_passages(threads);
+    if (parts <= parts_made_) return;
+    gradients_ = Array<T>{parts * network_.size()};
+    parts_made_ = parts;
+  }
+
+  void prepare_training(int threads) {
+    if (threads > threads_prepared_) {
+      if (piece_count_ == 0) make_pieces();
+      scratch_ = Array<T>{threads * scratch_size_};
+      threads_prepared_ = threads;
     }
-    const Index size = network_.size();
-    parameters_ = Array<T>{size};
-    for (int m = 0; m < memory_size(rule_); ++m) memory_[m] = Array<T>{size};
-    Index turned = 0;
-    for (Index l = 0; l < network_.count(); ++l) turned += turned_size(l);
-    turned_ = Array<T>{turned};
-    make_pieces();
-    before_ = Array<T>{size};
-    place_training();
-  }
-
-  Index turned_size(Index l) const {
-    const Layer& at = network_.layer(l);
-    const bool needed = at.dense && at.learns_inputs && !at.turned && !at.input_is_packed;
-    return needed ? at.outputs * at.input_stride : 0;
-  }
-
-  void place_training() {
+    if (!before_) {
+      const Index size = network_.size();
+      parameters_ = Array<T>{size};
+      for (int m = 0; m < memory_size(rule_); ++m) memory_[m] = Array<T>{size};
+      Index turned = 0;
+      for (Index l = 0; l < network_.count(); ++l) turned += turned_size(l);
+      turned_ = Array<T>{turned};
+      losses_ = Array<double>{most_parts};
+      before_ = Array<T>{size};
+    }
     Index turned = 0;
     for (Index l = 0; l < network_.count(); ++l) {
       places_[l] = parameters_.data() + network_.layer(l).place;
       turned_places_[l] = turned_size(l) > 0 ? turned_.data() + turned : nullptr;
       turned += turned_size(l);
     }
+    for (int p = 0; p < passages_made_; ++p) passages_[p].holds = nullptr;
+  }
+
+  Index turned_size(Index l) const {
+    const Layer& at = network_.layer(l);
+    const bool needed = at.dense && at.learns_inputs && !at.turned && !at.input_is_packed;
+    return needed ? at.outputs * at.input_stride : 0;
   }
 
   // Where Python's layout is ours, a layer's parameters are read where they are; the others are packed.
@@ -362,35 +492,24 @@ class ModelOf final : public Model {
     }
   }
 
-  void prepare_gradients(Index parts) {
-    if (parts <= parts_made_) return;
-    gradients_ = Array<T>{parts * network_.size()};
-    losses_ = Array<double>{parts};
-    parts_made_ = parts;
-  }
-
+  // Blocks as wide as the widest product, of rows enough to make their numbers worth a thread's while.
   void make_pieces() {
-    constexpr Index numbers_of_a_piece = 4096;
+    constexpr Index most_columns = most_vectors * width<T>, numbers = 2048;
     for (int counting = 1; counting >= 0; --counting) {
       Index n = 0;
-      const auto add = [&](const Piece& piece) {
-        if (counting == 0) pieces_[n] = piece;
-        ++n;
-      };
       for (Index l = 0; l < network_.count(); ++l) {
         const Layer& at = network_.layer(l);
         if (!at.dense) continue;
-        const Index stride = at.stride_of_weights(), rows = at.rows_of_weights();
-        const Index rows_of_a_piece = round_up(larger(1, numbers_of_a_piece / stride), 16);
-        const bool together = at.weights_factor == at.bias_factor;
-        for (Index first = 0; first < rows; first += rows_of_a_piece) {
-          const Index count = smaller(rows_of_a_piece, rows - first);
-          const bool last = first + count == rows;
-          const Index end = at.place + (last && together ? round_up(at.size, width<T>) : (first + count) * stride);
-          add({l, at.place + first * stride, end, first, count, at.weights_factor});
-        }
-        if (at.bias && !together)
-          add({l, at.place + at.weights, at.place + round_up(at.size, width<T>), 0, 0, at.bias_factor});
+        const Index stride = at.stride_of_weights(), height = at.rows_of_weights();
+        const Index rows = round_up(numbers / smaller(stride, most_columns), 48);  // turned over in whole vectors
+        for (Index column = 0; column < stride; column += most_columns)
+          for (Index row = 0; row < height; row += rows) {
+            const Block block{row, smaller(rows, height - row), column, smaller(most_columns, stride - column)};
+            const bool bias = at.bias && row == 0 && (column == 0 || !at.turned);
+            if (counting == 0) pieces_[n] = {l, block, bias};
+            scratch_size_ = larger(scratch_size_, block.rows * block.columns + larger(block.columns, at.stride_of_bias()));
+            ++n;
+          }
       }
       if (counting == 1) pieces_ = Array<Piece>{n};
       piece_count_ = n;
@@ -401,13 +520,16 @@ class ModelOf final : public Model {
   LossPlan loss_;
   RulePlan rule_;
   Array<const T*> places_, turned_places_;  // of each layer's parameters, and of their turned copies
-  Array<T> parameters_, before_, memory_[2], turned_, gradients_, packed_;
+  Array<T> parameters_, before_, memory_[2], turned_, packed_;
+  Array<T> gradients_, gradient_, scratch_;  // of the parts; of all parameters, where it is wanted; of pieces
   Array<double> losses_;
   Cut cut_{};  // of the last batch
   Array<Piece> pieces_;
-  Index piece_count_ = 0, parts_made_ = 0;
-  Array<Worker<T>> workers_;
-  int workers_made_ = 0;
+  Index piece_count_ = 0, parts_made_ = 0, scratch_size_ = 0;
+  double share_of_penalty_ = 1;
+  Array<Passage<T>> passages_;  // of tiles, one a thread
+  Passage<T>* whole_ = nullptr;  // of a batch that is held
+  int passages_made_ = 0, threads_prepared_ = 0;
   Pace pace_;
 };
 

@@ -155,8 +155,9 @@ def as_float(argument: str, data: object, dtype: np.dtype[np.floating[Any]]) -> 
         result: Array = np.ascontiguousarray(array, dtype=dtype)
     if array.ndim == 0:
         result = result.reshape(())
-    finite = np.isfinite(result)
-    if not finite.all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = result.sum()  # finite only where all are, and it takes no memory
+    if not np.isfinite(total) and not (finite := np.isfinite(result)).all():
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
         value = array[where]
         cause = (

@@ -178,6 +178,20 @@ def test_odd_functions_are_odd_to_the_last_bit(level, function, dtype):
 
 
 @pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    ("function", "twin"), [("inverse", lambda x: 1 / x), ("inverse_square_root", lambda x: x**-0.5)]
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_inverses_of_all_normal_numbers_are_within_two_units(level, function, twin, dtype):
+    limits = np.finfo(dtype)
+    rng = np.random.default_rng(0)
+    x = np.exp2(rng.uniform(limits.minexp, limits.maxexp, 200_000)).astype(dtype)
+    x = np.concatenate([[limits.tiny], x[(x >= limits.tiny) & (x < 1 / limits.tiny)], [1, 2, 3, 4]]).astype(dtype)
+    expected = twin(x.astype(np.longdouble))
+    assert units_apart(applied(function, x, level), expected).max() <= 2
+
+
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(("dtype", "most"), [(np.float32, 88.72283), (np.float64, 709.782712893384)])
 def test_exp_overflows_where_the_numbers_end(level, dtype, most):
     most = dtype(most)

@@ -19,6 +19,7 @@ import pytest
 from nineline import Adam, AdamW, DivergenceError, Dropout, EarlyStopping, GradientDescent, Layer, Network, RMSprop
 from nineline.activations import ACTIVATIONS, Activation, Elu, Exponential, Identity, LeakyRelu, Softmax, Tanh
 from nineline.engines import native
+from nineline.engines.contract import Task
 from nineline.layers import LAYERS, AbstractLayer
 from nineline.losses import LOSSES, Loss, SquaredError
 from nineline.optimizers import OPTIMIZERS, Optimizer
@@ -318,6 +319,34 @@ def test_every_batch_size(batch_size, dropout, dtype):
 @pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 63, 64, 65, 127, 128, 129, 1000])
 def test_every_number_of_rows(rows, dtype):
     agree(Case(batch_size=None, rows=rows, width=33, dropout="between", dtype=dtype))
+
+
+# What would only be slow
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_training_takes_denormal_numbers_for_zeros_and_leaves_pythons_alone(dtype, threads):
+    """A parameter that no longer learns: 0.9 times the smallest number rounds to itself, so its mean would stay."""
+    network = Network(8, 128, 8, activation="relu", bias=True, dtype=dtype, rng=0)
+    network.layers[0].bias = np.full(128, -1e6)  # no unit answers any more
+    smallest = np.finfo(dtype).smallest_subnormal
+    task = Task(
+        inputs=np.ones((640, 8), dtype),
+        targets=np.zeros((640, 8), dtype),
+        sample_weight=None,
+        loss=SquaredError(),
+        optimizer=Adam(0.01),
+        l1=0.0,
+        l2=0.0,
+        clip_norm=None,
+        seed=0,
+    )
+    engine = native.Native(network, task, threads)
+    engine.state.vectors["mean"][:1024] = 3 * smallest
+    engine.steps(None, 640, np.full(3, 0.01))
+    np.testing.assert_array_equal(engine.state.vectors["mean"][:1024], 0)
+    assert smallest * np.ones(1, dtype) > 0
 
 
 # Every pair of features

@@ -300,11 +300,11 @@ print("", network.train(x, x[:, :1], epochs=2, **how).epochs, np.isfinite(networ
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_ends_one_very_long_step(threads):
-    """Two million rows at once; the step is given up, and the network stays where it was."""
+    """Six million rows at once; the step is given up, and the network stays where it was."""
     told = told_by_a_child(f"""
 network = Network(8, 128, 128, 1, activation="tanh", output="identity", rng=0, dtype="float32")
 before = network.parameters.copy()
-rows = 2_000_000
+rows = 6_000_000
 x = np.ones((rows, 8), "float32")
 interrupt(0.6)
 history = network.train(x, x[:, :1], epochs=5, progress=False, threads={threads}, loss="squared_error", engine="native")
