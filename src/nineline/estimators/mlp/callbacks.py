@@ -46,8 +46,8 @@ class Tasks:
         self._heard = bool(getattr(estimator, "_skl_callbacks", None))
 
     def iteration_begins(self) -> None:
-        """Open the task of the next iteration."""
-        if self._heard:
+        """Open the task of the next iteration, unless it is open."""
+        if self._heard and self._iteration is None:
             self._iteration = self._root.subcontext(task_name="iteration")
             self._iteration.call_on_fit_task_begin(**self._said, reconstruction_attributes=self._fitted)
 

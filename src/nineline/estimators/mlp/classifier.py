@@ -284,7 +284,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y = one_column(y)
         strange = np.setdiff1d(unique_labels(y), self.classes_)
         if len(strange):
-            raise ValueError(f"y has the class {strange[0]!r}, which is not one of {self.classes_}")
+            raise ValueError(f"y has the class {strange.tolist()[0]!r}, which is not one of {self.classes_}")
         return columns(self._label_binarizer.transform(y).astype(bool))
 
     def _labels_of(self, targets: npt.NDArray[Any]) -> Any:

@@ -59,8 +59,6 @@ class LBFGS:
         model, lesson = self.model, self.lesson
         model.history_.engine = self.engine.name
         model.n_iter_ = 0
-        if lesson.tasks is not None:
-            lesson.tasks.iteration_begins()
         found = minimize(
             self._loss_and_gradient,
             self.network.parameters.copy(),
@@ -84,6 +82,8 @@ class LBFGS:
             )
 
     def _loss_and_gradient(self, parameters: npt.NDArray[np.float64]) -> tuple[float, Array]:
+        if self.lesson.tasks is not None and self.model.n_iter_ < self.model.max_iter:
+            self.lesson.tasks.iteration_begins()
         self.network.parameters[...] = parameters
         return self.engine.gradient(self.gradient), self.gradient
 
@@ -98,11 +98,8 @@ class LBFGS:
         history.steps += 1
         if model.verbose:
             print(f"Iteration {model.n_iter_}, loss = {loss:.8f}")
-        tasks = self.lesson.tasks
-        if tasks is not None:
-            if tasks.iteration_ends():
-                raise StopIteration
-            tasks.iteration_begins()
+        if self.lesson.tasks is not None and self.lesson.tasks.iteration_ends():
+            raise StopIteration
 
     def _theirs(self, loss: float, parameters: Array | None = None) -> float:
         if parameters is not None:
