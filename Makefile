@@ -39,6 +39,7 @@ format: $(VENV)/.developing
 BENCH := build/bench
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks --workloads '$(WORKLOADS)' --peers '$(PEERS)' $(ARGS)
+	$(if $(WORKLOADS),,$(BENCH)/bin/python -m benchmarks.estimators)
 
 $(BENCH)/.installed: pyproject.toml $(NATIVE)
 	$(PYTHON) -m venv $(BENCH)

@@ -512,7 +512,7 @@ def test_more_bad_input():
         fitted.set_params(warm_start=True, hidden_layer_sizes=(3,)).fit(X, NUMBERS)
     with pytest.raises(ValueError, match=r"partial_fit\(..., validation=\(X, y\)\)"):
         MLPRegressor(early_stopping=True).partial_fit(X, NUMBERS)
-    with pytest.raises(ValueError, match="the poisson loss takes counts, 0 or more"):
+    with pytest.raises(ValueError, match="y does not fit the loss: .*the poisson loss takes counts, 0 or more"):
         MLPRegressor(loss="poisson").fit(X, NUMBERS)
     with pytest.raises(ValueError, match="class_weight is 'balanced', which partial_fit cannot know"):
         MLPClassifier(class_weight="balanced").partial_fit(X, CLASSES, classes=np.unique(CLASSES))

@@ -136,7 +136,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self._hold(plan)
         self._begin_records(first=first)
         network = self._layered.network
-        loss.check(output, targets)
+        try:
+            loss.check(output, targets)
+        except ValueError as error:
+            raise ValueError(f"y does not fit the loss: {error}") from None
         engines.check(self.engine, network, loss, GradientDescent(1.0))
 
         learn = np.arange(X.shape[0])
