@@ -170,9 +170,10 @@ void Pace::step_done() {
     pace_[phase_] = elapsed / steps_;
     ++phase_;
     alone_ = phase_ == 1 || pace_[1] < pace_[0];
+    if (phase_ == 2) between_ = !alone_ ? trials_between : between_ < most_between ? 2 * between_ : between_;
     if (pace_[0] > 10 * trial) alone_ = false, phase_ = 2;  // long steps: helpers take what they can
   } else {
-    if (elapsed < trials_between * trial) return;
+    if (elapsed < between_ * trial) return;
     phase_ = 0;
     alone_ = false;
   }

@@ -64,7 +64,8 @@ class Team {
 double seconds();
 
 // Whether a step is done faster alone or by the team: tries both now and then, for a team costs some microseconds a
-// step, and a core that another program is using is no help. The results are the same bits either way.
+// step, and a core that another program is using is no help. Where alone is better again and again, it tries less and
+// less often. The results are the same bits either way.
 class Pace {
  public:
   bool alone() const { return alone_; }
@@ -73,7 +74,8 @@ class Pace {
 
  private:
   static constexpr double trial = 200e-6;  // seconds
-  static constexpr int trials_between = 40;
+  static constexpr int trials_between = 40, most_between = 2560;  // half a second
+  int between_ = trials_between;
   bool alone_ = false;
   int phase_ = 0;  // 0: trying the team, 1: trying alone, from 2: going on with the better
   int steps_ = 0;
