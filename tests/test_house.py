@@ -56,6 +56,10 @@ DOORS = {
     ("nineline.network", "nineline.engines"): "Network.run: engines work on networks, and one answers for them",
     ("nineline.network", "nineline.training"): "Network.train: training is a loop around networks, and a method",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
+    ("nineline.network", "nineline.interchange.c"): "Network.to_c: a translation is made from outside, and a method",
+    ("nineline.network", "nineline.interchange.sklearn"): "Network.from_sklearn: likewise",
+    ("nineline.network", "nineline.interchange.torch"): "Network.from_torch and to_torch: likewise",
+    ("nineline.network", "nineline.interchange.onnx_reader"): "Network.from_onnx: likewise",
     ("nineline.history", "nineline.view.plots"): "History.plot: pictures need an extra, and are a method",
 }
 

@@ -1,4 +1,4 @@
-"""The command line: demo, train, predict, show."""
+"""The command line: demo, train, predict, show, export."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,14 @@ class Task(StrEnum):
 
     classification = "classification"
     regression = "regression"
+
+
+class Form(StrEnum):
+    """What a model is exported as."""
+
+    c = "c"
+    onnx = "onnx"
+    py = "py"
 
 
 def _version(wanted: bool) -> None:
@@ -137,6 +145,69 @@ def show(model: Annotated[Path, typer.Argument(help="A file that train wrote.")]
     from nineline.report import print_file
 
     print_file(Console(), str(model), load(model))
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="A file that train or Network.save wrote.")],
+    to: Annotated[Form, typer.Option(help="C99, ONNX, or one file of plain NumPy.")],
+    out: Annotated[Path | None, typer.Option(help="By default MODEL.c and .h, MODEL.onnx or MODEL.py here.")] = None,
+    double: Annotated[bool, typer.Option("--double", help="C: compute in double instead of float.")] = False,
+    no_libm: Annotated[bool, typer.Option("--no-libm", help="C: do without math.h.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="C: weights in eight bits; says what it costs.")] = False,
+    data: Annotated[Path | None, typer.Option(help="With --int8: a table with its target, to judge that by.")] = None,
+) -> None:
+    """Write a model for where there is no Python, or another library."""
+    from nineline import files
+    from nineline.interchange import to_onnx, to_python
+
+    if to is not Form.c and (double or no_libm or int8):
+        raise ValueError(f"--double, --no-libm and --int8 are for --to c, and --to is {to.value}")
+    if data is not None and not int8:
+        raise ValueError("--data judges what rounding costs; give --int8 with it")
+    target = out if out is not None else Path(f"{model.stem}.{to.value}")
+    files.check_writable(target)
+    network = _load(model)
+    if to is Form.c:
+        _export_c(network, target, double=double, libm=not no_libm, int8=int8, data=data)
+        return
+    text = to_python(network).encode() if to is Form.py else to_onnx(network, target.stem).SerializeToString()
+    files.write_bytes(target, text)
+    print(f"{'written':<12}{target}, {len(text):,} bytes")
+
+
+def _load(path: Path) -> Any:
+    """Return the network or the estimator in a file."""
+    from nineline import estimators, files
+    from nineline.network import Network
+
+    return estimators.load(path) if files.read_header(path).get("kind") == "tabular" else Network.load(path)
+
+
+def _export_c(network: Any, target: Path, *, double: bool, libm: bool, int8: bool, data: Path | None) -> None:
+    from nineline.interchange import to_c
+    from nineline.interchange.rounding import cost
+    from nineline.tables import read_table
+
+    program = to_c(network, target.stem, dtype="float64" if double else "float32", libm=libm, int8=int8)
+    written = program.write(target.parent)
+    print(f"{'written':<12}{' and '.join(map(str, written))}, {len(program.source + program.header):,} bytes")
+    print(f"{'flash':<12}{program.flash:,} bytes of tables, and one to three KiB of code")
+    print(f"{'RAM':<12}{program.ram:,} bytes of arrays on the stack, nothing else")
+    if int8:
+        table = truth = None
+        if data is not None:
+            if not hasattr(network, "select"):
+                raise ValueError("--data is for a model of a table, and this one takes numbers as they are")
+            frame = read_table(data, [column.name for column in network.columns_.used if column.kind != "number"])
+            if network.target_name_ not in frame.columns:
+                raise ValueError(f"{data} has no column {network.target_name_!r}, the target, to judge by")
+            frame = frame.filter(frame[network.target_name_].is_not_null())
+            table, truth = network.select(frame), frame[network.target_name_].to_numpy()
+        for sentence in cost(network, table, truth):
+            print(f"{'int8':<12}{sentence}")
+    library = " -lm" if libm else ""
+    print(f"{'try it':<12}cc -std=c99 -DNINELINE_SELF_TEST {written[0]}{library} && ./a.out")
 
 
 @app.command()

@@ -134,7 +134,11 @@ def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], a
     text = json.dumps(header, allow_nan=False)
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     data = to_bytes(plain, metadata={_KEY: text})
-    data = data.replace(_NO_DIGEST.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
+    write_bytes(path, data.replace(_NO_DIGEST.encode(), hashlib.sha256(data).hexdigest().encode(), 1))
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Put `data` in the place of a file: all of it, or nothing."""
     target = Path(path)
     handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=target.parent)
     try:

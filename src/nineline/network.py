@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nineline.activations import Activation
     from nineline.history import History
     from nineline.initializers import Initializer
+    from nineline.interchange.c import CProgram
     from nineline.losses import Loss
     from nineline.optimizers import Optimizer
     from nineline.schedules import Schedule
@@ -408,6 +409,48 @@ class Network:
         from nineline.files import load
 
         return load(path)
+
+    def to_c(self, name: str = "network", **options: Any) -> CProgram:
+        """Write the network as C99; see `nineline.interchange.c.to_c` for the options.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from nineline import Network
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in Network(3, 6, 1).to_c("parity").write(folder)]
+        ['parity.c', 'parity.h']
+        """
+        from nineline.interchange.c import to_c
+
+        return to_c(self, name, **options)
+
+    def to_torch(self) -> Any:
+        """Return the network as a PyTorch Sequential; see `nineline.interchange.torch.to_torch` (needs torch)."""
+        from nineline.interchange.torch import to_torch
+
+        return to_torch(self)
+
+    @classmethod
+    def from_torch(cls, module: Any) -> Network:
+        """Make a network of a PyTorch Sequential; see `nineline.interchange.torch.from_torch`."""
+        from nineline.interchange.torch import from_torch
+
+        return from_torch(module)
+
+    @classmethod
+    def from_sklearn(cls, mlp: Any) -> Network:
+        """Make a network of a fitted MLPClassifier or MLPRegressor; see `nineline.interchange.sklearn.from_sklearn`."""
+        from nineline.interchange.sklearn import from_sklearn
+
+        return from_sklearn(mlp)
+
+    @classmethod
+    def from_onnx(cls, path: str | os.PathLike[str]) -> Network:
+        """Make a network of an ONNX file; see `interchange.onnx_reader.from_onnx` (needs the extra ``onnx``)."""
+        from nineline.interchange.onnx_reader import from_onnx
+
+        return from_onnx(path)
 
     def check_data(
         self, inputs_name: str, inputs: npt.ArrayLike, outputs_name: str, outputs: npt.ArrayLike

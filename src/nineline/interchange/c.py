@@ -1,0 +1,111 @@
+"""A network as C99: one .c and one .h that need a compiler and nothing else.
+
+The program allocates nothing, keeps no state and has its tables in read-only memory; what it needs besides is a few
+arrays on the stack. With ``-DNINELINE_SELF_TEST`` it compiles to a program that runs recorded inputs and says whether
+the outputs are those that nineline gave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nineline import _checks, files
+from nineline.interchange.c_math import REALS
+from nineline.interchange.c_text import identifier
+from nineline.interchange.c_writer import Writer
+from nineline.interchange.rounding import Rounded, round_network
+from nineline.interchange.subject import Subject
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class CProgram:
+    """A network in C.
+
+    Attributes
+    ----------
+    name : str
+        What its functions and files begin with.
+    header, source : str
+        The text of the .h and of the .c.
+    flash : int
+        Bytes of its tables, in read-only memory. The code comes on top, one to three KiB.
+    ram : int
+        Bytes of its arrays, on the stack while it runs.
+    """
+
+    name: str
+    header: str
+    source: str
+    flash: int
+    ram: int
+
+    def write(self, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
+        """Write ``name.c`` and ``name.h`` into a folder, and return their paths.
+
+        Raises
+        ------
+        OSError
+            One cannot be written; what lay there before is untouched.
+        """
+        paths = Path(folder) / f"{self.name}.c", Path(folder) / f"{self.name}.h"
+        for path in paths:
+            files.check_writable(path)
+        for path, text in zip(paths, (self.source, self.header), strict=True):
+            files.write_bytes(path, text.encode())
+        return paths
+
+
+def to_c(
+    model: object, name: str = "network", *, dtype: npt.DTypeLike = np.float32, libm: bool = True, int8: bool = False
+) -> CProgram:
+    """Write a network, or a fitted estimator with its columns, as C99.
+
+    Parameters
+    ----------
+    model : Network or estimator of nineline's
+    name : str
+        What functions and files begin with: ``name_run`` and so on; made a C identifier where it is none.
+    dtype : float32 or float64
+        Of the arithmetic in C, float or double.
+    libm : bool
+        Whether math.h may be called. Without it exp, tanh and log are written out, a few lines each; gelu cannot be.
+    int8 : bool
+        Whether weights are rounded to eight bits, with a scale for each unit. It costs accuracy:
+        `nineline.interchange.rounding.round_network` gives the twin to measure it on.
+
+    Returns
+    -------
+    CProgram
+
+    Raises
+    ------
+    TypeError, ValueError
+        The model is none, or holds an activation of your own, or one that needs the library that it is denied.
+
+    Examples
+    --------
+    >>> from nineline import Network
+    >>> from nineline.interchange import to_c
+    >>> program = to_c(Network(3, 6, 1, rng=0), "parity")
+    >>> print(program.header.splitlines()[0])
+    /* parity.h: a neural network, written by nineline.
+    >>> program.flash, program.ram
+    (96, 28)
+    """
+    kind = _checks.floating_dtype("dtype", dtype)
+    subject = Subject.of(model).astype(kind)
+    rounded: dict[int, Rounded] = {}
+    if int8:
+        twin, rounded = round_network(subject.network)
+        subject = Subject(twin, subject.columns, subject.target)
+    writer = Writer(subject, identifier(name), REALS[kind.name], libm=libm, rounded=rounded)
+    return CProgram(writer.name, writer.header(), writer.source(), writer.flash(), writer.ram())

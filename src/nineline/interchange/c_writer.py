@@ -1,0 +1,316 @@
+"""The writer of exported C: a header and a source, from a model that was taken apart."""
+
+from __future__ import annotations
+
+from string import Template
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from nineline.interchange.c_math import Real, function_name, functions, own_name
+from nineline.interchange.c_table import CTable, row_in_c, table_in_c
+from nineline.interchange.c_text import array, comment, string, wrapped
+from nineline.interchange.samples import encode, sample_inputs, sample_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nineline.interchange.rounding import Rounded
+    from nineline.interchange.subject import Dense, Subject
+
+_RECORDED: Final = 8  # rows of the self-test
+_FEW: Final = 4  # outputs that are summed one by one, in a register
+
+
+class Writer:
+    """What is to be written, and the texts of it."""
+
+    def __init__(self, subject: Subject, name: str, real: Real, *, libm: bool, rounded: dict[int, Rounded]) -> None:
+        self.subject, self.name, self.real, self.rounded = subject, name, real, rounded
+        self.layers = subject.layers
+        self.table: CTable | None = None
+        calls: tuple[str, ...] = ()
+        if subject.columns is not None:
+            self.table = table_in_c(subject.columns, real, f"{name.upper()}_INPUTS", libm=libm)
+            calls = self.table.calls
+        self.functions, self.uses_libm = functions(self.layers, real, libm=libm, also=calls)
+        self.math = {call: call + real.suffix if libm else own_name(call) for call in calls}
+
+    def source(self) -> str:
+        """Return the text of the .c."""
+        source = "".join(
+            [*self.opening(), self.tables(), self.functions, *self.preparation(), self.run(), *self.answer()]
+        )
+        return source + self.self_test()
+
+    # The header
+
+    def header(self) -> str:
+        """Return the text of the .h."""
+        name, guard, real = self.name, self.name.upper(), self.real.name
+        table, target = self.table, self.subject.target
+        network = self.subject.network
+        lines = [
+            f"/* {name}.h: a neural network, written by nineline.",
+            *([f"   It predicts {comment(repr(target.name))} from a row of a table."] if target is not None else []),
+            f"   Its tables take {self.flash():,} bytes of flash, its arrays {self.ram():,} bytes of stack. */",
+            f"#ifndef {guard}_H",
+            f"#define {guard}_H",
+            "",
+            *(["#include <stddef.h>", "#include <stdint.h>", ""] if table is not None else []),
+            f"#define {guard}_INPUTS {network.n_inputs}",
+            f"#define {guard}_OUTPUTS {network.n_outputs}",
+        ]
+        if target is not None and target.classes is not None:
+            lines.append(f"#define {guard}_CLASSES {len(target.classes)}")
+        lines += ["", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""]
+        if table is not None:
+            lines += [
+                "/* A row of the table. Texts are UTF-8; blanks around them do not matter. */",
+                f"typedef struct {{\n{table.fields}\n}} {name}_row;",
+                "",
+                "/* Turn a row into the numbers that the network takes. */",
+                f"void {name}_prepare(const {name}_row *row, {real} inputs[{guard}_INPUTS]);",
+                "",
+            ]
+        lines += [
+            "/* Answer: the outputs of the network for its inputs. */",
+            f"void {name}_run(const {real} inputs[{guard}_INPUTS], {real} outputs[{guard}_OUTPUTS]);",
+            "",
+            *(f"{line}" for line in self.promises()),
+            "#ifdef __cplusplus",
+            "}",
+            "#endif",
+            "",
+            f"#endif /* {guard}_H */",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def promises(self) -> Iterator[str]:
+        """Yield the declarations of what an estimator answers."""
+        target, real = self.subject.target, self.real.name
+        if target is None:
+            return
+        given = (
+            f"const {self.name}_row *row"
+            if self.table is not None
+            else f"const {real} inputs[{self.name.upper()}_INPUTS]"
+        )
+        if target.classes is None:
+            yield f"/* Predict {comment(repr(target.name))}, a number. */"
+            yield f"{real} {self.name}_predict({given});"
+        else:
+            guard = self.name.upper()
+            yield f"/* The classes of {comment(repr(target.name))}, as text. */"
+            yield f"extern const char *const {self.name}_classes[{guard}_CLASSES];"
+            yield ""
+            yield "/* Predict the number of the most probable class, and the probability of each. */"
+            yield f"int {self.name}_classify({given}, {real} probabilities[{guard}_CLASSES]);"
+        yield ""
+
+    # The source
+
+    def opening(self) -> Iterator[str]:
+        """Yield the first lines of the .c."""
+        yield f"/* {self.name}.c: a neural network, written by nineline.\n"
+        yield "   Compile it with -DNINELINE_SELF_TEST to try it. */\n"
+        yield f'#include "{self.name}.h"\n'
+        if self.uses_libm:
+            yield "\n#include <math.h>\n"
+
+    def tables(self) -> str:
+        """Return the constants: weights row by row of inputs, and biases."""
+        texts = []
+        for layer in self.layers:
+            n, inputs, outputs = layer.number, layer.n_inputs, layer.n_outputs
+            texts.append(f"\n/* {layer} */\n")
+            if n in self.rounded:
+                rounded = self.rounded[n]
+                texts.append(
+                    array(f"static const signed char weights_{n}[{inputs}][{outputs}]", rounded.whole, self.real)
+                )
+                texts.append(array(f"static const {self.real.name} scale_{n}[{outputs}]", rounded.scale, self.real))
+            else:
+                texts.append(
+                    array(f"static const {self.real.name} weights_{n}[{inputs}][{outputs}]", layer.weights, self.real)
+                )
+            if layer.bias is not None:
+                texts.append(array(f"static const {self.real.name} bias_{n}[{outputs}]", layer.bias, self.real))
+        return "".join(texts)
+
+    def preparation(self) -> Iterator[str]:
+        """Yield the columns' encoding."""
+        if self.table is None:
+            return
+        yield self.table.levels
+        yield Template(self.table.helpers).substitute(self.math)
+        given = f"{self.real.name} inputs[{self.name.upper()}_INPUTS]"
+        yield f"\nvoid {self.name}_prepare(const {self.name}_row *row, {given})\n{{\n"
+        yield self.table.prepare
+        yield "\n}\n"
+
+    def run(self) -> str:
+        """Return the function that runs the network."""
+        guard, real = self.name.upper(), self.real.name
+        sizes = self.buffers()
+        arrays = ", ".join(f"{buffer}[{size}]" for buffer, size in sizes.items())
+        index = "int" if max(max(layer.n_inputs, layer.n_outputs) for layer in self.layers) < 2**15 else "long"
+        texts = [
+            f"\nvoid {self.name}_run(const {real} inputs[{guard}_INPUTS], {real} outputs[{guard}_OUTPUTS])\n{{\n",
+            f"  {real} {arrays};\n  {index} i, j;\n",
+        ]
+        before = "inputs"
+        for place, layer in enumerate(self.layers):
+            after = "ab"[place % 2]
+            texts.append(f"\n  /* {layer} */\n" + self.layer(layer, before, after))
+            before = after
+        last = self.layers[-1]
+        name = function_name(last)
+        if name == "unit_softmax":
+            texts.append(f"  unit_softmax({before}, outputs, {last.n_outputs});\n")
+        else:
+            answer = f"{before}[j]" if name == "unit_identity" else f"{name}({before}[j])"
+            texts.append(f"  for (j = 0; j < {last.n_outputs}; ++j) outputs[j] = {answer};\n")
+        return "".join([*texts, "}\n"])
+
+    def layer(self, layer: Dense, x: str, y: str) -> str:
+        """Return the statements of one layer, from array x to array y, without the last one's activation."""
+        n, inputs, outputs, real = layer.number, layer.n_inputs, layer.n_outputs, self.real.name
+        weight, scale = f"weights_{n}[i][j]", ""
+        if n in self.rounded:
+            weight, scale = f"({real})weights_{n}[i][j]", f" * scale_{n}[j]"
+        bias = "0" if layer.bias is None else f"bias_{n}[j]"
+        begin = "0" if scale else bias
+        end = f"{scale} + {bias}" if scale and layer.bias is not None else scale
+        name = function_name(layer)
+        inner = layer is not self.layers[-1] and name not in ("unit_identity", "unit_softmax")
+        if outputs <= _FEW:
+            value = f"{name}(sum{end})" if inner else f"sum{end}"
+            text = (
+                f"  for (j = 0; j < {outputs}; ++j) {{\n    {real} sum = {begin};\n"
+                f"    for (i = 0; i < {inputs}; ++i) sum += {x}[i] * {weight};\n    {y}[j] = {value};\n  }}\n"
+            )
+        else:
+            value = f"{name}({y}[j]{end})" if inner else f"{y}[j]{end}"
+            text = (
+                f"  for (j = 0; j < {outputs}; ++j) {y}[j] = {begin};\n"
+                f"  for (i = 0; i < {inputs}; ++i)\n"
+                f"    for (j = 0; j < {outputs}; ++j) {y}[j] += {x}[i] * {weight};\n"
+            )
+            if value != f"{y}[j]":
+                text += f"  for (j = 0; j < {outputs}; ++j) {y}[j] = {value};\n"
+        if name == "unit_softmax" and layer is not self.layers[-1]:
+            text += f"  unit_softmax({y}, {y}, {outputs});\n"
+        return text
+
+    def answer(self) -> Iterator[str]:
+        """Yield the function that answers as the estimator does."""
+        target, real, name, guard = self.subject.target, self.real.name, self.name, self.name.upper()
+        if target is None:
+            return
+        given, prepared, before = f"const {real} inputs[{guard}_INPUTS]", "", ""
+        if self.table is not None:
+            given, before = f"const {name}_row *row", f"  {real} inputs[{guard}_INPUTS];\n"
+            prepared = f"  {name}_prepare(row, inputs);\n"
+        if target.classes is None:
+            yield f"\n{real} {name}_predict({given})\n{{\n{before}  {real} outputs[{guard}_OUTPUTS];\n{prepared}"
+            scaled = f"outputs[0] * {self.real.literal(target.scale)} + {self.real.literal(target.mean)}"
+            yield f"  {name}_run(inputs, outputs);\n  return {scaled};\n}}\n"
+            return
+        words = wrapped(
+            (string(str(value)) for value in target.classes),
+            f"const char *const {name}_classes[{guard}_CLASSES] = {{",
+            "};",
+        )
+        yield f"\n{words}\n\nint {name}_classify({given}, {real} probabilities[{guard}_CLASSES])\n{{\n"
+        yield f"{before}  int i, best = 0;\n{prepared}"
+        if self.subject.network.n_outputs == 1:
+            yield f"  {name}_run(inputs, &probabilities[1]);\n  probabilities[0] = 1 - probabilities[1];\n"
+        else:
+            yield f"  {name}_run(inputs, probabilities);\n"
+        yield f"  for (i = 1; i < {guard}_CLASSES; ++i)\n    if (probabilities[i] > probabilities[best]) best = i;\n"
+        yield "  return best;\n}\n"
+
+    def self_test(self) -> str:
+        """Return a main that runs recorded rows."""
+        columns, guard = self.subject.columns, self.name.upper()
+        if columns is not None:
+            rows = sample_rows(_RECORDED, columns)
+            inputs = encode(rows, columns)
+            given = [row_in_c(columns, {key: rows[key][i] for key in rows}, self.real) for i in range(_RECORDED)]
+            table = f"{self.name}_row rows"
+            prepare = f"    {self.real.name} inputs[{guard}_INPUTS];\n    {self.name}_prepare(&rows[r], inputs);\n"
+        else:
+            inputs = sample_inputs(_RECORDED, self.subject.network.n_inputs)
+            given = [[*map(self.real.literal, row)] for row in inputs.tolist()]
+            table, prepare = f"{self.real.name} rows", f"    const {self.real.name} *inputs = rows[r];\n"
+        size = f"[{_RECORDED}]" if columns is not None else f"[{_RECORDED}][{guard}_INPUTS]"
+        outputs = self.subject.network.astype(np.float64).run(inputs)
+        body = ",\n".join(wrapped(row, "    {", "}") for row in given)
+        expected = array(f"  static const {self.real.name} expected[{_RECORDED}][{guard}_OUTPUTS]", outputs, self.real)
+        return Template(_SELF_TEST).substitute(
+            rows=f"  static const {table}{size} = {{\n{body}\n  }};\n",
+            expected=expected.replace("\n}", "\n  }"),
+            prepare=prepare,
+            count=_RECORDED,
+            guard=guard,
+            name=self.name,
+            real=self.real.name,
+            tolerance=self.real.literal(self.real.tolerance),
+            math="" if self.uses_libm or columns is None else "#include <math.h> /* for NAN */\n",
+        )
+
+    # What it takes
+
+    def buffers(self) -> dict[str, int]:
+        """Return the arrays between the layers, and how long they have to be."""
+        sizes: dict[str, int] = {}
+        for place, layer in enumerate(self.layers):
+            buffer = "ab"[place % 2]
+            sizes[buffer] = max(sizes.get(buffer, 0), layer.n_outputs)
+        return sizes
+
+    def flash(self) -> int:
+        """Return the bytes of all tables but the self-test's."""
+        total = 0 if self.table is None else self.table.flash
+        for layer in self.layers:
+            weights = layer.weights.size
+            total += (
+                weights + layer.n_outputs * self.real.size if layer.number in self.rounded else weights * self.real.size
+            )
+            total += 0 if layer.bias is None else layer.bias.size * self.real.size
+        target = self.subject.target
+        if target is not None and target.classes is not None:
+            total += sum(len(str(value).encode()) + 1 + 4 for value in target.classes)
+        return total
+
+    def ram(self) -> int:
+        """Return the bytes of all arrays that are on the stack at once."""
+        inputs = self.subject.network.n_inputs if self.table is not None else 0
+        outputs = 1 if self.subject.target is not None and self.subject.target.classes is None else 0
+        return (sum(self.buffers().values()) + inputs + outputs) * self.real.size
+
+
+_SELF_TEST: Final = """
+#ifdef NINELINE_SELF_TEST
+$math#include <stdio.h>
+
+int main(void)
+{
+$rows$expected  double largest = 0;
+  int r, j;
+  for (r = 0; r < $count; ++r) {
+    $real outputs[${guard}_OUTPUTS];
+$prepare    ${name}_run(inputs, outputs);
+    for (j = 0; j < ${guard}_OUTPUTS; ++j) {
+      const double truth = expected[r][j], gap = (outputs[j] < truth ? truth - outputs[j] : outputs[j] - truth);
+      const double share = gap / (1 + (truth < 0 ? -truth : truth));
+      if (!(share <= largest)) largest = share;
+    }
+  }
+  printf("$name: $count recorded rows, largest difference %g: ", largest);
+  puts(largest <= $tolerance ? "passed" : "FAILED");
+  return largest <= $tolerance ? 0 : 1;
+}
+#endif
+"""

@@ -1,0 +1,128 @@
+"""The columns of a table as a part of an ONNX graph: an input for each, and all of them as the network's inputs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from nineline.column_kinds import Boolean, Category, Date, Number
+
+if TYPE_CHECKING:
+    from nineline.column_kinds import Column
+    from nineline.columns import Columns
+    from nineline.interchange.onnx import Graph
+
+_MISSING: Final = -2  # among places of levels
+_HALF_A_MILLISECOND: Final = 5e-4  # by which a float of days may fall short of a full minute
+
+
+def add_columns(graph: Graph, columns: Columns) -> str:
+    """Add every column's encoding, and return the name of all numbers side by side, (rows, width) of float32."""
+    parts = [part for column in columns.used for part in _add(graph, column)]
+    return graph.op("Concat", *parts, attributes={"axis": 1})
+
+
+def _add(graph: Graph, column: Column) -> list[str]:
+    """Add one column, and return the names of its float32 parts in their order."""
+    if isinstance(column, Category):
+        return _category(graph, column)
+    about = {Number: "a number", Boolean: "1 or 0", Date: "days since 1970-01-01"}[type(column)]
+    given = graph.input(column.name, "float64", 1, f"{about}, NaN where it is missing; {column.summary()}")
+    missing = graph.op("IsNaN", given)
+    known = graph.op("Where", missing, graph.constant(0.0, "float64"), given)
+    if isinstance(column, Number):
+        parts = [_bent(graph, column, known)]
+    elif isinstance(column, Boolean):
+        doubled = graph.op("Mul", known, graph.constant(2.0, "float64"))
+        parts = [graph.op("Sub", doubled, graph.constant(1.0, "float64"))]
+    else:
+        assert isinstance(column, Date)
+        parts = _date(graph, column, known)
+    zero = graph.constant(0.0, "float32")
+    encoded = [graph.op("Where", missing, zero, graph.cast(part, "float32")) for part in parts]
+    return [*encoded, graph.cast(missing, "float32")] if column.missing else encoded
+
+
+def _bent(graph: Graph, column: Number, given: str) -> str:
+    """Add ``z / sqrt(1 + (z / 3)**2)``, ``z = (x - center) / scale``."""
+    one, three = graph.constant(1.0, "float64"), graph.constant(3.0, "float64")
+    z = graph.op("Sub", given, graph.constant(column.center, "float64"))
+    z = graph.op("Div", z, graph.constant(column.scale, "float64"))
+    third = graph.op("Div", z, three)
+    return graph.op("Div", z, graph.op("Sqrt", graph.op("Add", one, graph.op("Mul", third, third))))
+
+
+def _category(graph: Graph, column: Category) -> list[str]:
+    levels, count = list(column.levels), len(column.levels)
+    shown = ", ".join(levels[:8])
+    given = graph.input(column.name, "object", 1, f'text, stripped of blanks, "" where it is missing; levels {shown}')
+    keys = {
+        "keys_strings": [*levels, ""],
+        "values_int64s": [*range(count), _MISSING],
+        "default_int64": count if column.rare else -1,
+    }
+    place = graph.op("LabelEncoder", given, domain="ai.onnx.ml", attributes=keys)
+    if column.own_width == 1:
+        last = graph.op("Equal", place, graph.constant(count - 1, "int64"))
+        seen = graph.op("GreaterOrEqual", place, graph.constant(0, "int64"))
+        one, minus, zero = (graph.constant(value, "float32") for value in (1.0, -1.0, 0.0))
+        parts = [graph.op("Where", last, one, graph.op("Where", seen, minus, zero))]
+    else:
+        places = graph.constant(np.arange(column.own_width)[np.newaxis], "int64")
+        parts = [graph.cast(graph.op("Equal", place, places), "float32")]
+    if column.missing:
+        parts.append(graph.cast(graph.op("Equal", place, graph.constant(_MISSING, "int64")), "float32"))
+    return parts
+
+
+def _date(graph: Graph, column: Date, days: str) -> list[str]:
+    """Add elapsed time, and the month, weekday and hour as points on a circle, from days since 1970-01-01."""
+    elapsed = graph.op("Sub", days, graph.constant(column.center, "float64"))
+    parts = [graph.op("Div", elapsed, graph.constant(column.scale, "float64"))]
+    floor = graph.op("Floor", days)
+    day = graph.cast(floor, "int64")
+    for part in column.parts:
+        if part == "hour":
+            share = graph.op("Sub", days, floor)
+            seconds = graph.op("Mul", share, graph.constant(86_400.0, "float64"))
+            seconds = graph.op("Add", seconds, graph.constant(_HALF_A_MILLISECOND, "float64"))
+            minute = graph.op("Floor", graph.op("Div", seconds, graph.constant(60.0, "float64")))
+            angle = graph.op("Mul", minute, graph.constant(2 * math.pi / 1440, "float64"))
+            quarter = graph.op("Add", angle, graph.constant(math.pi / 2, "float64"))
+            parts += [graph.op("Sin", angle), graph.op("Sin", quarter)]  # few runtimes know cos of float64
+            continue
+        cycle, place = (12, _month(graph, day)) if part == "month" else (7, _weekday(graph, day))
+        angles = 2 * np.pi * np.arange(cycle) / cycle
+        for values in (np.sin(angles), np.cos(angles)):
+            parts.append(graph.op("Gather", graph.constant(values, "float64"), place))
+    return parts
+
+
+def _weekday(graph: Graph, day: str) -> str:
+    """Add ``(day + 3) mod 7``: 1970-01-01 was a Thursday, Monday is 0. Mod of ONNX is never negative here."""
+    return graph.op("Mod", graph.op("Add", day, graph.constant(3, "int64")), graph.constant(7, "int64"))
+
+
+def _month(graph: Graph, day: str) -> str:
+    """Add the month, from 0, of days since 1970-01-01.
+
+    Years are counted from 1 March of the year 0, so that a leap day is the last of its year; Div of whole numbers drops
+    the fraction.
+    """
+
+    def whole(value: int) -> str:
+        return graph.constant(value, "int64")
+
+    def over(what: str, by: int) -> str:
+        return graph.op("Div", what, whole(by))
+
+    of_cycle = graph.op("Mod", graph.op("Add", day, whole(719_468)), whole(146_097))  # of the days in 400 years
+    leaps = graph.op("Sub", over(of_cycle, 36_524), over(of_cycle, 1_460))
+    year = over(graph.op("Sub", graph.op("Add", of_cycle, leaps), over(of_cycle, 146_096)), 365)
+    passed = graph.op("Mul", year, whole(365))
+    passed = graph.op("Sub", graph.op("Add", passed, over(year, 4)), over(year, 100))
+    of_year = graph.op("Sub", of_cycle, passed)
+    month = over(graph.op("Add", graph.op("Mul", of_year, whole(5)), whole(2)), 153)
+    return graph.op("Mod", graph.op("Add", month, whole(2)), whole(12))

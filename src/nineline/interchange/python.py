@@ -1,0 +1,239 @@
+"""A network as one file of plain NumPy: the nine lines' grandchild, to be read, pasted and run without nineline."""
+
+from __future__ import annotations
+
+import json
+import pprint
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nineline.activations import Elu, LeakyRelu
+from nineline.column_kinds import FALSE, ISO, TRUE, Boolean, Category, Date, Number
+from nineline.interchange.subject import Dense, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nineline._typing import Array
+    from nineline.column_kinds import Column
+
+_ACTIVATIONS: Final = {
+    "sigmoid": "1 / (1 + np.exp(-np.maximum(z, -709)))",
+    "tanh": "np.tanh(z)",
+    "relu": "np.maximum(z, 0)",
+    "leaky_relu": "np.where(z > 0, z, {setting} * z)",
+    "elu": "np.where(z > 0, z, {setting} * np.expm1(np.minimum(z, 0)))",
+    "selu": "1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(np.minimum(z, 0)))",
+    "softplus": "np.logaddexp(z, 0)",
+    "exponential": "np.exp(z)",
+    "silu": "z / (1 + np.exp(-np.maximum(z, -709)))",
+    "mish": "z * np.tanh(np.logaddexp(z, 0))",
+    "gelu": "z * np.vectorize(math.erfc)(z * -math.sqrt(0.5)) / 2",
+    "softmax": "np.exp(z - z.max(axis=1, keepdims=True)) / "
+    "np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True)",
+}
+
+
+def to_python(model: object) -> str:
+    """Write a network, or a fitted estimator with its columns, as a Python module that needs NumPy alone.
+
+    The module has ``run(inputs)``, (rows, n_inputs) → (rows, n_outputs), in float64. For an estimator of a table it has
+    ``prepare(table)`` as well, from a mapping of column names to values, and ``predict(table)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The model is none, or holds an activation of your own.
+
+    Examples
+    --------
+    >>> from nineline import Network
+    >>> from nineline.interchange import to_python
+    >>> network, module = Network(3, 6, 1, rng=0), {}
+    >>> exec(to_python(network), module)
+    >>> bool(abs(module["run"]([[0, 0, 1]]) - network.run([[0, 0, 1]])) < 1e-15)
+    True
+    """
+    subject = Subject.of(model)
+    return "\n".join(_module(subject)) + "\n"
+
+
+def _module(subject: Subject) -> Iterator[str]:
+    target, layers = subject.target, subject.layers
+    yield '"""A neural network in plain NumPy, written by nineline; layers are weights of (inputs, outputs) and biases.'
+    if target is not None:
+        yield f"\nIt predicts {_plain(target.name)}."
+    yield '"""\n'
+    dates = subject.columns is not None and any(isinstance(column, Date) for column in subject.columns.used)
+    if subject.columns is not None or any(layer.activation_name == "gelu" for layer in layers):
+        yield "import math"
+    if dates:
+        yield "from datetime import datetime, timezone"
+    yield "\nimport numpy as np\n"
+    yield from _layers(layers)
+    if subject.columns is not None:
+        yield from _columns(subject)
+    if target is not None:
+        yield from _answer(subject)
+
+
+def _layers(layers: list[Dense]) -> Iterator[str]:
+    for layer in layers:
+        yield f"# {layer}"
+        yield f"weights_{layer.number} = np.array({_numbers(layer.weights)})"
+        if layer.bias is not None:
+            yield f"bias_{layer.number} = np.array({_numbers(layer.bias)})"
+    yield "\n\ndef run(inputs):\n" + '    """Answer: the outputs of the network, a row for each row of inputs."""'
+    yield "    x = np.asarray(inputs, float)"
+    for layer in layers:
+        bias = "" if layer.bias is None else f" + bias_{layer.number}"
+        z = f"x @ weights_{layer.number}{bias}"
+        if layer.activation_name == "identity":
+            yield f"    x = {z}"
+            continue
+        activation = layer.activation
+        setting = activation.slope if isinstance(activation, LeakyRelu) else 0.0
+        setting = activation.alpha if isinstance(activation, Elu) else setting
+        yield f"    z = {z}"
+        yield f"    x = {_ACTIVATIONS[layer.activation_name].format(setting=setting)}"
+    yield "    return x"
+
+
+def _numbers(array: Array) -> str:
+    """Return an array as the list that Python reads back to the last bit."""
+    return pprint.pformat(array.astype(np.float64).tolist(), width=118, compact=True)
+
+
+def _plain(text: str) -> str:
+    """Return a text that can stand inside a docstring."""
+    return json.dumps(text, ensure_ascii=True).replace("\\", "/").replace('"', "'")
+
+
+def _columns(subject: Subject) -> Iterator[str]:
+    columns = subject.columns
+    assert columns is not None
+    kinds = {type(column) for column in columns.used}
+    yield "\n\n# What was learned of each column; None and NaN are missing values."
+    yield "columns = " + pprint.pformat([_facts(column) for column in columns.used], width=118, sort_dicts=False)
+    yield _GONE
+    for kind, text in ((Number, _NUMBER), (Category, _CATEGORY), (Boolean, _BOOLEAN), (Date, _DATE)):
+        if kind in kinds:
+            yield text
+    names = ", ".join(f'"{kind.kind}": {kind.kind}' for kind in (Number, Category, Boolean, Date) if kind in kinds)
+    yield _PREPARE.replace("KINDS", names)
+
+
+def _facts(column: Column) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "name": column.name,
+        "kind": column.kind,
+        "width": column.own_width,
+        "missing": column.missing,
+    }
+    if isinstance(column, Number):
+        facts |= {"center": column.center, "scale": column.scale}
+    elif isinstance(column, Category):
+        facts |= {"levels": list(column.levels), "rare": column.rare > 0}
+    elif isinstance(column, Date):
+        form = "" if column.format == ISO else column.format
+        facts |= {"format": form, "center": column.center, "scale": column.scale, "parts": list(column.parts)}
+    return facts
+
+
+def _answer(subject: Subject) -> Iterator[str]:
+    target = subject.target
+    assert target is not None
+    given = "inputs" if subject.columns is None else "prepare(table)"
+    argument = "inputs" if subject.columns is None else "table"
+    if target.classes is None:
+        yield f"\n\ndef predict({argument}):"
+        yield '    """Predict a number for each row."""'
+        yield f"    return run({given})[:, 0] * {target.scale!r} + {target.mean!r}"
+        return
+    yield f"\n\nclasses = {list(target.classes)!r}"
+    yield f'\n\ndef probabilities({argument}):\n    """Return the probability of each class, (rows, classes)."""'
+    yield f"    p = run({given})"
+    yield "    return np.hstack([1 - p, p])" if len(target.classes) == 2 else "    return p"
+    yield f'\n\ndef predict({argument}):\n    """Predict the most probable class of each row."""'
+    yield f"    return [classes[i] for i in probabilities({argument}).argmax(axis=1)]"
+
+
+_GONE: Final = '''
+
+def is_missing(value):
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
+
+
+def as_text(value):
+    """Return a value as text, stripped; 3.0 is "3" as 3 is."""
+    if isinstance(value, str):
+        return value.strip()
+    return str(int(value)) if not isinstance(value, bool) and value == int(value) else str(value)
+'''
+_NUMBER: Final = '''
+def number(column, value):
+    """Scale a number, and bend it towards 3 and -3."""
+    z = (float(value) - column["center"]) / column["scale"]
+    return [z / math.hypot(1, z / 3)]
+'''
+_CATEGORY: Final = '''
+def category(column, value):
+    """One place for each level, and one for all rare ones; two levels are -1 and 1."""
+    levels, text = column["levels"], as_text(value)
+    if len(levels) <= 2 and not column["rare"]:
+        return [0 if text not in levels else 1 if text == levels[-1] else -1]
+    places = [float(text == level) for level in levels]
+    return [*places, float(text not in levels)] if column["rare"] else places
+'''
+_BOOLEAN: Final = f'''
+def boolean(column, value):
+    """1 for true, -1 for false."""
+    word = as_text(value).lower()
+    if word not in {sorted(TRUE | FALSE)}:
+        raise ValueError(f"column {{column['name']!r}} holds {{value!r}}; expected true or false")
+    return [1 if word in {sorted(TRUE)} else -1]
+'''
+_DATE: Final = '''
+def moment(column, value):
+    """Return a date, or a text that is one, as a moment in UTC without a zone."""
+    if isinstance(value, str):
+        try:
+            value = datetime.strptime(value.strip(), column["format"] or "%Y-%m-%d")
+        except ValueError:
+            value = datetime.fromisoformat(value.strip())
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    return value.astimezone(timezone.utc).replace(tzinfo=None) if value.tzinfo else value
+
+
+def date(column, value):
+    """Elapsed time, scaled, and the parts that vary as points on a circle."""
+    when = moment(column, value)
+    days = when.replace(tzinfo=timezone.utc).timestamp() / 86400
+    turns = {
+        "month": (when.month - 1) / 12,
+        "weekday": when.weekday() / 7,
+        "hour": (when.hour + when.minute / 60) / 24,
+    }
+    angles = [2 * math.pi * turns[part] for part in column["parts"]]
+    return [(days - column["center"]) / column["scale"], *[f(a) for a in angles for f in (math.sin, math.cos)]]
+'''
+_PREPARE: Final = '''
+kinds = {KINDS}
+
+
+def prepare(table):
+    """Turn a table, a mapping of column names to values, into the numbers that the network takes."""
+    blocks = []
+    for column in columns:
+        values = list(table[column["name"]])
+        gone = [is_missing(value) for value in values]
+        known = [None if missing else kinds[column["kind"]](column, value) for value, missing in zip(values, gone)]
+        width = column["width"]
+        block = [[0.0] * width if row is None else row for row in known]
+        if column["missing"]:
+            block = [[*row, float(missing)] for row, missing in zip(block, gone)]
+        blocks.append(np.array(block, np.float32))
+    return np.hstack(blocks)
+'''

@@ -1,0 +1,67 @@
+"""Samples: inputs made up from what a model knows, to try its translation on.
+
+A file for strangers must not hold rows of the table that a model was trained on. So a self-test's rows, and those that
+the loss by rounding is measured on where no table is given, are drawn from what was learned of every column.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nineline.column_kinds import Boolean, Category, Date, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nineline._typing import Array
+    from nineline.column_kinds import Column
+    from nineline.columns import Columns
+
+EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (moments of a table have no zone)
+UNSEEN: Final = "never seen in training"
+_FIRST, _LAST = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001
+
+
+def sample_inputs(rows: int, n_inputs: int) -> Array:
+    """Return (rows, n_inputs) standard normal numbers, always the same, exact in float32."""
+    return np.random.default_rng(0).normal(size=(rows, n_inputs)).astype(np.float32).astype(np.float64)
+
+
+def sample_rows(rows: int, columns: Columns) -> dict[str, list[Any]]:
+    """Return made-up values by column, as a DataFrame takes them: missing and unseen ones among them.
+
+    Numbers are exact in float32 and moments are whole seconds, so that every translation can be given the same.
+    """
+    rng = np.random.default_rng(0)
+    return {column.name: [_value(column, rng) for _ in range(rows)] for column in columns.used}
+
+
+def encode(samples: dict[str, list[Any]], columns: Columns) -> Array:
+    """Return what the columns make of made-up rows, (rows, width)."""
+    import narwhals as nw
+    import polars as pl
+
+    types = {Category: pl.String, Boolean: pl.Boolean, Number: pl.Float64, Date: pl.Datetime}
+    schema = {column.name: types[type(column)] for column in columns.used}
+    return columns.encode(nw.from_native(pl.DataFrame(samples, schema=schema), eager_only=True)).astype(np.float64)
+
+
+def _value(column: Column, rng: np.random.Generator) -> Any:
+    if rng.random() < (0.15 if column.missing else 0.05):
+        return None
+    if isinstance(column, Category):
+        levels: Sequence[str] = [*column.levels, UNSEEN]
+        return levels[int(rng.integers(len(levels)))]
+    if isinstance(column, Boolean):
+        return bool(rng.random() < 0.5)
+    if isinstance(column, Date):
+        days = column.center + column.scale * float(np.clip(rng.normal(), -3, 3))
+        days = min(max(days, (_FIRST - EPOCH).days), (_LAST - EPOCH).days)
+        return EPOCH + timedelta(seconds=round(days * 86_400))
+    assert isinstance(column, Number)
+    with np.errstate(over="ignore"):
+        value = float(np.float32(column.center + column.scale * rng.normal() * rng.choice([1, 1, 1, 30])))
+    return value if np.isfinite(value) else float(np.float32(column.center))

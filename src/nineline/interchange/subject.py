@@ -1,0 +1,132 @@
+"""What is sent abroad: a network, and where it came from a table, the columns before it and the target behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nineline.activations import ACTIVATIONS, Activation
+from nineline.layers import Dropout, Layer
+from nineline.network import Network
+
+if TYPE_CHECKING:
+    from nineline._typing import Array
+    from nineline.columns import Columns
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One dense layer, ``activation(inputs @ weights + bias)``, as exporters write it down."""
+
+    number: int
+    """Of the layer in its network, dropout counted."""
+    weights: Array
+    bias: Array | None
+    activation: Activation
+    activation_name: str
+
+    @property
+    def n_inputs(self) -> int:
+        """How many numbers it takes."""
+        return int(self.weights.shape[0])
+
+    @property
+    def n_outputs(self) -> int:
+        """How many numbers it gives."""
+        return int(self.weights.shape[1])
+
+    def __str__(self) -> str:
+        bias = "" if self.bias is not None else ", no bias"
+        return f"layer {self.number}: {self.n_inputs} to {self.n_outputs}, {self.activation_name}{bias}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an estimator predicts: one of `classes`, or a number ``outputs * scale + mean``."""
+
+    name: str
+    classes: tuple[Any, ...] | None = None
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained model, taken apart for an exporter.
+
+    Attributes
+    ----------
+    network : Network
+    columns : Columns or None
+        What turns a row of the table into the network's inputs; None where the model takes numbers as they are.
+    target : Target or None
+    """
+
+    network: Network
+    columns: Columns | None = None
+    target: Target | None = None
+
+    @classmethod
+    def of(cls, model: object) -> Subject:
+        """Take a `Network`, or a fitted estimator of `nineline.estimators`, apart.
+
+        Raises
+        ------
+        TypeError
+            It is neither.
+        ValueError
+            An estimator that was not fitted, or an activation of your own, which no other program knows.
+        """
+        if isinstance(model, Network):
+            subject = cls(model)
+        elif isinstance(network := getattr(model, "network_", None), Network):
+            subject = cls(network, getattr(model, "columns_", None), _target(model))
+        elif hasattr(model, "fit"):
+            raise ValueError(f"the {type(model).__name__} is not fitted; call fit before it is exported")
+        else:
+            raise TypeError(f"model is a {type(model).__name__}; expected a Network or an estimator of nineline's")
+        _ = subject.layers  # refuses what cannot be sent, now
+        return subject
+
+    @property
+    def layers(self) -> list[Dense]:
+        """The layers that compute; dropout only learns."""
+        names = {kind: name for name, kind in ACTIVATIONS.items()}
+        found = []
+        for number, layer in enumerate(self.network.layers):
+            if isinstance(layer, Dropout):
+                continue
+            if not isinstance(layer, Layer) or type(layer.activation) not in names:
+                own = layer.activation if isinstance(layer, Layer) else layer
+                raise ValueError(
+                    f"layer {number} has {own!r}, which is your own and cannot be written for another program; use one "
+                    f"of nineline's: {', '.join(ACTIVATIONS)}"
+                )
+            name = names[type(layer.activation)]
+            found.append(Dense(number, layer.weights, layer.bias, layer.activation, name))
+        return found
+
+    def astype(self, dtype: np.dtype[np.floating[Any]]) -> Subject:
+        """Return the same with parameters of another dtype.
+
+        Raises
+        ------
+        ValueError
+            A parameter is too large for it.
+        """
+        with np.errstate(over="ignore"):
+            network = self.network.astype(dtype)
+        if not np.isfinite(network.parameters).all():
+            raise ValueError(f"a parameter of the network is too large for {dtype}; export as float64 (double)")
+        return replace(self, network=network)
+
+
+def _target(model: object) -> Target | None:
+    name = getattr(model, "target_name_", "target")
+    if (classes := getattr(model, "classes_", None)) is not None:
+        return Target(name, classes=tuple(classes.tolist()))
+    if hasattr(model, "target_mean_") and hasattr(model, "target_scale_"):
+        return Target(name, mean=float(model.target_mean_), scale=float(model.target_scale_))
+    return None

@@ -1,0 +1,107 @@
+"""What the translations are tried on: generated networks, tables of every kind of column, a C compiler."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from nineline import Dropout, Layer, Network
+from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
+from nineline.estimators import TabularClassifier, TabularRegressor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+@pytest.fixture(scope="session")
+def cc() -> Callable[..., Path]:
+    """Return a function that compiles C strictly, with the undefined-behaviour sanitizer, into a program."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler on this machine")
+
+    def compile_(folder: Path, *sources: str, options: tuple[str, ...] = (), libm: bool = True) -> Path:
+        sanitize = ["-fsanitize=undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+        command = [compiler, *STRICT, *sanitize, "-O1", *options, "-o", "program", *sources, *(["-lm"] if libm else [])]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return folder / "program"
+
+    return compile_
+
+
+def generated(dtype: str, *, without: tuple[str, ...] = ()) -> dict[str, Network]:
+    """Return networks over all activations, as hidden layers and as outputs, of many shapes."""
+    rng = np.random.default_rng(5)
+    kinds: list[Any] = [kind() for name, kind in ACTIVATIONS.items() if name not in without]
+    kinds += [LeakyRelu(0.3), LeakyRelu(-0.2), Elu(0.4)]
+    networks = {}
+    for number, kind in enumerate(kinds):
+        widths = [int(w) for w in rng.choice([1, 2, 3, 4, 5, 7, 8, 16, 33], size=rng.integers(2, 5))]
+        widths[0] += 1
+        layers: list[Any] = []
+        for i, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
+            last = i + 2 == len(widths)
+            inner = kinds[int(rng.integers(len(kinds)))] if rng.random() < 0.5 and not last else kind
+            layers.append(Layer(inputs, outputs, inner, bias=bool(rng.random() < 0.7), rng=rng))
+            if not last and rng.random() < 0.3:
+                layers.append(Dropout(0.2))
+        network = Network(*layers, dtype=dtype)
+        network.parameters = network.parameters + rng.normal(0, 0.1, network.parameters.size).astype(dtype)
+        networks[f"net_{number}"] = network
+    return networks
+
+
+@pytest.fixture(scope="session")
+def make_networks() -> Callable[..., dict[str, Network]]:
+    """Return the function that generates networks."""
+    return generated
+
+
+@pytest.fixture(scope="session")
+def table() -> pl.DataFrame:
+    """Return a table of every kind of column, with missing cells, rare levels and awkward names."""
+    rng = np.random.default_rng(0)
+    rows = 400
+
+    def holes(values: pl.Series) -> pl.Series:
+        return values.set(pl.Series(rng.random(rows) < 0.1), None)
+
+    moments = [dt.datetime(2020, 2, 27) + dt.timedelta(seconds=int(s)) for s in rng.integers(0, 10**8, rows)]
+    return pl.DataFrame(
+        {
+            "size (cm)": holes(pl.Series(rng.normal(1000, 3, rows))),
+            "size [cm]": rng.normal(size=rows),
+            "class": rng.choice(["a", "b"], rows),
+            'say "*/ ??/ $x\\': holes(pl.Series(rng.choice(["ä", "two words", '"%d\\n$y?"'], rows))),
+            "many": [f"level {int(i)}" for i in np.minimum(rng.geometric(0.03, rows), 90)],
+            "ok": holes(pl.Series(rng.random(rows) < 0.5)),
+            "yes/no": rng.choice(["yes", "no"], rows),
+            "day": holes(pl.Series([moment.date() for moment in moments])),
+            "when": moments,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def models(table: pl.DataFrame) -> dict[str, TabularClassifier | TabularRegressor]:
+    """Return estimators of that table: of three classes, of two, and of a number."""
+    rng = np.random.default_rng(1)
+    number = table["size [cm]"].to_numpy() * 3 + (table["class"] == "a").to_numpy() + rng.normal(0, 0.1, len(table))
+    how: dict[str, Any] = {"max_epochs": 3, "hidden_layer_sizes": (12, 5), "random_state": 0}
+    return {
+        "three": TabularClassifier(**how).fit(table, np.array(["low", "mid", "high"])[np.digitize(number, [-1, 2])]),
+        "two": TabularClassifier(**how, activation="tanh").fit(table, number > 0),
+        "number": TabularRegressor(**how, activation="silu").fit(table, number * 1e4 + 5e4),
+    }

@@ -1,0 +1,268 @@
+"""Exported C compiles without a warning, does nothing undefined, and answers as the network does."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+import pytest
+
+from nineline import Activation, Layer, Network
+from nineline.interchange import to_c
+from nineline.interchange.c_text import comment, identifier, string
+from nineline.interchange.rounding import cost, round_network
+from nineline.interchange.samples import encode, sample_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
+REAL = {"float32": "float", "float64": "double"}
+ROWS = 50
+
+
+def driver(networks: dict[str, Network], real: str) -> str:
+    """Return a program that reads rows of doubles for each network in turn, and writes its answers."""
+    calls = [
+        f"  for (r = 0; r < {ROWS}; ++r) {{\n    for (i = 0; i < {n.n_inputs}; ++i)\n"
+        f"      if (fread(&given, sizeof given, 1, stdin) != 1) return 1; else x[i] = ({real})given;\n"
+        f"    {name}_run(x, y);\n"
+        f"    for (i = 0; i < {n.n_outputs}; ++i) given = y[i], fwrite(&given, sizeof given, 1, stdout);\n  }}\n"
+        for name, n in networks.items()
+    ]
+    includes = "".join(f'#include "{name}.h"\n' for name in networks)
+    opening = f"int main(void)\n{{\n  static {real} x[64], y[64];\n  double given;\n  int r, i;\n"
+    return f"{includes}#include <stdio.h>\n{opening}{''.join(calls)}  return 0;\n}}\n"
+
+
+def answers_in_c(
+    cc: Callable[..., Path], folder: Path, networks: dict[str, Network], dtype: str, **options: Any
+) -> list[tuple[Network, np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Return each network with inputs, (rows, n_inputs), and what its program makes of them."""
+    rng = np.random.default_rng(1)
+    scales = np.where(np.arange(ROWS) < 40, 1, np.where(np.arange(ROWS) < 47, 30, 3000))[:, np.newaxis]
+    given = [(rng.normal(size=(ROWS, n.n_inputs)) * scales).astype(np.float32) for n in networks.values()]
+    for name, network in networks.items():
+        to_c(network, name, dtype=dtype, **options).write(folder)
+    (folder / "driver.c").write_text(driver(networks, REAL[dtype]))
+    sources = [f"{name}.c" for name in networks]
+    program = cc(folder, "driver.c", *sources, libm=options.get("libm", True))
+    data = b"".join(x.astype(np.float64).tobytes() for x in given)
+    done = subprocess.run([program], input=data, capture_output=True, check=True)
+    outputs, found = np.frombuffer(done.stdout), []
+    for network, x in zip(networks.values(), given, strict=True):
+        size = ROWS * network.n_outputs
+        found.append((network, x, outputs[:size].reshape(ROWS, -1)))
+        outputs = outputs[size:]
+    assert len(outputs) == 0
+    return found
+
+
+def assert_same(network: Network, inputs: Any, outputs: Any, tolerance: float, rows: int = ROWS) -> None:
+    """Hold answers together, to a tolerance of 1 or of the largest number that a row meets on its way."""
+    expected = network.run(inputs)
+    with np.errstate(over="ignore", invalid="ignore"):
+        network.forward(inputs)
+        met = np.max([np.abs(layer.outputs).max(axis=1) for layer in network.layers], axis=0)
+    ordinary = met < 1e5
+    ordinary[rows:] = False
+    assert ordinary[:40].mean() > 0.9
+    gap = np.abs(outputs[ordinary] - expected[ordinary]).max(axis=1) / np.maximum(1, met[ordinary])
+    assert gap.max() <= tolerance, repr(network)
+
+
+@pytest.mark.parametrize("libm", [True, False], ids=["with math.h", "without"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_generated_networks_answer_as_run_does(
+    dtype: str, libm: bool, cc: Any, make_networks: Any, tmp_path: Path
+) -> None:
+    networks = make_networks(dtype, without=() if libm else ("gelu",))
+    for network, inputs, outputs in answers_in_c(cc, tmp_path, networks, dtype, libm=libm):
+        rows = (
+            ROWS if dtype == "float64" else 40
+        )  # sums of thousands leave float fewer digits than six behind the point
+        assert_same(network, inputs, outputs, TOLERANCE[dtype], rows)
+        assert np.isfinite(outputs[:40]).all()
+    used = "".join((tmp_path / f"{name}.c").read_text() for name in networks)
+    assert ("#include <math.h>" in used) is libm
+
+
+def test_networks_of_eight_bits_answer_as_their_rounded_twins(cc: Any, make_networks: Any, tmp_path: Path) -> None:
+    networks = make_networks("float64")
+    for network, inputs, outputs in answers_in_c(cc, tmp_path, networks, "float64", int8=True):
+        twin, _ = round_network(network)
+        assert not np.array_equal(twin.parameters, network.parameters)
+        assert_same(twin, inputs, outputs, 1e-12)
+
+
+def test_gelu_cannot_be_without_math_h(cc: Any) -> None:
+    with pytest.raises(ValueError, match=r"gelu needs erf of math\.h"):
+        to_c(Network(2, 3, 1, activation="gelu"), libm=False)
+
+
+# Models of tables
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_models_of_tables_take_raw_rows(dtype: str, cc: Any, models: Any, tmp_path: Path) -> None:
+    """The self-test holds rows of every kind, missing and unseen values among them, and what Python made of them."""
+    for name, model in models.items():
+        program = to_c(model, name, dtype=dtype)
+        program.write(tmp_path)
+        tried = cc(tmp_path, f"{name}.c", options=("-DNINELINE_SELF_TEST",))
+        said = subprocess.run([tried], capture_output=True, text=True, check=True).stdout
+        assert re.fullmatch(rf"{name}: 8 recorded rows, largest difference \S+: passed\n", said)
+        assert float(said.split()[6].strip(":")) <= {"float32": 5e-6, "float64": 1e-12}[dtype]
+
+
+def test_a_self_test_finds_a_wrong_weight(cc: Any, models: Any, tmp_path: Path) -> None:
+    program = to_c(models["three"], "spoiled")
+    program.write(tmp_path)
+    source = (tmp_path / "spoiled.c").read_text()
+    begin = source.index("static const float bias_4")
+    spoiled = source[:begin] + re.sub(r"\{\S+f", "{1.5f", source[begin:], count=1)
+    (tmp_path / "spoiled.c").write_text(spoiled)
+    tried = cc(tmp_path, "spoiled.c", options=("-DNINELINE_SELF_TEST",))
+    done = subprocess.run([tried], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "FAILED" in done.stdout
+
+
+CALLS = {  # what a device does with a row: the text that the program prints, by model
+    "three": ('k = NAME_classify(row, p); printf("%s %.17g %.17g %.17g\\n", NAME_classes[k], p[0], p[1], p[2]);', 3),
+    "two": ('k = NAME_classify(row, p); printf("%s %.17g %.17g\\n", NAME_classes[k], p[0], p[1]);', 2),
+    "number": ('k = 0; p[k] = NAME_predict(row); printf("- %.17g\\n", p[0]);', 1),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_classify_and_predict_answer_as_the_estimator(name: str, cc: Any, models: Any, tmp_path: Path) -> None:
+    from nineline.interchange.c_math import REALS
+    from nineline.interchange.c_table import row_in_c
+
+    model = models[name]
+    to_c(model, name, dtype="float64").write(tmp_path)
+    samples = sample_rows(60, model.columns_)
+    rows = [row_in_c(model.columns_, {k: v[i] for k, v in samples.items()}, REALS["float64"]) for i in range(60)]
+    call, width = CALLS[name]
+    (tmp_path / "device.c").write_text(
+        f'#include "{name}.h"\n#include <math.h>\n#include <stdio.h>\n'
+        f"int main(void)\n{{\n  static const {name}_row rows[60] = {{\n"
+        + ",\n".join(f"    {{{', '.join(row)}}}" for row in rows)
+        + f"\n  }};\n  double p[{width}];\n  int r, k;\n  for (r = 0; r < 60; ++r) {{\n"
+        f"    const {name}_row *row = &rows[r];\n    {call.replace('NAME', name)}\n  }}\n  return 0;\n}}\n"
+    )
+    program = cc(tmp_path, "device.c", f"{name}.c")
+    lines = subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
+    outputs = model.network_.run(encode(samples, model.columns_))
+    found = np.array([line.split()[1:] for line in lines], float)
+    if name == "number":
+        expected = outputs * model.target_scale_ + model.target_mean_
+    else:
+        expected = outputs if name == "three" else np.hstack([1 - outputs, outputs])
+        labels = model.classes_[expected.argmax(axis=1)]
+        assert [line.split()[0] for line in lines] == [str(label) for label in labels]
+        assert len(set(labels)) > 1
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "target"), [("credit_g", "class"), ("bike_hour", "cnt"), ("telco_churn", "churn"), ("adult", "income")]
+)
+def test_real_tables(name: str, target: str, cc: Any, real_data: Path, tmp_path: Path) -> None:
+    from nineline.estimators.session import train_on_table
+    from nineline.tables import read_table
+
+    frame = read_table(real_data / "tabular" / f"{name}.csv")[:3000]
+    target = target if target in frame.columns else frame.columns[-1]
+    model = train_on_table(frame, target, max_epochs=2, hidden_layer_sizes=(8,)).model
+    to_c(model, name, dtype="float64", libm=name == "bike_hour").write(tmp_path)
+    tried = cc(tmp_path, f"{name}.c", options=("-DNINELINE_SELF_TEST",))
+    said = subprocess.run([tried], capture_output=True, text=True, check=True).stdout
+    assert float(said.split()[6].strip(":")) < 1e-12
+    rows = model.select(frame.drop(target))
+    assert model.columns_.encode(nw.from_native(rows)).shape == (frame.height, model.columns_.width)
+
+
+# What it takes
+
+
+def test_flash_and_ram_are_those_that_the_compiler_counts(make_networks: Any, tmp_path: Path) -> None:
+    if shutil.which("gcc") is None or shutil.which("size") is None:
+        pytest.skip("no gcc and size on this machine")
+    network = Network(
+        Layer(12, 40, "tanh", bias=True), Layer(40, 30, "relu", bias=True), Layer(30, 3, "softmax"), rng=0
+    )
+    for int8 in (False, True):
+        program = to_c(network, "net", int8=int8, libm=False)
+        program.write(tmp_path)
+        command = ["gcc", "-std=c99", "-Os", "-fstack-usage", "-fno-asynchronous-unwind-tables", "-c", "net.c"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        counted = subprocess.run(
+            ["size", "-A", "net.o"], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        sections = {
+            words[0]: int(words[1])
+            for line in counted.splitlines()
+            if (words := line.split())[1:2] and words[1].isdigit()
+        }
+        constants = sum(size for name, size in sections.items() if name.startswith(".rodata"))
+        code = sum(size for name, size in sections.items() if name.startswith(".text"))
+        assert program.flash <= constants <= program.flash + 300  # literals of the code, and alignment
+        assert code < 3 * 1024
+        assert sections.get(".data", 0) == sections.get(".bss", 0) == 0
+        stack = {
+            line.split(":")[-1].split("\t")[0]: int(line.split("\t")[1])
+            for line in (tmp_path / "net.su").read_text().splitlines()
+        }
+        assert program.ram <= stack["net_run"] <= program.ram + 160
+        assert ("signed char" in program.source) is int8
+    assert program.flash < network.parameters.size * 4 / 3
+
+
+def test_what_rounding_costs_is_told_on_made_up_rows_and_on_a_table(models: Any, table: pl.DataFrame) -> None:
+    made_up, judged = cost(models["three"], table, models["three"].predict(table))
+    assert re.match(r"outputs move by \S+ at most, \S+ on average, over 1,000 made-up rows; another one", made_up)
+    assert 0.9 < float(judged.split()[-1]) < 1.0 or judged.endswith("1.0000, rounded 1.0000")
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Größe", "gr_e"), ("int", "int_"), ("", "column"), ("3 + 4", "_3_4"), ("__", "column"), ("A-b", "a_b")],
+)
+def test_names_become_identifiers(text: str, name: str) -> None:
+    assert identifier(text) == name
+
+
+def test_texts_cannot_leave_their_comment_or_string() -> None:
+    assert comment("a */ b /* c ??/\n\x00d") == "a * / b / * c ?? /  d"
+    assert string('ä"\\?\n') == r'"\303\244\042\134\077\012"'
+
+
+@pytest.mark.parametrize("kind", ["own", "unfitted", "text", "overflow"])
+def test_what_cannot_be_exported_is_refused(kind: str) -> None:
+    class Own(Activation):
+        def value(self, z: Any) -> Any:
+            return z
+
+    from nineline.estimators import TabularClassifier
+
+    network = Network(2, 1)
+    network.parameters = [1e300, 0]
+    what, error, message = {
+        "own": (Network(Layer(2, 1, Own())), ValueError, "is your own and cannot be written for another program"),
+        "unfitted": (TabularClassifier(), ValueError, "is not fitted; call fit before it is exported"),
+        "text": ("model", TypeError, "model is a str; expected a Network or an estimator"),
+        "overflow": (network, ValueError, "too large for float32; export as float64"),
+    }[kind]
+    with pytest.raises(error, match=message):
+        to_c(what)

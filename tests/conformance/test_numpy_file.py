@@ -1,0 +1,75 @@
+"""The file of plain NumPy runs in an interpreter that has no nineline, and answers as the model does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from nineline.interchange import to_python
+from nineline.interchange.samples import sample_rows
+
+
+def load(text: str) -> dict[str, Any]:
+    module: dict[str, Any] = {}
+    exec(compile(text, "the file", "exec"), module)
+    return module
+
+
+def test_generated_networks_answer_as_run_does(make_networks: Any) -> None:
+    for network in make_networks("float64").values():
+        inputs = np.random.default_rng(0).normal(size=(20, network.n_inputs)) * [[1]] * 5
+        expected = network.run(inputs)
+        np.testing.assert_allclose(load(to_python(network))["run"](inputs), expected, rtol=1e-11, atol=1e-12)
+
+
+def test_models_of_tables_take_raw_columns(models: Any) -> None:
+    for name, model in models.items():
+        samples = sample_rows(200, model.columns_)
+        types = {"category": pl.String, "boolean": pl.Boolean, "number": pl.Float64, "date": pl.Datetime}
+        frame = pl.DataFrame(samples, schema={c.name: types[c.kind] for c in model.columns_.used})
+        module = load(to_python(model))
+        if name == "number":
+            np.testing.assert_allclose(module["predict"](samples), model.predict(frame), rtol=1e-12)
+        else:
+            np.testing.assert_allclose(module["probabilities"](samples), model.predict_proba(frame), atol=1e-14)
+            assert module["predict"](samples) == model.predict(frame).tolist()
+
+
+def test_values_may_be_spelt_as_in_a_text_file(models: Any) -> None:
+    model = models["three"]
+    module = load(to_python(model))
+    samples = sample_rows(50, model.columns_)
+    spelt = {
+        column.name: [
+            ("" if value is None else f" {value} ")
+            if column.kind != "date"
+            else (None if value is None else value.isoformat(sep=" "))
+            for value in samples[column.name]
+        ]
+        for column in model.columns_.used
+    }
+    spelt = {
+        name: [float("nan") if value == "" and not index % 2 else value for index, value in enumerate(values)]
+        for name, values in spelt.items()
+    }
+    np.testing.assert_array_equal(module["prepare"](spelt), module["prepare"](samples))
+
+
+def test_it_needs_numpy_alone(models: Any, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(to_python(models["number"]))
+    code = "import sys, model; print(sorted({'nineline', 'polars', 'sklearn', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_boolean_of_another_kind_is_refused_as_in_nineline(models: Any) -> None:
+    module = load(to_python(models["two"]))
+    samples = sample_rows(2, models["two"].columns_)
+    with pytest.raises(ValueError, match="column 'ok' holds 'maybe'; expected true or false"):
+        module["prepare"]({**samples, "ok": ["maybe", None]})

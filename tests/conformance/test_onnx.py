@@ -1,0 +1,216 @@
+"""ONNX there and back: what onnxruntime answers, what onnx's own checker says, and what others' files become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+import pytest
+
+from nineline import Dropout, Layer, Network
+from nineline.column_kinds import moments_of
+from nineline.files import FileError
+from nineline.interchange import to_onnx
+from nineline.interchange.samples import EPOCH, sample_rows
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed (the extra onnx)")
+runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+if TYPE_CHECKING:
+    from nineline.columns import Columns
+
+
+def session(model: Any) -> Any:
+    onnx.checker.check_model(model, full_check=True)
+    return runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def feed(samples: dict[str, list[Any]], columns: Columns) -> dict[str, np.ndarray[Any, Any]]:
+    """Return a table's columns as the graph's inputs take them."""
+    fed = {}
+    for column in columns.used:
+        values = samples[column.name]
+        if column.kind == "category":
+            array = np.array(["" if value is None else value for value in values], dtype=object)
+        elif column.kind == "date":
+            array = np.array([np.nan if v is None else (v - EPOCH).total_seconds() / 86_400 for v in values])
+        else:
+            array = np.array([np.nan if value is None else float(value) for value in values])
+        fed[column.name] = array[:, np.newaxis]
+    return fed
+
+
+def frame(samples: dict[str, list[Any]], columns: Columns) -> pl.DataFrame:
+    types = {"category": pl.String, "boolean": pl.Boolean, "number": pl.Float64, "date": pl.Datetime}
+    return pl.DataFrame(samples, schema={column.name: types[column.kind] for column in columns.used})
+
+
+def test_generated_networks_answer_as_run_does(make_networks: Any) -> None:
+    for network in make_networks("float32").values():
+        ready = session(to_onnx(network))
+        for rows in (1, 7):
+            inputs = np.random.default_rng(rows).normal(size=(rows, network.n_inputs)).astype(np.float32)
+            (outputs,) = ready.run(None, {"inputs": inputs})
+            expected = network.run(inputs)
+            np.testing.assert_allclose(outputs, expected, rtol=2e-6, atol=2e-6, err_msg=repr(network))
+
+
+def test_models_of_tables_take_raw_columns(models: Any) -> None:
+    for name, model in models.items():
+        samples = sample_rows(300, model.columns_)
+        outputs = session(to_onnx(model, name)).run(None, feed(samples, model.columns_))
+        table = frame(samples, model.columns_).with_columns(pl.lit("x").alias("id")).drop("id")
+        if name == "number":
+            np.testing.assert_allclose(outputs[0][:, 0], model.predict(table), rtol=1e-5)
+            continue
+        expected = model.predict_proba(table)
+        np.testing.assert_allclose(outputs[1], expected, atol=2e-6)
+        clear = np.abs(np.diff(np.sort(expected, axis=1)[:, -2:], axis=1))[:, 0] > 1e-5
+        assert clear.mean() > 0.9
+        np.testing.assert_array_equal(outputs[0][clear], model.predict(table)[clear])
+
+
+@pytest.mark.parametrize("name", ["adult", "telco_churn", "bike_hour", "california_housing", "hypothyroid"])
+def test_real_tables(name: str, real_data: Path) -> None:
+    from nineline.estimators.session import train_on_table
+    from nineline.tables import read_table
+
+    data = read_table(real_data / "tabular" / f"{name}.csv")[:2000]
+    target = {"adult": "income", "telco_churn": "churn", "california_housing": "median_house_value"}.get(name)
+    target = target or ("Class" if "Class" in data.columns else data.columns[-1])
+    model = train_on_table(data, target, max_epochs=2, hidden_layer_sizes=(8,)).model
+    rows = model.select(data.drop(target))
+    samples = {}
+    for column in model.columns_.used:
+        values = rows[column.name]
+        if column.kind == "boolean":
+            values = values.cast(pl.String).str.to_lowercase().is_in(["true", "yes", "t", "y", "1"])
+        elif column.kind == "date":
+            values = pl.Series(moments_of(nw.from_native(values, series_only=True), column.format))
+        elif column.kind == "category" and values.dtype != pl.String:
+            values = pl.Series(
+                [None if v is None else str(int(v)) if float(v).is_integer() else str(v) for v in values]
+            )
+        samples[column.name] = values.to_list()
+    outputs = session(to_onnx(model)).run(None, feed(samples, model.columns_))
+    if hasattr(model, "classes_"):
+        np.testing.assert_allclose(outputs[1], model.predict_proba(rows), atol=5e-6)
+    else:
+        np.testing.assert_allclose(outputs[0][:, 0], model.predict(rows), rtol=1e-5, atol=1e-4 * model.target_scale_)
+
+
+def test_metadata_and_names_say_what_it_is(models: Any) -> None:
+    model = to_onnx(models["three"], "grades")
+    assert model.producer_name == "nineline"
+    assert model.graph.name == "grades"
+    about = {each.key: each.value for each in model.metadata_props}
+    assert about["classes"] == '["high", "low", "mid"]'
+    assert about["target"] == "target"
+    assert [each.name for each in model.graph.input] == [column.name for column in models["three"].columns_.used]
+    assert [each.name for each in model.graph.output] == ["label", "probabilities"]
+
+
+def test_columns_may_have_any_name() -> None:
+    from nineline.estimators import TabularClassifier
+
+    names = ["label", "probabilities", "gemm_3", "constant_0", "0.weights", "inputs"]
+    data = pl.DataFrame({name: np.random.default_rng(i).normal(size=60) for i, name in enumerate(names)})
+    model = TabularClassifier(max_epochs=1, random_state=0).fit(data, (data["label"] > 0).to_numpy())
+    outputs = session(to_onnx(model)).run(None, {name: data[name].to_numpy()[:, np.newaxis] for name in names})
+    np.testing.assert_allclose(outputs[1], model.predict_proba(data), atol=1e-6)
+
+
+# Back
+
+
+def test_networks_come_back(make_networks: Any, tmp_path: Path) -> None:
+    for network in make_networks("float32").values():
+        onnx.save(to_onnx(network), tmp_path / "there.onnx")
+        back = Network.from_onnx(tmp_path / "there.onnx")
+        dense = [layer for layer in network.layers if not isinstance(layer, Dropout)]
+        assert [repr(layer) for layer in back.layers] == [repr(layer) for layer in dense]
+        assert back.parameters.tobytes() == network.parameters.tobytes()
+
+
+def test_a_network_that_came_back_trains_on(tmp_path: Path) -> None:
+    onnx.save(to_onnx(Network(2, 8, 1, activation="tanh", output="sigmoid", bias=True, rng=0)), tmp_path / "n.onnx")
+    X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [1], [1], [0]]
+    network = Network.from_onnx(tmp_path / "n.onnx")
+    network.train(X, y, 4000, report_every=0)
+    np.testing.assert_array_equal(network.run(X).round(), y)
+
+
+def others(nodes: list[Any], arrays: dict[str, Any], inputs: int = 1, width: int = 3) -> bytes:
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    given = [helper.make_tensor_value_info(f"x{i}", 1, ["n", width]) for i in range(inputs)]
+    answer = [helper.make_tensor_value_info("y", 1, ["n", None])]
+    constants = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in arrays.items()]
+    made = [helper.make_node(kind, ins, [out], **settings) for kind, ins, out, settings in nodes]
+    return bytes(helper.make_model(helper.make_graph(made, "g", given, answer, constants)).SerializeToString())
+
+
+W, B = np.arange(6.0).reshape(3, 2) / 7, np.array([0.5, -0.25])
+OTHERS: dict[str, tuple[list[Any], dict[str, Any], Any]] = {
+    "MatMul and Add": ([("MatMul", ["x0", "w"], "a", {}), ("Add", ["b", "a"], "y", {})], {"w": W, "b": B}, W),
+    "MatMul alone": ([("MatMul", ["x0", "w"], "y", {})], {"w": W}, W),
+    "transposed Gemm": ([("Gemm", ["x0", "w", "b"], "y", {"transB": 1})], {"w": W.T, "b": B}, W),
+    "Flatten, Identity and Dropout": (
+        [
+            ("Flatten", ["x0"], "f", {"axis": 1}),
+            ("Gemm", ["f", "w", "b"], "g", {}),
+            ("Identity", ["g"], "i", {}),
+            ("Dropout", ["i"], "d", {}),
+            ("Relu", ["d"], "y", {}),
+        ],
+        {"w": W, "b": B},
+        W,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_other_programs_write_is_read(kind: str, tmp_path: Path) -> None:
+    nodes, arrays, weights = OTHERS[kind]
+    data = others(nodes, arrays)
+    (tmp_path / "other.onnx").write_bytes(data)
+    network = Network.from_onnx(tmp_path / "other.onnx")
+    np.testing.assert_array_equal(network.layers[0].weights, weights.astype(np.float32))
+    inputs = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    (expected,) = runtime.InferenceSession(data).run(None, {"x0": inputs})
+    np.testing.assert_allclose(network.run(inputs), expected, atol=1e-6)
+
+
+GEMM = ("Gemm", ["x0", "w"], "g", {})
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "no ONNX": (b"\x00\x01 not a model", "does not read as a network"),
+    "another node": (others([GEMM, ("Sin", ["g"], "y", {})], {"w": W}), "Sin 'y' is not known here; known are Gemm"),
+    "two inputs": (others([GEMM], {"w": W}, inputs=2), "2 inputs and 1 outputs"),
+    "a dead end": (others([GEMM], {"w": W}), "nothing leads on from 'g'"),
+    "a factor": (others([("Gemm", ["x0", "w"], "y", {"alpha": 2.0})], {"w": W}), "no x @ weights"),
+    "a residual": (
+        others([GEMM, ("Relu", ["g"], "r", {}), ("Add", ["g", "r"], "y", {})], {"w": W}),
+        "which is no activation known here",
+    ),
+    "an activation first": (others([("Relu", ["x0"], "y", {})], {}), "where no linear map stands before it"),
+    "a loop": (
+        others([GEMM, ("Relu", ["g"], "r", {}), ("Identity", ["r"], "x0", {})], {"w": W}),
+        "nothing leads on|no linear map|which is no activation",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_other_graphs_are_refused_by_the_name_of_the_node(kind: str, tmp_path: Path) -> None:
+    data, message = REFUSED[kind]
+    (tmp_path / "other.onnx").write_bytes(data)
+    with pytest.raises(FileError, match=message):
+        Network.from_onnx(tmp_path / "other.onnx")
+
+
+def test_a_table_is_no_chain(models: Any, tmp_path: Path) -> None:
+    onnx.save(to_onnx(models["two"]), tmp_path / "table.onnx")
+    with pytest.raises(FileError, match="inputs and 2 outputs"):
+        Network.from_onnx(tmp_path / "table.onnx")
