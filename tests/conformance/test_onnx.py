@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nineline import Dropout, Layer, Network
+from nineline import Dropout, Network
 from nineline.column_kinds import moments_of
 from nineline.files import FileError
 from nineline.interchange import to_onnx

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from nineline.activations import Activation, Identity, Relu, Sigmoid, Softmax, Tanh
+from nineline.activations import Activation, Exponential, Identity, Relu, Sigmoid, Softmax, Tanh
 from nineline.interchange.chain import Chain
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ _ACTIVATIONS: Final[dict[str, type[Activation]]] = {
     "tanh": Tanh,
     "relu": Relu,
     "softmax": Softmax,
+    "exp": Exponential,
 }
 
 
