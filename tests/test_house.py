@@ -36,6 +36,7 @@ FLOORS = [
     ["nineline.training", "nineline.gradient_check"],
     [
         "nineline.files",
+        "nineline.checkpoints",
         "nineline.view",
         "nineline.column_kinds",
         "nineline.columns",
@@ -49,13 +50,14 @@ FLOORS = [
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 # These read a network, and nobody below the estimators reads them.
-READERS = {"nineline.files", "nineline.view", "nineline.interchange"}
+READERS = {"nineline.files", "nineline.checkpoints", "nineline.view", "nineline.interchange"}
 
 # Imports inside a function may lead upward through these doors alone.
 DOORS = {
     ("nineline.network", "nineline.engines"): "Network.run: engines work on networks, and one answers for them",
     ("nineline.network", "nineline.training"): "Network.train: training is a loop around networks, and a method",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
+    ("nineline.training", "nineline.checkpoints"): "train(checkpoint=...): what a training is, is seen from outside",
     ("nineline.network", "nineline.interchange.c"): "Network.to_c: a translation is made from outside, and a method",
     ("nineline.network", "nineline.interchange.sklearn"): "Network.from_sklearn: likewise",
     ("nineline.network", "nineline.interchange.torch"): "Network.from_torch and to_torch: likewise",

@@ -75,7 +75,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network that `save` wrote, with the same parameters to the last bit.
+    """Read a network that `save` wrote, with the same parameters to the last bit; or the one in a checkpoint.
 
     Raises
     ------
@@ -84,7 +84,12 @@ def load(path: str | os.PathLike[str]) -> Network:
     OSError
         The file cannot be read.
     """
-    header, arrays = read(path, "network")
+    header, arrays = read(path, "network", "checkpoint")
+    if header["kind"] == "checkpoint" and header.get("network") is None:
+        raise FileError(
+            f"{os.fspath(path)} is a checkpoint of a network with layers or activations of your own, and a file holds "
+            "no code; build the network in Python and go on with train(..., checkpoint=..., resume=True)"
+        )
     return rebuild(path, header.get("network"), arrays)
 
 
@@ -140,7 +145,7 @@ def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], a
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Put `data` in the place of a file: all of it, or nothing."""
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(target), dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -154,6 +159,18 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def sweep(path: str | os.PathLike[str]) -> None:
+    """Remove what a process left beside a file that was killed while it wrote it."""
+    target = Path(path)
+    for left in target.parent.glob(_prefix(target) + "*"):
+        left.unlink(missing_ok=True)
+
+
+def _prefix(target: Path) -> str:
+    """Return what the temporary names of a file begin with; its own name may be too long for that."""
+    return f"{_TEMPORARY}{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]}-"
 
 
 def read(path: str | os.PathLike[str], *kinds: str) -> tuple[dict[str, Any], dict[str, Array]]:

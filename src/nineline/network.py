@@ -286,6 +286,9 @@ class Network:
         report_every: int | None = None,
         progress: bool | None = None,
         on_epoch: Callable[[Epoch], object] | Sequence[Callable[[Epoch], object]] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 10.0,
+        resume: bool = False,
         engine: str = "auto",
         threads: int | None = None,
         rng: RandomSource = None,
@@ -336,6 +339,17 @@ class Network:
         on_epoch : function or sequence of functions
             Called after every epoch with an `Epoch`: its number, losses, the network, the History so far.
             One that returns True ends training.
+        checkpoint : path, optional
+            A file to keep the whole training in while it goes on. Each time it is replaced as a whole: at every moment
+            there is the old one or the new one.
+        checkpoint_every : float
+            Seconds between two checkpoints; they take a twentieth of the time at most, and wait longer where the disk
+            is slow. 0: as often as can be.
+        resume : bool
+            Go on from `checkpoint`, where that file exists, and end with the same bits as a training that nothing
+            befell, on the same engine and instruction set, with any number of threads. The network, the data and the
+            arguments have to be those it began with; `rng` is put where it was. A training that had ended gives its
+            History again.
         engine : {"auto", "native", "reference"}
             What computes: the C++ engine, or NumPy. "auto" takes native for all that it knows, and reference
             where there is an activation, loss, layer or optimizer of your own; `History.engine` says which ran.
@@ -355,6 +369,10 @@ class Network:
         ------
         ValueError, TypeError
             An argument is wrong; nothing has been changed (a schedule of your own may fail only later).
+        nineline.files.FileError
+            The checkpoint to go on from is damaged, or none.
+        nineline.checkpoints.CheckpointError
+            A checkpoint could not be written; the one before is intact, the network as far as it came.
         DivergenceError
             The loss stopped being finite. The network is back at its last finite state, and the error holds
             the History.
@@ -392,6 +410,9 @@ class Network:
             report_every=report_every,
             progress=progress,
             on_epoch=on_epoch,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            resume=resume,
             engine=engine,
             threads=threads,
             rng=rng,

@@ -23,11 +23,13 @@ from nineline.schedules import Schedule, as_schedule
 from nineline.stopping import EarlyStopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import os
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
     from nineline._typing import Array, RandomSource
+    from nineline.checkpoints import Keeper, Moment
 
     _Data: TypeAlias = tuple[Array, Array, Array | None]
     from nineline.network import Network
@@ -116,6 +118,9 @@ def train(
     report_every: int | None = None,
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], object] | Sequence[Callable[[Epoch], object]] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 10.0,
+    resume: bool = False,
     engine: str = "auto",
     threads: int | None = None,
     rng: RandomSource = None,
@@ -159,6 +164,17 @@ def train(
         on_epoch=_as_functions(on_epoch),
         rng=generator,
     )
+    keeper = _as_keeper(checkpoint, checkpoint_every, resume)
+    moment = None
+    if keeper is not None:
+        data = {"inputs": rows, "outputs": targets, "sample_weight": weights, "validation": _arrays_of(validation)}
+        shape = {"epochs": plan.epochs, "batch_size": batch_size, "shuffle": shuffle, "schedule": plan.schedule}
+        rules = {"loss": the_loss, "optimizer": rule, "stop": plan.stop, "l1": l1, "l2": l2, "clip_norm": clip_norm}
+        keeper.describe(network, generator, data, {**shape, **rules})
+        moment = keeper.open(network, rule, generator)
+        if moment is not None:  # so that the same rows are held out, and the seed is the same
+            generator.bit_generator.state = moment.random_at_start
+    random_at_start = generator.bit_generator.state
     held_out = None
     if validation is not None:  # from here on the generator is drawn from, so nothing may be wrong any more
         (rows, targets, weights), held_out = _split(network, the_loss, (rows, targets, weights), validation, generator)
@@ -173,9 +189,19 @@ def train(
         clip_norm=clip_norm,
         seed=int.from_bytes(generator.bytes(8), "little"),
     )
-    chosen = engines.choose(engine, network, task, workers)
+    if keeper is not None and moment is not None:
+        keeper.check_epoch(moment, len(rows), batch_size)
+        network.parameters, generator.bit_generator.state = moment.parameters, dict(moment.random)
+        if moment.finished:
+            return moment.history
+    chosen = engines.choose(engine, network, task, workers, None if moment is None else moment.state)
     shown = display(progress, plan.epochs) if counted_in_epochs or progress else Silent()
-    return _Loop(network, task, plan, held_out, chosen, shown).run()
+    loop = _Loop(network, task, plan, held_out, chosen, shown)
+    if keeper is not None:
+        loop.keeper, loop.random_at_start = keeper, random_at_start
+    if moment is not None:
+        loop.go_on(moment)
+    return loop.run()
 
 
 class _Loop:
@@ -193,14 +219,21 @@ class _Loop:
         self.history = History(engine=engine.name)
         self.steps_a_call = 1
         self.began = time.perf_counter()
+        self.keeper: Keeper | None = None
+        self.random_at_start: Mapping[str, Any] = {}
+        self.moment: Moment | None = None
+        """Where an interrupted training goes on, until it has."""
 
     def run(self) -> History:
         """Go through the epochs; however training ends, leave the network in a good state."""
-        history = self.history
+        history, interrupted = self.history, False
+        if self.keeper is not None and self.moment is None:
+            self.keep()
         with self.shown:
             try:
                 history.stopped = self.epochs()
             except KeyboardInterrupt:
+                interrupted = True
                 self.finish_table()
                 history.stopped = f"interrupted in epoch {history.epochs + 1:,}"
             if not np.isfinite(self.network.parameters).all():
@@ -208,6 +241,8 @@ class _Loop:
         if self.best_parameters is not None:
             self.network.parameters = self.best_parameters
             history.restored = True
+        if self.keeper is not None and not interrupted:
+            self.keep(finished=True)
         return history
 
     def epochs(self) -> str:
@@ -223,6 +258,8 @@ class _Loop:
             reason = self.look()
             if reason:
                 return reason
+            if self.keeper is not None and self.keeper.due:
+                self.keep()
         return f"all {plan.epochs:,} epochs done" if plan.epochs > 1 else "the one epoch done"
 
     def unattended(self) -> int:
@@ -251,14 +288,19 @@ class _Loop:
             if len(losses) < len(rates):
                 self.diverged(f"the loss became {self.bad_loss}")
             self.shown.update(history.epochs, history.epochs * self.rows, history)
+            if self.keeper is not None and history.epochs < end and self.keeper.due:
+                self.keep()
 
     def mini_batch_epoch(self) -> None:
         """Take one step on each batch of a new order of the rows."""
         plan, history, size = self.plan, self.history, self.batch_size
-        order = plan.rng.permutation(self.rows) if plan.shuffle else np.arange(self.rows)
+        start, losses = 0, np.empty(self.batches)
+        if self.moment is not None and self.moment.order is not None:  # an epoch that is under way
+            order, start = self.moment.order, len(self.moment.losses)
+            losses[:start] = self.moment.losses
+        else:
+            order = plan.rng.permutation(self.rows) if plan.shuffle else np.arange(self.rows)
         rates = self.rates(history.epochs + np.arange(self.batches) / self.batches)
-        losses = np.empty(self.batches)
-        start = 0
         while start < self.batches:
             stop = min(start + self.steps_a_call, self.batches)
             taken = self.take(order[start * size : stop * size], rates[start:stop])
@@ -267,6 +309,8 @@ class _Loop:
             losses[start:stop] = taken
             start = stop
             self.shown.update(history.epochs + start / self.batches, history.epochs * self.rows + start * size, history)
+            if self.keeper is not None and start < self.batches and self.keeper.due:
+                self.keep(order, losses[:start])
         history.loss.append(self.epoch_loss(losses, order))
         history.learning_rate.append(float(rates[0]))
         history.seconds.append(time.perf_counter() - self.began)
@@ -279,6 +323,8 @@ class _Loop:
         if not np.isfinite(losses[-1]):
             self.bad_loss, losses = losses[-1], losses[:-1]
         self.history.steps += len(losses)
+        if len(losses):
+            self.moment = None  # it has gone on
         pace = _CALL_SECONDS / max(seconds, 1e-9)
         self.steps_a_call = max(1, min(int(len(rates) * pace), 4 * self.steps_a_call))
         return losses
@@ -334,6 +380,54 @@ class _Loop:
             return point
         return now
 
+    def step_back(self) -> None:
+        """Put the parameters back to those before the last step, which another process may have taken."""
+        if self.moment is None:
+            self.engine.undo()
+        else:
+            self.network.parameters = self.moment.before
+
+    def go_on(self, moment: Moment) -> None:
+        """Begin where another process was; the network, the generator and the engine are there already."""
+        self.moment, engine = moment, self.history.engine
+        self.history = moment.history
+        self.history.engine = engine
+        self.best_loss, self.best_parameters = moment.best_loss, moment.best
+        self.began -= self.history.seconds[-1] if self.history.seconds else 0.0
+
+    def keep(
+        self,
+        order: npt.NDArray[np.intp] | None = None,
+        losses: npt.NDArray[np.float64] | None = None,
+        finished: bool = False,
+    ) -> None:
+        """Write a checkpoint of this moment, in an epoch of this order, or between two."""
+        from nineline.checkpoints import Moment
+
+        assert self.keeper is not None
+        now = self.network.parameters.copy()
+        if not np.isfinite(now).all():  # the next step will find that; the checkpoint before is worth more
+            return
+        try:
+            self.step_back()
+            before = self.network.parameters.copy()
+        finally:  # whoever interrupts here finds the network where it was
+            self.network.parameters = now
+        moment = Moment(
+            parameters=now,
+            before=before,
+            state=self.engine.state,
+            random_at_start=dict(self.random_at_start),
+            random=dict(self.plan.rng.bit_generator.state),
+            order=None if order is None else order.astype(np.int64),
+            losses=np.empty(0) if losses is None else losses,
+            best_loss=self.best_loss,
+            best=self.best_parameters,
+            history=self.history,
+            finished=finished,
+        )
+        self.keeper.write(self.network, moment)
+
     def finish_table(self) -> None:
         """Cut the History back to epochs that have all their entries."""
         history = self.history
@@ -358,7 +452,7 @@ class _Loop:
     def diverged(self, what: str) -> NoReturn:
         """Put the network back to its last finite state and raise DivergenceError."""
         task, history = self.task, self.history
-        self.engine.undo()
+        self.step_back()
         history.stopped = f"diverged in epoch {history.epochs + 1:,}: {what}"
         advice = [f"a smaller learning rate (it is {task.optimizer.learning_rate:g})"]
         largest = float(np.abs(task.inputs).max())
@@ -422,6 +516,23 @@ def _as_stopping(stop: int | EarlyStopping | None) -> EarlyStopping | None:
     if stop is None or isinstance(stop, EarlyStopping):
         return stop
     return EarlyStopping(_checks.positive_integer("stop", stop))
+
+
+def _as_keeper(checkpoint: str | os.PathLike[str] | None, every: float, resume: bool) -> Keeper | None:
+    if checkpoint is None:
+        if _checks.boolean("resume", resume):
+            raise ValueError("resume is True and checkpoint is not given; name the file to go on from: checkpoint=...")
+        return None
+    from nineline.checkpoints import Keeper
+
+    return Keeper(checkpoint, every, resume)
+
+
+def _arrays_of(validation: float | tuple[npt.ArrayLike, ...] | None) -> object:
+    """Return validation data as arrays, and a share as it is."""
+    if isinstance(validation, (tuple, list)):
+        return tuple(np.asarray(part) for part in validation)
+    return validation
 
 
 def _as_functions(given: object) -> Sequence[Callable[[Epoch], object]]:
