@@ -29,6 +29,7 @@ from nineline import (
 )
 from nineline.checkpoints import CheckpointError, Keeper
 from nineline.engines import native
+from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.files import FileError
 from nineline.losses import SquaredError
 from nineline.schedules import Cosine, OneCycle
@@ -254,6 +255,26 @@ def test_load_reads_the_network_out_of_a_checkpoint(tmp_path, monkeypatch):
     network = Network.load(tmp_path / "run")
     assert repr(network) == repr(dropping())
     np.testing.assert_array_equal(network.parameters, written[-1].parameters)
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+def test_an_estimator_that_is_cut_off_goes_on_to_the_same_model(kind, tmp_path, monkeypatch):
+    y = (Y[:, 0] > 0) * 1
+    how = {"random_state": 4, "max_epochs": 8, "hidden_layer_sizes": (6,)}
+    truth, path = kind(**how).fit(X, y), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        cut_off_after(4, patch)
+        patch.setattr(Keeper, "due", True)
+        with pytest.raises(CutOffError):
+            kind(checkpoint=path, **how).fit(X, y)
+    model = kind(checkpoint=path, resume=True, **how).fit(X, y)
+    assert model.network_.parameters.tobytes() == truth.network_.parameters.tobytes()
+    assert model.history_.loss == truth.history_.loss
+    model.save(tmp_path / "model")
+    truth.save(tmp_path / "truth")
+    assert (tmp_path / "model").read_bytes() == (tmp_path / "truth").read_bytes()
+    with pytest.raises(ValueError, match="checkpoint is given and random_state is None"):
+        kind(checkpoint=path).fit(X, y)
 
 
 # How often

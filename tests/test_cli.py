@@ -185,3 +185,21 @@ def test_predictions_do_not_replace_their_own_table(flowers: Path) -> None:
     assert done.returncode == 2
     assert "would be overwritten" in done.stderr
     assert (flowers / "iris.csv").read_bytes() == before
+
+
+def test_resume_gives_the_same_model_to_the_last_byte(flowers: Path, tmp_path: Path) -> None:
+    (tmp_path / "iris.csv").write_bytes((flowers / "iris.csv").read_bytes())
+    how = ["train", "iris.csv", "--target", "species"]
+    nineline(*how, "--checkpoint", "run", "--resume", folder=tmp_path)  # where there is no file yet, it begins
+    assert (tmp_path / "iris.nineline").read_bytes() == (flowers / "iris.nineline").read_bytes()
+    (tmp_path / "iris.nineline").unlink()
+    nineline(*how, "--checkpoint", "run", "--resume", folder=tmp_path)
+    assert (tmp_path / "iris.nineline").read_bytes() == (flowers / "iris.nineline").read_bytes()
+    for wrong, says in (
+        (["--resume"], "--resume is given and --checkpoint is not; name the file to go on from"),
+        (["--checkpoint", "iris.nineline"], "where the model is to be written; name another file"),
+        (["--checkpoint", "iris.csv"], "exists and is no checkpoint, and would be overwritten"),
+        (["--checkpoint", "run", "--resume", "--seed", "1"], "is a checkpoint of a training whose inputs was"),
+    ):
+        done = nineline(*how, *wrong, folder=tmp_path, check=False)
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr

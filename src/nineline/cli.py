@@ -64,6 +64,8 @@ def train(
     hidden: Annotated[str, typer.Option(help="Widths of the hidden layers, such as 64,32; or auto.")] = "auto",
     epochs: Annotated[int, typer.Option(help="At most; training stops earlier when nothing improves.")] = 100,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    checkpoint: Annotated[Path | None, typer.Option(help="A file to keep the training in while it goes on.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from that file, where it exists.")] = False,
 ) -> None:
     """Train a network on a table, report how good it is, and write it to one file."""
     from rich.console import Console
@@ -76,6 +78,12 @@ def train(
     console = Console()
     target_file = out if out is not None else Path(f"{table.stem}.nineline")
     files.check_writable(target_file)
+    if checkpoint is not None:
+        if checkpoint.resolve() == target_file.resolve():
+            raise ValueError(f"checkpoint is {checkpoint}, where the model is to be written; name another file")
+        files.check_writable(checkpoint)
+    elif resume:
+        raise ValueError("--resume is given and --checkpoint is not; name the file to go on from")
     if seed < 0:
         raise ValueError(f"seed is {seed}; expected a whole number, 0 or more")
     frame = read_table(table)
@@ -95,6 +103,8 @@ def train(
         hidden_layer_sizes=_widths(hidden),
         max_epochs=epochs,
         verbose=None,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     session.model.save(target_file)  # first, so that nothing that befalls the report can lose it
     print_session(console, session)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nineline.history import History
 
 _FILE_KIND = "tabular"
+_NOT_IN_A_FILE = ("checkpoint", "resume")  # a place on the machine that trained is none of the model's business
 _ROWS_AT_ONCE = 16_384
 _FEW_ROWS = 40  # below this no row can be spared for validation
 
@@ -56,6 +57,8 @@ class _Tabular(BaseEstimator):
         random_state: int | np.random.RandomState | None = None,
         verbose: bool | None = False,
         engine: str = "auto",
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -69,6 +72,8 @@ class _Tabular(BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
         self.engine = engine
+        self.checkpoint = checkpoint
+        self.resume = resume
 
     columns_: Columns
     network_: Network
@@ -162,6 +167,8 @@ class _Tabular(BaseEstimator):
             clip_norm=10.0,
             progress=self.verbose,
             engine=self.engine,
+            checkpoint=self.checkpoint,
+            resume=self.resume,
             rng=rng,
         )
         # Trained in float32; run in float64, so that an answer does not depend on which rows it comes with.
@@ -207,6 +214,11 @@ class _Tabular(BaseEstimator):
         validation = 0.2 if rows < 2000 else 0.1
         if self.validation_fraction != "auto":
             validation = _checks.number("validation_fraction", self.validation_fraction, low=0, high=1, high_open=True)
+        if self.checkpoint is not None and not isinstance(self.random_state, (int, np.integer)):
+            raise ValueError(
+                f"checkpoint is given and random_state is {self.random_state!r}; a training that goes on has to hold "
+                "out the same rows again, so give a whole number: random_state=0"
+            )
         return {
             "hidden": hidden,
             "batch_size": batch_size,
@@ -255,6 +267,8 @@ class _Tabular(BaseEstimator):
         """
         check_is_fitted(self, "network_")
         settings = self.get_params(deep=False)
+        for name in _NOT_IN_A_FILE:
+            del settings[name]
         if not isinstance(self.random_state, (int, np.integer, type(None))):
             settings["random_state"] = None
         if not isinstance(self.activation, str):
@@ -354,7 +368,12 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         Weights, shuffling, dropout and the held-out rows.
     verbose : bool or None
         Whether to show a progress bar; None: on a terminal or in a notebook.
-    engine : {"auto", "reference"}
+    engine : {"auto", "native", "reference"}
+    checkpoint : path, optional
+        A file to keep the training in while it goes on, as in `Network.train`; needs a whole number as `random_state`.
+    resume : bool
+        Go on from that file, where it exists, with the same table and settings: the model will be the same to the
+        last bit as if nothing had happened.
 
     Attributes
     ----------
