@@ -9,7 +9,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 NATIVE := CMakeLists.txt $(wildcard native/*)
 
-.PHONY: help demo test lint format bench sanitize clean
+.PHONY: help demo test lint format bench sanitize fuzz clean
 
 help:
 	@echo "make demo    see the tutorial's network learn, then train on a real table"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    check format, style and types"
 	@echo "make format  format the code"
 	@echo "make bench   time training beside the peers (WORKLOADS=seed,expm PEERS=jax,torch narrow it)"
+	@echo "make fuzz    open a hundred thousand mutated model files: none may do more than be refused"
 	@echo "make sanitize  run the native engine's tests under the address, undefined-behaviour and thread sanitizers"
 
 demo: $(VENV)/.installed
@@ -40,6 +41,7 @@ BENCH := build/bench
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks --workloads '$(WORKLOADS)' --peers '$(PEERS)' $(ARGS)
 	$(if $(WORKLOADS),,$(BENCH)/bin/python -m benchmarks.estimators)
+	$(if $(WORKLOADS),,$(BENCH)/bin/python -m benchmarks.c_export)
 
 $(BENCH)/.installed: pyproject.toml $(NATIVE)
 	$(PYTHON) -m venv $(BENCH)
@@ -60,6 +62,11 @@ sanitize-%: $(VENV)/.developing
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$(ls -d build/sanitize-$*/lib/python3*/site-packages)/developing.pth
 	$(BIN)/python -m pip --python build/sanitize-$*/bin/python install --quiet --no-deps --ignore-installed -C cmake.define.NINELINE_SANITIZE=$* -C build-dir=build/sanitize-$*/build .
 	$(ONE_THREAD) native/run_sanitized.sh $* build/sanitize-$*/bin/python -m pytest -p no:cacheprovider $(if $(SANITIZED),$(SANITIZED),$(SANITIZED-$*))
+
+# A hundred thousand mutated model files, in some minutes (FUZZ=... for another number).
+FUZZ := 100000
+fuzz: $(VENV)/.developing
+	NINELINE_FUZZ=$(FUZZ) $(ONE_THREAD) $(BIN)/python -m pytest -n auto -q tests/conformance/test_safe_to_open.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -164,7 +164,7 @@ class Keeper:
             kept = header["training"]
             settings = {name: str(kept["settings"][name]) for name in self.settings}
         except (KeyError, TypeError) as error:
-            raise FileError(f"{self.path} holds no valid checkpoint: {error!r}") from error
+            raise FileError(f"{self.path} holds no valid checkpoint: {_reason(error)}") from error
         for name, now in self.settings.items():
             if settings[name] != now:
                 raise ValueError(
@@ -174,7 +174,7 @@ class Keeper:
         try:
             return _moment(kept, arrays, network, optimizer, rng)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise FileError(f"{self.path} holds no valid checkpoint: {error!r}") from error
+            raise FileError(f"{self.path} holds no valid checkpoint: {_reason(error)}") from error
 
     def check_epoch(self, moment: Moment, rows: int, batch_size: int | None) -> None:
         """Raise FileError where the epoch under way is not one of so many rows to train on, in batches of that size."""
@@ -258,14 +258,14 @@ def _moment(
     def vector(name: str) -> Array:
         array = arrays[name]
         if array.dtype != network.dtype or array.shape != network.parameters.shape:
-            raise KeyError(f"array {name} does not fit")
+            raise ValueError(f"array {name} does not fit")
         return array.copy()
 
     parameters = np.empty_like(network.parameters)
     for block in network.blocks:
         array = arrays[block.name]
         if array.dtype != network.dtype or array.shape != block.shape or not np.isfinite(array).all():
-            raise KeyError(f"array {block.name} does not fit")
+            raise ValueError(f"array {block.name} does not fit")
         parameters[block.place] = array.ravel()
     state = optimizer.start(network.parameters)
     for name, memory in state.vectors.items():
@@ -273,7 +273,7 @@ def _moment(
     state.steps = _count(kept["steps"])
     columns = [arrays[f"history.{column}"] for column in _COLUMNS]
     if any(column.dtype != np.float64 or column.ndim != 1 for column in columns):
-        raise KeyError("the History does not fit")
+        raise ValueError("the History does not fit")
     facts = kept["history"]
     history = History(
         engine=str(facts["engine"]),
@@ -284,10 +284,10 @@ def _moment(
         **{name: column.tolist() for name, column in zip(_COLUMNS, columns, strict=True)},
     )
     if not len(history.loss) == len(history.learning_rate) == len(history.seconds):
-        raise KeyError("the History does not fit")
+        raise ValueError("the History does not fit")
     order, losses = arrays.get("order"), arrays.get("losses", np.empty(0))
     if losses.dtype != np.float64 or losses.ndim != 1 or (order is not None and order.dtype != np.int64):
-        raise KeyError("the epoch under way does not fit")
+        raise ValueError("the epoch under way does not fit")
     best_loss = kept["best_loss"]
     return Moment(
         parameters=parameters,
@@ -302,6 +302,10 @@ def _moment(
         history=history,
         finished=kept["finished"] is True,
     )
+
+
+def _reason(error: Exception) -> str:
+    return f"there is no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _whole(value: object) -> int:
@@ -334,12 +338,12 @@ def _random_state(kept: Any, rng: np.random.Generator) -> dict[str, Any]:
 def _shaped(kept: Any, like: Any, limit: int = 2**128 - 1) -> Any:
     if isinstance(like, dict):
         if kept.keys() != like.keys():
-            raise KeyError("the state of the random generator does not fit")
+            raise ValueError("the state of the random generator does not fit")
         return {name: _shaped(kept[name], inner, _LIMITS.get(name, 2**128 - 1)) for name, inner in like.items()}
     if isinstance(like, np.ndarray):
         array = np.array(kept, like.dtype)
         if array.shape != like.shape:
-            raise KeyError("the state of the random generator does not fit")
+            raise ValueError("the state of the random generator does not fit")
         return array
     if isinstance(like, str):
         if kept != like:

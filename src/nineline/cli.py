@@ -147,14 +147,14 @@ def predict(
 
 
 @app.command()
-def show(model: Annotated[Path, typer.Argument(help="A file that train wrote.")]) -> None:
-    """Show what is inside a model file."""
+def show(model: Annotated[Path, typer.Argument(help="A model or a checkpoint.")]) -> None:
+    """Show what the header of a file says is inside; no weights are loaded."""
     from rich.console import Console
 
-    from nineline.estimators import load
+    from nineline.files import read_header
     from nineline.report import print_file
 
-    print_file(Console(), str(model), load(model))
+    print_file(Console(), str(model), read_header(model))
 
 
 @app.command()

@@ -36,6 +36,11 @@ class Column(ABC):
     missing: bool
     """Whether values were missing in training; then missing has an indicator of its own."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where what was learned makes no sense; it may come from a file."""
+        if not isinstance(self.name, str) or not isinstance(self.missing, bool):
+            raise ValueError(f"column {self.name!r} has no name, or does not say whether values were missing")
+
     kind: ClassVar[str]
     phrase: ClassVar[str]
     """What its values are, for messages: "numbers"."""
@@ -94,6 +99,10 @@ class Number(Column):
     kind = "number"
     phrase = "numbers"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_scaling(self.name, self.center, self.scale)
+
     @classmethod
     def learn(cls, name: str, values: Numbers) -> Number:
         known = values[~np.isnan(values)]
@@ -139,6 +148,14 @@ class Category(Column):
 
     kind = "category"
     phrase = "categories"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        texts = isinstance(self.levels, tuple) and all(isinstance(level, str) for level in self.levels)
+        if not texts or not self.levels or len(set(self.levels)) < len(self.levels):
+            raise ValueError(f"column {self.name!r} has the levels {self.levels!r}; expected different texts")
+        if type(self.rare) is not int or not 0 <= self.rare < 2**63:
+            raise ValueError(f"column {self.name!r} has {self.rare!r} rare levels; expected a whole number")
 
     @classmethod
     def learn(cls, name: str, values: Sequence[str | None]) -> Category:
@@ -225,6 +242,15 @@ class Date(Column):
     kind = "date"
     phrase = "dates"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_scaling(self.name, self.center, self.scale)
+        first, last = (date(*day).toordinal() - _UNIX for day in ((1, 1, 1), (9999, 12, 31)))
+        if self.format not in FORMATS or not first <= self.center <= last + 1:
+            raise ValueError(f"column {self.name!r} has the format {self.format!r}, around day {self.center}")
+        if not isinstance(self.parts, tuple) or [part for part in _PARTS if part in self.parts] != list(self.parts):
+            raise ValueError(f"column {self.name!r} has the parts {self.parts!r}; expected some of {', '.join(_PARTS)}")
+
     @classmethod
     def learn(cls, name: str, moments: Sequence[datetime | None], form: str) -> Date:
         known = [moment for moment in moments if moment is not None]
@@ -250,17 +276,27 @@ class Date(Column):
         return numbers, np.array([moment is None for moment in moments])
 
     def summary(self) -> str:
-        middle = date(1970, 1, 1).toordinal() + round(self.center)
+        middle = min(_UNIX + round(self.center), date.max.toordinal())
         parts = f", {', '.join(self.parts)}" if self.parts else ""
         return f"around {date.fromordinal(middle)}{parts}"
 
 
+_UNIX: Final = date(1970, 1, 1).toordinal()
 _PARTS: Final[dict[str, Callable[[datetime], float]]] = {
     "month": lambda moment: moment.month - 1,
     "weekday": lambda moment: moment.weekday(),
     "hour": lambda moment: moment.hour + moment.minute / 60,
 }
 _CYCLES: Final = {"month": 12, "weekday": 7, "hour": 24}
+
+
+def _check_scaling(name: str, center: object, scale: object) -> None:
+    """Raise ValueError where these are no center and scale."""
+    numbers = all(type(number) is float and math.isfinite(number) for number in (center, scale))
+    if not numbers or scale <= 0:  # type: ignore[operator]
+        raise ValueError(
+            f"column {name!r} is scaled by {center!r} and {scale!r}; expected finite numbers, a scale above 0"
+        )
 
 
 def _days(moment: datetime) -> float:

@@ -123,12 +123,23 @@ class Columns:
 
     @classmethod
     def rebuild(cls, described: dict[str, Any]) -> Columns:
-        """Return the columns that `describe` described."""
+        """Return the columns that `describe` described.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError, AttributeError
+            They make no sense; the description may come from anybody.
+        """
         used = []
         for entry in described["used"]:
             settings: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"}
             used.append(KINDS[entry["kind"]](**settings))
-        return cls(tuple(used), tuple(Dropped(**entry) for entry in described["dropped"]))
+        dropped = tuple(Dropped(**entry) for entry in described["dropped"])
+        if not used or len({column.name for column in used}) < len(used):
+            raise ValueError("the columns have no names of their own")
+        if not all(isinstance(text, str) for column in dropped for text in (column.name, column.reason)):
+            raise ValueError("a dropped column has no name or no reason")
+        return cls(tuple(used), dropped)
 
 
 def learn_column(name: str, series: nw.Series[Any], *, named: bool = True) -> Column | Dropped:

@@ -4,7 +4,10 @@ The container is safetensors: a JSON header and raw arrays, nothing that runs. U
 ``nineline`` lies a JSON text with a format version, a digest and what the arrays belong to. The digest is the
 SHA-256 of the whole file with the digest's own 64 characters taken as zeros, so that a change of any byte is
 found. A file is written under another name beside its place, synced to disk, and then renamed over it: at
-every moment there is either the old file or the new one.
+every moment there is either the old file or the new one. docs/format.md describes the format.
+
+A file may come from a stranger. Its header is bounded and read first; what it says about sizes is held against the
+file before memory is taken, every name and number is checked, and whatever is wrong comes out as a `FileError`.
 """
 
 from __future__ import annotations
@@ -12,17 +15,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from nineline.activations import ACTIVATIONS, Activation
 from nineline.initializers import Initializer, Normal, Scaled, Uniform, Zeros
-from nineline.layers import Dropout, Layer
+from nineline.layers import Dropout, Layer, in_a_word
 from nineline.network import Network
 
 if TYPE_CHECKING:
@@ -36,6 +40,9 @@ _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
 _INITIALIZERS: Final[dict[str, type[Initializer]]] = {kind.__name__: kind for kind in (Normal, Scaled, Uniform, Zeros)}
 _TEMPORARY: Final = ".nineline-"
+_ITEM_SIZES: Final = {"F32": 4, "F64": 8, "I64": 8}
+_HEADER_AT_MOST: Final = 2**24  # bytes; a table of a thousand columns takes a hundredth of it
+_LAYERS_AT_MOST: Final = 1000
 
 
 class FileError(ValueError):
@@ -95,6 +102,8 @@ def load(path: str | os.PathLike[str]) -> Network:
 
 def describe(network: Network) -> dict[str, Any]:
     """Return a network's architecture as JSON can hold it."""
+    if len(network.layers) > _LAYERS_AT_MOST:
+        raise ValueError(f"the network has {len(network.layers):,} layers; a file takes {_LAYERS_AT_MOST:,} at most")
     return {"dtype": str(network.dtype), "layers": [_describe_layer(layer) for layer in network.layers]}
 
 
@@ -115,6 +124,8 @@ def rebuild(path: str | os.PathLike[str], described: object, arrays: Mapping[str
             raise TypeError("no architecture")
         if described["dtype"] not in ("float32", "float64"):
             raise ValueError(f"dtype {described['dtype']!r}")
+        if len(described["layers"]) > _LAYERS_AT_MOST:
+            raise ValueError(f"{len(described['layers']):,} layers")
         for number, layer in enumerate(described["layers"]):  # before memory is taken for it
             if layer["kind"] == "dense":
                 size = layer["inputs"], layer["outputs"]
@@ -126,7 +137,7 @@ def rebuild(path: str | os.PathLike[str], described: object, arrays: Mapping[str
             if array.dtype != network.dtype or array.shape != block.shape or not np.isfinite(array).all():
                 raise ValueError(f"array {block.name} does not fit")
             network.parameters[block.place] = array.ravel()
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FileError(f"{os.fspath(path)} holds no valid network: {error}") from error
     return network
 
@@ -179,30 +190,29 @@ def read(path: str | os.PathLike[str], *kinds: str) -> tuple[dict[str, Any], dic
     from safetensors.numpy import load as from_bytes
 
     name = os.fspath(path)
-    data = Path(path).read_bytes()
-    header = _header(name, data)
+    with Path(path).open("rb") as file:
+        header, start = _header(name, file)
+        data = start + file.read()
     digest = header.get("digest")
     if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
         raise FileError(f"{name} holds no digest; it has been altered")
-    found = hashlib.sha256(data.replace(digest.encode(), _NO_DIGEST.encode(), 1)).hexdigest()
-    if found != digest:
+    before, _, after = data.partition(digest.encode())
+    found = hashlib.sha256(before + _NO_DIGEST.encode())
+    found.update(after)
+    if found.hexdigest() != digest:
         raise FileError(f"{name} has been altered or damaged: its digest does not match; take a whole copy")
     if header.get("kind") not in kinds:
         raise FileError(f"{name} holds a {header.get('kind')} model, expected {' or '.join(kinds)}")
     try:
         return header, from_bytes(data)
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise FileError(f"{name} holds no valid arrays: {error}") from error
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return a file's description without loading its arrays; they are not checked against the digest."""
-    name = os.fspath(path)
+    """Return a file's description without loading its arrays; nothing is checked against the digest."""
     with Path(path).open("rb") as file:
-        start = file.read(8)
-        rest = os.fstat(file.fileno()).st_size - 8
-        length = int.from_bytes(start, "little")
-        return _header(name, start + file.read(length) if 0 < length <= rest else start)
+        return _header(os.fspath(path), file)[0]
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -213,7 +223,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist; make it first, or write elsewhere")
     try:
-        handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=_prefix(target), dir=target.parent)
         os.close(handle)
         Path(name).unlink()
     except OSError as error:
@@ -222,14 +232,19 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise PermissionError(f"{target} exists and is read-only; write elsewhere, or make it writable")
 
 
-def _header(name: str, data: bytes) -> dict[str, Any]:
-    """Return the JSON description inside the container's own header."""
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or not 0 < length <= len(data) - 8:
-        raise FileError(f"{name} is no nineline file, or is cut off ({len(data):,} bytes)")
+def _header(name: str, file: IO[bytes]) -> tuple[dict[str, Any], bytes]:
+    """Return the JSON description inside the container's own header, and the bytes that were read for it."""
+    size = os.fstat(file.fileno()).st_size
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or not 0 < length <= size - 8:
+        raise FileError(f"{name} is no nineline file, or is cut off ({size:,} bytes)")
+    if length > _HEADER_AT_MOST:
+        raise FileError(f"{name} is no nineline file: its header of {length:,} bytes is longer than any of ours")
+    start += file.read(length)
     try:
-        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-        header = json.loads(metadata[_KEY])
+        container = json.loads(start[8:])
+        header = json.loads(container["__metadata__"][_KEY])
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise FileError(f"{name} is no nineline file: its header is not one") from None
     if not isinstance(header, dict) or not isinstance(header.get("format_version"), int):
@@ -239,7 +254,24 @@ def _header(name: str, data: bytes) -> dict[str, Any]:
             f"{name} has format version {header['format_version']}, this nineline reads up to {FORMAT_VERSION}; "
             "install a newer nineline: pip install --upgrade nineline"
         )
-    return header
+    try:
+        ends = [_end(entry) for key, entry in container.items() if key != "__metadata__"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{name} holds no valid arrays: {error}") from None
+    if max(ends, default=0) != size - len(start):
+        raise FileError(f"{name} is cut off or altered: its {size:,} bytes are not as many as its header says")
+    return header, start
+
+
+def _end(entry: dict[str, Any]) -> int:
+    """Return where an array ends in a file, after making sure that its shape is as large as its bytes."""
+    begin, end = entry["data_offsets"]
+    sizes = begin, end, *entry["shape"]
+    if any(type(size) is not int or size < 0 for size in sizes) or entry["dtype"] not in _ITEM_SIZES:
+        raise ValueError("their sizes or types are none")
+    if math.prod(entry["shape"]) * _ITEM_SIZES[entry["dtype"]] != end - begin:
+        raise ValueError("a shape does not fit its bytes")
+    return int(end)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -277,16 +309,32 @@ def _rebuild_layer(described: dict[str, Any]) -> AbstractLayer:
     activation = rebuild_activation(described["activation"])
     bias, rate = described["bias"], described["learning_rate"]
     settings = dict(described["initializer"])
-    initializer = _INITIALIZERS[settings.pop("kind")](**settings) if settings else None
-    return Layer(
-        described["inputs"],
-        described["outputs"],
-        activation,
-        bias=bias,
-        initializer=initializer,
-        rng=0,
-        learning_rate=rate,
+    zeros = Zeros()  # nothing is drawn for weights that come from the file
+    layer = Layer(
+        described["inputs"], described["outputs"], activation, bias=bias, initializer=zeros, rng=0, learning_rate=rate
     )
+    if settings:
+        layer.initializer = _INITIALIZERS[settings.pop("kind")](**settings)
+    else:  # it was somebody's own, so it is the customary one from now on
+        layer.initializer = Layer(1, 1, activation, bias=bias, rng=0).initializer
+    return layer
+
+
+def in_words(described: Mapping[str, Any]) -> tuple[list[str], int]:
+    """Return the layers of a described architecture as they print, and the number of its parameters."""
+    words, parameters = [], 0
+    if len(described["layers"]) > _LAYERS_AT_MOST:
+        raise ValueError(f"{len(described['layers']):,} layers")
+    for layer in described["layers"]:
+        if layer["kind"] == "dropout":
+            words.append(repr(Dropout(layer["rate"])))
+            continue
+        inputs, outputs, bias = layer["inputs"], layer["outputs"], layer["bias"]
+        if any(type(width) is not int for width in (inputs, outputs)):
+            raise TypeError("a width is no whole number")
+        parameters += (inputs + bool(bias)) * outputs
+        words.append(in_a_word(inputs, outputs, rebuild_activation(layer["activation"]), bool(bias)))
+    return words, parameters
 
 
 def _describe_initializer(initializer: Initializer) -> dict[str, Any]:

@@ -286,11 +286,7 @@ class Layer(AbstractLayer):
         return str(self._weights) if self._bias is None else f"{self._weights}\nbias {self._bias}"
 
     def __repr__(self) -> str:
-        bias = "" if self._bias is None else ", bias=True"
-        names = {kind: name for name, kind in ACTIVATIONS.items()}
-        plain = type(self.activation) in names and self.activation == type(self.activation)()
-        activation = repr(names[type(self.activation)]) if plain else repr(self.activation)
-        return f"Layer({self.n_inputs}, {self.n_outputs}, {activation}{bias})"
+        return in_a_word(self.n_inputs, self.n_outputs, self.activation, self._bias is not None)
 
     def _rows(self, argument: str, data: npt.ArrayLike, columns: int) -> Array:
         return _checks.matrix(argument, data, columns, "the layer", self.dtype)
@@ -302,6 +298,14 @@ class Layer(AbstractLayer):
         if array.shape != block.shape:
             raise ValueError(f"{name} has shape {array.shape}; this layer's is {block.shape}")
         block[...] = array
+
+
+def in_a_word(inputs: int, outputs: int, activation: Activation, bias: bool) -> str:
+    """Return a dense layer as it prints: by the name of its activation, where that has no settings of its own."""
+    names = {kind: name for name, kind in ACTIVATIONS.items()}
+    plain = type(activation) in names and activation == type(activation)()
+    word = names[type(activation)] if plain else activation
+    return f"Layer({inputs}, {outputs}, {word!r}{', bias=True' if bias else ''})"
 
 
 @final

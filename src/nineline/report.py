@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from nineline import files
+from nineline.files import FileError
 from nineline.history import sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nineline.columns import Columns
     from nineline.estimators.session import Session
     from nineline.estimators.tabular import TabularClassifier, TabularRegressor
 
 _CLASSES_SHOWN = 12
+_CLASSES_NAMED = 100
 _COLUMNS_SHOWN = 20
 
 
@@ -27,7 +31,7 @@ def print_session(console: Console, session: Session) -> None:
     for note in session.notes:
         console.print(_line("note", note))
     console.print()
-    print_columns(console, model)
+    print_columns(console, model.columns_)
     print_network(console, model)
     history = model.history_
     console.print(
@@ -42,19 +46,19 @@ def print_session(console: Console, session: Session) -> None:
         _print_scores(console, session)
 
 
-def print_columns(console: Console, model: TabularClassifier | TabularRegressor) -> None:
+def print_columns(console: Console, columns: Columns) -> None:
     """Print what became of every column."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("column", "kind", "missing", "learned"):
         table.add_column(heading)
-    for column in model.columns_.used[:_COLUMNS_SHOWN]:
-        table.add_row(Text(column.name), column.kind, "yes" if column.missing else "", Text(column.summary()))
-    if len(model.columns_.used) > _COLUMNS_SHOWN:
-        table.add_row(f"… and {len(model.columns_.used) - _COLUMNS_SHOWN:,} more", "", "", "")
-    for dropped in model.columns_.dropped[:_COLUMNS_SHOWN]:
-        table.add_row(Text(dropped.name), Text("dropped", style="yellow"), "", Text(dropped.reason))
-    if len(model.columns_.dropped) > _COLUMNS_SHOWN:
-        table.add_row(f"… and {len(model.columns_.dropped) - _COLUMNS_SHOWN:,} more", "dropped", "", "")
+    for column in columns.used[:_COLUMNS_SHOWN]:
+        table.add_row(_text(column.name), column.kind, "yes" if column.missing else "", _text(column.summary()))
+    if len(columns.used) > _COLUMNS_SHOWN:
+        table.add_row(f"… and {len(columns.used) - _COLUMNS_SHOWN:,} more", "", "", "")
+    for dropped in columns.dropped[:_COLUMNS_SHOWN]:
+        table.add_row(_text(dropped.name), Text("dropped", style="yellow"), "", _text(dropped.reason))
+    if len(columns.dropped) > _COLUMNS_SHOWN:
+        table.add_row(f"… and {len(columns.dropped) - _COLUMNS_SHOWN:,} more", "dropped", "", "")
     console.print(table)
     console.print()
 
@@ -66,18 +70,63 @@ def print_network(console: Console, model: TabularClassifier | TabularRegressor)
     console.print(_line("network", f"{layers}, {network.parameters.size:,} parameters"))
 
 
-def print_file(console: Console, path: str, model: TabularClassifier | TabularRegressor) -> None:
-    """Print what is inside a model file."""
-    console.print(_line("file", f"{path}, {type(model).__name__}"))
-    console.print(_line("target", model.target_name_))
-    if hasattr(model, "classes_"):
-        console.print(_line("classes", ", ".join(map(str, model.classes_.tolist()))))
-    console.print()
-    print_columns(console, model)
-    print_network(console, model)
-    if model.evaluation_:
-        scores = ", ".join(f"{name} {value:,.5g}" for name, value in model.evaluation_.items())
-        console.print(_line("judged by", scores))
+def print_file(console: Console, path: str, header: dict[str, Any]) -> None:
+    """Print what the header of a model file says is inside.
+
+    Raises
+    ------
+    nineline.files.FileError
+        It makes no sense.
+    """
+    try:
+        lines, columns = _inside(header)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise FileError(f"{path} says nothing sensible of what is inside: {error!r}") from error
+    console.print(_line("file", f"{path}, {lines.pop('what')}, format {header['format_version']}"))
+    network = lines.pop("network")
+    for heading in ("target", "classes"):
+        if heading in lines:
+            console.print(_line(heading, lines.pop(heading)))
+    if columns is not None:
+        console.print()
+        print_columns(console, columns)
+    console.print(_line("network", network))
+    for heading, text in lines.items():
+        console.print(_line(heading, text))
+
+
+def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
+    """Return what a header says, by headings, and its columns."""
+    from nineline.columns import Columns
+
+    columns, kind = None, header["kind"]
+    lines = {"what": str(kind)}
+    if header.get("network") is None and kind == "checkpoint":
+        lines["network"] = header["training"]["settings"]["network"] + ", with code of its owner's"
+    else:
+        words, parameters = files.in_words(header["network"])
+        lines["network"] = f"{' → '.join(words)}, {parameters:,} parameters of {header['network']['dtype']}"
+    if kind == "tabular":
+        lines["what"] = str(header["estimator"])
+        lines["target"] = str(header["target"]["name"])
+        if "classes" in header["target"]:
+            classes = [str(value) for value in header["target"]["classes"]]
+            more = [f"and {len(classes) - _CLASSES_NAMED:,} more"] if len(classes) > _CLASSES_NAMED else []
+            lines["classes"] = ", ".join([*classes[:_CLASSES_NAMED], *more])
+        columns = Columns.rebuild(header["columns"])
+        if header["evaluation"]:
+            lines["judged by"] = ", ".join(f"{name} {value:,.5g}" for name, value in header["evaluation"].items())
+    elif kind == "checkpoint":
+        training, history = header["training"], header["training"]["history"]
+        most = training["settings"]["epochs"]
+        lines["training"] = f"{history['steps']:,} steps by the {history['engine']} engine, of at most {most} epochs"
+        if training["finished"]:
+            lines["stopped"] = str(history["stopped"])
+        for name in ("optimizer", "loss", "schedule", "batch_size"):
+            lines[name] = str(training["settings"][name])
+    elif kind != "network":
+        raise ValueError(f"a kind of model that is not known: {kind!r}")
+    return lines, columns
 
 
 def _print_scores(console: Console, session: Session) -> None:
@@ -108,9 +157,9 @@ def _print_confusion(console: Console, session: Session) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("truth ↓  predicted →")
         for name in names:
-            table.add_column(Text(name), justify="right")
+            table.add_column(_text(name), justify="right")
         for name, row in zip(names, confusion, strict=True):
-            table.add_row(Text(name), *[f"{count:,}" for count in row])
+            table.add_row(_text(name), *[f"{count:,}" for count in row])
         console.print(table)
         return
     mistakes = [(int(confusion[i, j]), i, j) for i in range(len(names)) for j in range(len(names)) if i != j]
@@ -119,4 +168,9 @@ def _print_confusion(console: Console, session: Session) -> None:
 
 
 def _line(heading: str, text: str) -> Text:
-    return Text.assemble((f"{heading:<12}", "bold"), text)
+    return Text.assemble((f"{heading:<12}", "bold"), _text(text))
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Return a text that may come from a stranger's file, without what a terminal would obey."""
+    return Text("".join(character if character.isprintable() else "�" for character in text), style=style)

@@ -74,7 +74,6 @@ while killed < kills or not ends:
         ends.append(json.load(file))
     os.unlink(path)
     span, seed = 0.05, 7
-os.environ["OMP_NUM_THREADS"] = "1"
 truth = json.loads(json.dumps(train(7)))
 same = [end == truth for end in ends]
 print(json.dumps({"killed": killed, "ends": len(ends), "same": same, "left": sorted(os.listdir(folder))}))
@@ -107,6 +106,5 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(engine: str, thread
     assert said["killed"] >= KILLS
     assert said["ends"] >= 1
     assert all(said["same"])
-    assert set(said["left"]) <= {"run.nineline", "run.nineline.end"} | {
-        n for n in said["left"] if n.startswith(".nineline-")
-    }
+    left = [name for name in said["left"] if not name.startswith("run.nineline")]
+    assert len(left) <= 1  # of the last one killed; each sweeps away what the one before it left

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from nineline.estimators import MLPClassifier
 from nineline.interchange import to_python
 from nineline.interchange.samples import sample_rows
 
@@ -39,6 +40,27 @@ def test_models_of_tables_take_raw_columns(models: Any) -> None:
         else:
             np.testing.assert_allclose(module["probabilities"](samples), model.predict_proba(frame), atol=1e-14)
             assert module["predict"](samples) == model.predict(frame).tolist()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("classes", [2, 3])
+def test_an_mlp_is_exported_with_its_classes(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 4)), np.array(["a", "b", "c"])[rng.integers(classes, size=60)]
+    mlp = MLPClassifier((5,), max_iter=20, random_state=0).fit(X, y)
+    module = load(to_python(mlp))
+    np.testing.assert_allclose(module["probabilities"](X), mlp.predict_proba(X), rtol=1e-12)
+    assert module["predict"](X) == mlp.predict(X).tolist()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_several_labels_at_once_are_the_outputs_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(60, 4)), rng.integers(2, size=(60, 3))
+    mlp = MLPClassifier((5,), max_iter=20, random_state=0).fit(X, Y)
+    module = load(to_python(mlp))
+    np.testing.assert_allclose(module["run"](X), mlp.predict_proba(X), rtol=1e-12)
+    assert "predict" not in module
 
 
 def test_values_may_be_spelt_as_in_a_text_file(models: Any) -> None:

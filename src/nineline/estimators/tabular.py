@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from nineline import _checks, files
 from nineline.columns import Columns
 from nineline.estimators.frames import as_frame, is_missing
+from nineline.estimators.pickles import Pickled
 from nineline.estimators.splitting import hold_out
 from nineline.layers import AbstractLayer, Dropout, Layer
 from nineline.network import Network
@@ -39,7 +41,7 @@ _ROWS_AT_ONCE = 16_384
 _FEW_ROWS = 40  # below this no row can be spared for validation
 
 
-class _Tabular(BaseEstimator):
+class _Tabular(Pickled, BaseEstimator):
     """What the two estimators share: the columns, the network, and how it is trained."""
 
     def __init__(
@@ -78,6 +80,8 @@ class _Tabular(BaseEstimator):
     columns_: Columns
     network_: Network
     history_: History
+    evaluation_: dict[str, float]
+    target_name_: str
     n_features_in_: int
     names_: list[str]
 
@@ -173,7 +177,7 @@ class _Tabular(BaseEstimator):
         )
         # Trained in float32; run in float64, so that an answer does not depend on which rows it comes with.
         self.network_ = self.network_.astype(np.float64)
-        self.evaluation_: dict[str, float] = {}
+        self.evaluation_ = {}
         return self
 
     def select(self, frame: Any) -> Any:
@@ -303,6 +307,16 @@ class _Tabular(BaseEstimator):
             raise files.FileError(f"{os.fspath(path)} holds a {type(model).__name__}, expected a {cls.__name__}")
         return model
 
+    def _check_loaded(self) -> None:
+        """Raise ValueError or TypeError where names and scores from a file are none."""
+        texts = [self.target_name_, *self.names_]
+        if not isinstance(self.names_, list) or not all(isinstance(text, str) for text in texts):
+            raise TypeError("names that are no text")
+        if len(set(self.names_)) < len(self.names_) or not {c.name for c in self.columns_.used} <= set(self.names_):
+            raise ValueError("names of columns that are not different ones, or not those in use")
+        if not all(isinstance(value, (int, float)) for value in self.evaluation_.values()):
+            raise TypeError("scores that are no numbers")
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -331,9 +345,17 @@ def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
             model.feature_names_in_ = np.array(model.names_, dtype=object)
         model.columns_ = Columns.rebuild(header["columns"])
         model.evaluation_ = header["evaluation"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        model._check_loaded()
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise files.FileError(f"{os.fspath(path)} holds no valid estimator: {error!r}") from error
-    model.network_ = files.rebuild(path, header["network"], arrays)
+    model.network_ = files.rebuild(path, header.get("network"), arrays)
+    outputs, output, _ = model._output()
+    answers = Layer(1, outputs, output, rng=0).activation, outputs
+    last = model.network_.output_layer
+    if (last.activation, last.n_outputs) != answers or model.network_.n_inputs != model.columns_.width:
+        raise files.FileError(
+            f"{os.fspath(path)} holds no valid estimator: its network does not fit its columns or target"
+        )
     return model
 
 
@@ -435,7 +457,13 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         return {"classes": self.classes_.tolist(), "dtype": _portable_dtype(self.classes_)}
 
     def _rebuild_target(self, described: dict[str, Any]) -> None:
-        self.classes_ = np.array(described["classes"], dtype=described["dtype"])
+        classes, dtype = described["classes"], described["dtype"]
+        plain = all(isinstance(value, (str, int, float)) for value in classes)
+        if not plain or not re.fullmatch(r"str|object|[<>|=]?[biuf][1248]", dtype):
+            raise ValueError(f"classes of {dtype!r}")
+        self.classes_ = np.array(classes, dtype=dtype)
+        if len(self.classes_) < 2 or len(set(self.classes_.tolist())) < len(self.classes_):
+            raise ValueError("classes that are not different ones")
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the probability of each class, in the order of `classes_`, (rows, classes)."""
@@ -491,6 +519,8 @@ class TabularRegressor(RegressorMixin, _Tabular):
 
     def _rebuild_target(self, described: dict[str, Any]) -> None:
         self.target_mean_, self.target_scale_ = float(described["mean"]), float(described["scale"])
+        if not np.isfinite([self.target_mean_, self.target_scale_]).all():
+            raise ValueError("a target that is not scaled by finite numbers")
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the expected target of each row, (rows,)."""

@@ -96,6 +96,8 @@ def cost(model: object, table: Any = None, truth: Any = None) -> list[str]:
         said += f"; another one is the largest in {np.mean(before.argmax(axis=1) != after.argmax(axis=1)):.1%} of them"
     sentences = [said]
     if table is not None:
+        if columns is None:
+            raise TypeError(f"table is for a model of a table, and model is a {type(model).__name__}")
         estimator: Any = model
         rounded = copy(estimator)
         rounded.network_ = twin

@@ -47,7 +47,7 @@ def from_sklearn(mlp: Any) -> Network:
     >>> Network.from_sklearn(mlp)
     Network(Layer(1, 5, 'relu', bias=True), Layer(5, 1, 'identity', bias=True))
     """
-    if not (hasattr(mlp, "hidden_layer_sizes") and hasattr(mlp, "partial_fit") and hasattr(mlp, "activation")):
+    if not (hasattr(mlp, "hidden_layer_sizes") and hasattr(mlp, "activation") and hasattr(mlp, "n_iter_no_change")):
         raise TypeError(f"mlp is a {type(mlp).__name__}; expected scikit-learn's MLPClassifier or MLPRegressor")
     if not hasattr(mlp, "coefs_"):
         raise ValueError(f"the {type(mlp).__name__} is not fitted; call fit first")

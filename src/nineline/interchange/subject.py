@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nineline.activations import ACTIVATIONS, Activation
+from nineline.activations import ACTIVATIONS, Activation, Softmax
 from nineline.layers import Dropout, Layer
 from nineline.network import Network
 
@@ -82,7 +82,7 @@ class Subject:
         if isinstance(model, Network):
             subject = cls(model)
         elif isinstance(network := getattr(model, "network_", None), Network):
-            subject = cls(network, getattr(model, "columns_", None), _target(model))
+            subject = cls(network, getattr(model, "columns_", None), _target(model, network))
         elif hasattr(model, "fit"):
             raise ValueError(f"the {type(model).__name__} is not fitted; call fit before it is exported")
         else:
@@ -123,10 +123,13 @@ class Subject:
         return replace(self, network=network)
 
 
-def _target(model: object) -> Target | None:
+def _target(model: object, network: Network) -> Target | None:
+    """Return what an estimator predicts; None for several labels or numbers at once, which the outputs are."""
     name = getattr(model, "target_name_", "target")
     if (classes := getattr(model, "classes_", None)) is not None:
-        return Target(name, classes=tuple(classes.tolist()))
+        outputs = 1 if len(classes) == 2 else len(classes)
+        one = outputs == 1 or isinstance(network.output_layer.activation, Softmax)
+        return Target(name, classes=tuple(classes.tolist())) if one and network.n_outputs == outputs else None
     if hasattr(model, "target_mean_") and hasattr(model, "target_scale_"):
         return Target(name, mean=float(model.target_mean_), scale=float(model.target_scale_))
     return None

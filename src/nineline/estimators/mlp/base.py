@@ -21,6 +21,7 @@ from nineline.estimators.mlp.callbacks import CallbackSupportMixin, Tasks
 from nineline.estimators.mlp.network import LayeredNetwork, Plan
 from nineline.estimators.mlp.solvers import SOLVERS, Lesson
 from nineline.estimators.mlp.steps import NOT_FINITE, Rows
+from nineline.estimators.pickles import Pickled
 from nineline.history import History
 from nineline.optimizers import GradientDescent
 
@@ -38,7 +39,7 @@ _STOCHASTIC = ("sgd", "adam")
 _FLOATS = (np.float64, np.float32)
 
 
-class BaseMLP(CallbackSupportMixin, BaseEstimator):
+class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
     """See `MLPClassifier` and `MLPRegressor`, which have the constructors."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

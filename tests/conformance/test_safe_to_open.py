@@ -1,0 +1,409 @@
+"""A file from a stranger: read as it was written, or refused by one kind of error, in bounded memory and time.
+
+`make fuzz` tries a hundred thousand mutated files; without it the number is small. NINELINE_FUZZ says how many.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from safetensors.numpy import load as from_bytes
+from safetensors.numpy import save as to_bytes
+
+from nineline import DivergenceError, Network, files
+from nineline.estimators import TabularClassifier, TabularRegressor
+from nineline.estimators import load as load_estimator
+from nineline.files import FORMAT_VERSION, FileError, read_header
+from nineline.report import print_file
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+KINDS = ["network", "checkpoint", "classifier", "regressor"]
+MUTANTS = int(os.environ.get("NINELINE_FUZZ", "800"))
+MEMORY = 256 * 2**20  # bytes beyond what the process has taken already
+
+
+def load(kind: str, path: Path) -> Any:
+    return Network.load(path) if kind in ("network", "checkpoint") else load_estimator(path)
+
+
+def table() -> pl.DataFrame:
+    module: dict[str, Any] = {"__name__": "make", "__file__": str(GOLDEN / "make.py")}
+    exec((GOLDEN / "make.py").read_text(), module)
+    return module["table"]()
+
+
+# What was written stays readable
+
+
+def test_every_format_up_to_this_one_has_golden_files() -> None:
+    versions = sorted(int(folder.name) for folder in GOLDEN.iterdir() if folder.name.isdigit())
+    assert versions == list(range(1, FORMAT_VERSION + 1))
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_files_answer_as_they_did(kind: str, version: int) -> None:
+    folder = GOLDEN / str(version)
+    model = load(kind, folder / f"{kind}.nineline")
+    expected = json.loads((folder / "answers.json").read_text())[kind]
+    if kind in ("network", "checkpoint"):
+        answers = model.run(np.linspace(-1, 1, 12).reshape(4, 3))
+    else:
+        answers = model.predict_proba(table()[:8]) if kind == "classifier" else model.predict(table()[:8])
+    np.testing.assert_allclose(answers, expected, rtol=1e-5 if kind == "checkpoint" else 1e-9)
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
+def test_a_golden_checkpoint_goes_on(version: int) -> None:
+    """It had ended, so it gives its History again."""
+    header, arrays = files.read(GOLDEN / str(version) / "checkpoint.nineline", "checkpoint")
+    assert header["training"]["finished"] is True
+    assert {"before", "best", "optimizer.mean", "optimizer.square", "history.loss"} <= set(arrays)
+    assert len(arrays["history.loss"]) == 4
+
+
+# Mutants
+
+
+POOL: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    3,
+    2**31,
+    2**63,
+    2**64,
+    -(2**70),
+    10**30,
+    0.0,
+    -0.5,
+    1e308,
+    -1e308,
+    5e-324,
+]
+POOL += [
+    "",
+    "0",
+    "x",
+    "sigmoid",
+    "gelu",
+    "Normal",
+    "V1000000000",
+    "S1000000000",
+    "<f8",
+    "object",
+    "\0",
+    "\x1b[2J",
+    "é" * 300,
+]
+POOL += [[], [[]], [None], [1e308] * 5, {}, {"kind": "dense"}, {"name": "elu", "alpha": 1e308}, list(range(300))]
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the way to every value in a tree of JSON."""
+    found = [path] if path else []
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return found + [way for key, value in inner for way in places(value, (*path, key))]
+
+
+def parent(tree: Any, path: tuple[Any, ...]) -> Any:
+    for key in path[:-1]:
+        tree = tree[key]
+    return tree
+
+
+def mutate(tree: Any, where: float, how: int, what: int) -> None:
+    """Change one value of a tree: another value, none, twice, or that of another place."""
+    ways = places(tree)
+    if not ways:
+        return
+    way = ways[int(where * len(ways)) % len(ways)]
+    owner, key = parent(tree, way), way[-1]
+    if how == 0:
+        del owner[key]
+    elif how == 1 and isinstance(owner, list):
+        owner.append(copy.deepcopy(owner[key]))
+    elif how == 2:
+        other = ways[what * 7919 % len(ways)]
+        owner[key] = json.loads(json.dumps(parent(tree, other)[other[-1]]))
+    else:
+        owner[key] = copy.deepcopy(POOL[what % len(POOL)])
+
+
+def signed(text: str, arrays: dict[str, Any]) -> bytes:
+    """Return a whole file with a right digest, as only somebody who means it would write."""
+    data = to_bytes(arrays, metadata={"nineline": text})
+    return data.replace(b"0" * 64, hashlib.sha256(data).hexdigest().encode(), 1)
+
+
+def crafted(data: bytes, mutations: list[tuple[float, int, int]], arrays: list[tuple[int, int]]) -> bytes:
+    """Return a file whose description and arrays were changed, and which was then signed anew."""
+    length = int.from_bytes(data[:8], "little")
+    tree = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["nineline"])
+    for where, how, what in mutations:
+        mutate(tree, where, how, what)
+    if isinstance(tree, dict) and "digest" in tree:
+        tree["digest"] = "0" * 64
+    blocks: dict[str, Any] = dict(from_bytes(data))
+    names = sorted(blocks)
+    for which, how in arrays:
+        name = names[which % len(names)]
+        array = blocks.get(name)
+        if array is not None:
+            changed: dict[int, Any] = {
+                0: lambda a: a.astype(np.float32),
+                1: lambda a: a.astype(np.int64),
+                2: lambda a: a[:0],
+                3: lambda a: np.full_like(a, np.nan) if a.dtype.kind == "f" else -a,
+                4: lambda a: a.ravel(),
+                5: lambda a: np.concatenate([a, a]),
+                6: lambda a: a * (1e30 if a.dtype.kind == "f" else 3),
+            }
+            with np.errstate(all="ignore"):
+                blocks[name] = np.ascontiguousarray(changed[how % 7](array)) if how % 8 < 7 else array
+        if how == 7:
+            blocks.pop(name, None)
+    return signed(json.dumps(tree), blocks)
+
+
+def spoiled(data: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
+    """Return bytes with others put over them, put in, or cut away."""
+    for where, how, piece in edits:
+        place = int(where * len(data))
+        if how == 0:
+            data = data[:place]
+        elif how == 1:
+            data = data[:place] + piece + data[place:]
+        elif how == 2:
+            data = data[:place] + data[place + len(piece) :]
+        else:
+            data = data[:place] + piece + data[place + len(piece) :]
+    return data
+
+
+SHARE = st.floats(0, 1, exclude_max=True)
+CRAFTED = st.tuples(
+    st.lists(st.tuples(SHARE, st.integers(0, 5), st.integers(0, 10_000)), max_size=3),
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 7)), max_size=2),
+)
+SPOILED = st.lists(st.tuples(SHARE, st.integers(0, 4), st.binary(min_size=1, max_size=9)), min_size=1, max_size=3)
+
+
+SETTINGS = settings(
+    max_examples=max(1, MUTANTS // 9),  # in each of nine tests
+    derandomize=MUTANTS < 10_000,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@contextlib.contextmanager
+def bounded_memory() -> Iterator[None]:
+    """Let the process take no more than `MEMORY` beyond what it has, where the system can be asked for that."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        yield
+        return
+    import resource
+
+    kilobytes = re.search(r"VmSize:\s+(\d+) kB", status.read_text())
+    assert kilobytes is not None
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (int(kilobytes[1]) * 1024 + MEMORY, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def try_everything(kind: str, path: Path) -> None:
+    """Open a file in every way; only our own error may come out."""
+    with contextlib.suppress(FileError):
+        print_file(Console(file=io.StringIO(), width=80), str(path), read_header(path))
+    try:
+        model = load(kind, path)
+    except FileError:
+        return
+    if isinstance(model, Network):  # it was read, so it is a network
+        with np.errstate(all="ignore"):
+            assert model.run(np.zeros((1, model.n_inputs))).shape == (1, model.n_outputs)
+    else:
+        assert model.network_.n_inputs == model.columns_.width
+
+
+def fuzz(kind: str, strategy: Any, make: Any, path: Path) -> None:
+    whole = (GOLDEN / str(FORMAT_VERSION) / f"{kind}.nineline").read_bytes()
+    path.write_bytes(whole)
+    try_everything(kind, path)  # what loads once is loaded before memory is counted
+
+    @SETTINGS
+    @given(strategy)
+    def opened(change: Any) -> None:
+        path.write_bytes(make(whole, change))
+        try_everything(kind, path)
+
+    with bounded_memory():
+        opened()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_spoiled_files(kind: str, tmp_path: Path) -> None:
+    fuzz(kind, SPOILED, spoiled, tmp_path / "m")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_crafted_files(kind: str, tmp_path: Path) -> None:
+    fuzz(kind, CRAFTED, lambda data, change: crafted(data, *change), tmp_path / "m")
+
+
+def test_crafted_checkpoints_are_gone_on_from_or_refused(tmp_path: Path) -> None:
+    """Going on from one is a FileError, or a ValueError that says which setting is another; or it goes on."""
+    inputs, path = np.linspace(-1, 1, 12).reshape(4, 3), tmp_path / "run"
+    how: dict[str, Any] = {"epochs": 4, "batch_size": 1, "loss": "squared_error", "optimizer": "adam", "stop": 3}
+    how |= {"rng": 3, "checkpoint": path}
+    network = Network(3, 2, 1, bias=True, rng=2)
+    network.train(inputs, inputs[:, :1], on_epoch=lambda epoch: epoch.number == 2, checkpoint_every=0, **how)
+    whole = path.read_bytes()
+
+    @SETTINGS
+    @given(CRAFTED)
+    def gone_on(change: Any) -> None:
+        path.write_bytes(crafted(whole, *change))
+        try:
+            with np.errstate(all="ignore"):
+                network.train(inputs, inputs[:, :1], resume=True, **how)
+        except (FileError, DivergenceError):
+            pass
+        except ValueError as error:
+            assert "is a checkpoint of a training whose" in str(error)  # noqa: PT017
+
+    gone_on()
+
+
+# Bombs
+
+
+def bomb(header: bytes, size: int = 0) -> bytes:
+    return len(header).to_bytes(8, "little") + header + bytes(size)
+
+
+def entry(shape: list[int], end: int) -> dict[str, Any]:
+    return {"dtype": "F64", "shape": shape, "data_offsets": [0, end]}
+
+
+def container(text: str, **arrays: Any) -> bytes:
+    return json.dumps({"__metadata__": {"nineline": text}, **arrays}).encode()
+
+
+VERSION = json.dumps({"format_version": 1, "digest": "0" * 64, "kind": "network"})
+BOMBS = {
+    "a header longer than the file": (2**62).to_bytes(8, "little") + b"{}",
+    "a header of spaces": bomb(b" " * (2**24 + 1)),
+    "lists in lists": bomb(b"[" * 200_000),
+    "an array larger than the file": bomb(container(VERSION, **{"0.weights": entry([2**40, 2**20], 2**63)})),
+    "an array of another size than its bytes": bomb(container(VERSION, **{"0.weights": entry([2**40], 8)}), 8),
+    "negative offsets": bomb(container(VERSION, **{"0.weights": {**entry([1], 8), "data_offsets": [-8, 0]}})),
+    "a number of five thousand digits": bomb(container('{"format_version": ' + "9" * 5000 + "}")),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_bombs_do_not_go_off(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    path.write_bytes(BOMBS[kind])
+    with bounded_memory():
+        for opening in (read_header, Network.load, load_estimator):
+            with pytest.raises(FileError):
+                opening(path)
+
+
+def test_memory_is_a_small_multiple_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "large.nineline"
+    Network(1000, 4000, 1, rng=0).save(path)
+    size = path.stat().st_size
+    code = (
+        "import resource, sys; from nineline import Network\n"
+        "Network(2, 1).save(sys.argv[2]); Network.load(sys.argv[2])\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "Network.load(sys.argv[1]); print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path, tmp_path / "s"], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 6 * size
+
+
+# Showing
+
+
+def shown(path: Path) -> str:
+    out = io.StringIO()
+    print_file(Console(file=out, width=200), "m", read_header(path))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            "network",
+            ["m, network, format 1", "Layer(3, 4, 'tanh', bias=True) → Dropout(0.25)", "Elu(alpha=0.5)"],
+        ),
+        (
+            "checkpoint",
+            ["m, checkpoint, format 1", "steps by the reference engine", "Adam(learning_rate=0.01"],
+        ),
+        ("classifier", ["TabularClassifier", "hi, lo, mid", "category", "constant", "green, red"]),
+        ("regressor", ["TabularRegressor", "target      target", "test rows 0"]),
+    ],
+)
+def test_show_says_what_is_inside_without_the_weights(kind: str, said: list[str], tmp_path: Path) -> None:
+    data = bytearray((GOLDEN / "1" / f"{kind}.nineline").read_bytes())
+    data[-8:] = b"\xff" * 8  # the last weight's bytes, which nobody reads here
+    (tmp_path / "m").write_bytes(data)
+    text = shown(tmp_path / "m")
+    for each in said:
+        assert each in text, each
+    with pytest.raises(FileError, match="altered or damaged"):
+        load(kind, tmp_path / "m")
+
+
+def test_show_does_not_obey_a_stranger(tmp_path: Path) -> None:
+    data = (GOLDEN / "1" / "regressor.nineline").read_bytes()
+    (tmp_path / "m").write_bytes(data.replace(b'\\\\\\"target\\\\\\"', b"target"))
+    length = int.from_bytes(data[:8], "little")
+    tree = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["nineline"])
+    tree["target"]["name"] = "\x1b[2J\x07evil\r\nline"
+    tree["digest"] = "0" * 64
+    (tmp_path / "m").write_bytes(signed(json.dumps(tree), dict(from_bytes(data))))
+    text = shown(tmp_path / "m")
+    assert "�[2J�evil��line" in text
+    assert "\x1b" not in text
+
+
+def test_estimators_of_either_kind_are_what_they_say() -> None:
+    assert isinstance(load_estimator(GOLDEN / "1" / "classifier.nineline"), TabularClassifier)
+    assert isinstance(load_estimator(GOLDEN / "1" / "regressor.nineline"), TabularRegressor)
+    with pytest.raises(FileError, match="holds a TabularRegressor, expected a TabularClassifier"):
+        TabularClassifier.load(GOLDEN / "1" / "regressor.nineline")

@@ -1,0 +1,65 @@
+"""Write the golden files of the current format: ``python tests/golden/make.py``, once, when a format is released.
+
+They stay in the repository as they are: whoever reads the format later has to read these, and answer as is written in
+``answers.json`` beside them. What they were trained on is made up below.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from nineline import Adam, Dropout, Layer, Network
+from nineline.activations import Elu
+from nineline.estimators import TabularClassifier, TabularRegressor
+from nineline.files import FORMAT_VERSION
+
+
+def table() -> pl.DataFrame:
+    """Return a table of every kind of column."""
+    i = np.arange(60)
+    return pl.DataFrame(
+        {
+            "number": np.where(i % 7 == 3, np.nan, np.sin(i)),
+            "category": [["red", "green", None][n % 3] for n in i],
+            "two": [["north", "south"][n % 2] for n in i],
+            "flag": i % 5 < 2,
+            "day": [f"2024-{1 + n % 12:02d}-{1 + n % 28:02d} {n % 24:02d}:30:00" for n in i],
+            "same": ["always"] * 60,
+        }
+    )
+
+
+def main() -> None:
+    """Train small models, and write them and what they answer."""
+    folder = Path(__file__).parent / str(FORMAT_VERSION)
+    folder.mkdir(exist_ok=True)
+    inputs = np.linspace(-1, 1, 12).reshape(4, 3)
+    layers = Layer(3, 4, "tanh", bias=True), Dropout(0.25), Layer(4, 4, Elu(0.5)), Layer(4, 2, "softmax", bias=True)
+    network = Network(*layers, rng=1)
+    network.save(folder / "network.nineline")
+    trained = Network(3, 4, 1, activation="silu", output="identity", bias=True, rng=2, dtype="float32")
+    how = {"epochs": 4, "batch_size": 2, "loss": "squared_error", "optimizer": Adam(0.01), "stop": 3, "rng": 3}
+    how |= {"validation": 0.25, "engine": "reference", "checkpoint": folder / "checkpoint.nineline"}
+    trained.train(inputs, inputs[:, :1], **how)
+    frame = table()
+    settings = {"hidden_layer_sizes": (5,), "max_epochs": 3, "random_state": 0, "engine": "reference"}
+    classifier = TabularClassifier(**settings).fit(frame, np.array(["lo", "mid", "hi"])[np.arange(60) % 3])
+    classifier.save(folder / "classifier.nineline")
+    regressor = TabularRegressor(**settings).fit(frame, np.arange(60) * 10.0)
+    regressor.evaluation_ = {"test rows": 0.0}
+    regressor.save(folder / "regressor.nineline")
+    answers = {
+        "network": network.run(inputs).tolist(),
+        "checkpoint": trained.run(inputs).tolist(),
+        "classifier": classifier.predict_proba(frame[:8]).tolist(),
+        "regressor": regressor.predict(frame[:8]).tolist(),
+    }
+    (folder / "answers.json").write_text(json.dumps(answers, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
