@@ -203,3 +203,55 @@ def test_resume_gives_the_same_model_to_the_last_byte(flowers: Path, tmp_path: P
     ):
         done = nineline(*how, *wrong, folder=tmp_path, check=False)
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+
+
+# export
+
+
+@pytest.mark.parametrize(
+    ("options", "files", "said"),
+    [
+        (("--to", "c"), {"iris.c", "iris.h"}, ["flash", "bytes of tables", "RAM", "-lm && ./a.out"]),
+        (
+            ("--to", "c", "--double", "--no-libm", "--out", "d.c"),
+            {"d.c", "d.h"},
+            ["-DNINELINE_SELF_TEST d.c && ./a.out"],
+        ),
+        (("--to", "c", "--int8", "--data", "DATA"), {"iris.c", "iris.h"}, ["made-up rows", "accuracy on 150 rows: 0."]),
+        (("--to", "onnx"), {"iris.onnx"}, ["iris.onnx, "]),
+        (("--to", "py", "--out", "flower.py"), {"flower.py"}, ["flower.py, "]),
+    ],
+)
+def test_export(options: tuple[str, ...], files: set[str], said: list[str], flowers: Path, tmp_path: Path) -> None:
+    options = tuple(str(flowers / "iris.csv") if word == "DATA" else word for word in options)
+    done = nineline("export", flowers / "iris.nineline", *options, folder=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == files
+    for each in said:
+        assert each in done.stdout
+
+
+def test_export_of_a_network(tmp_path: Path) -> None:
+    from nineline import Network
+
+    Network(3, 6, 1, rng=0).save(tmp_path / "parity.nineline")
+    nineline("export", "parity.nineline", "--to", "c", folder=tmp_path)
+    assert "void parity_run(const float inputs[PARITY_INPUTS]" in (tmp_path / "parity.h").read_text()
+    assert "Layer(3, 6, 'sigmoid')" in nineline("show", "parity.nineline", folder=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("iris.nineline", "--to", "onnx", "--int8"), "--double, --no-libm and --int8 are for --to c"),
+        (("iris.nineline", "--to", "c", "--data", "iris.csv"), "give --int8 with it"),
+        (("iris.nineline", "--to", "c", "--out", "nowhere/m.c"), "the folder nowhere does not exist"),
+        (("iris.csv", "--to", "c"), "iris.csv is no nineline file"),
+        (("none.nineline", "--to", "py"), "No such file"),
+    ],
+)
+def test_export_says_what_is_wrong_and_writes_nothing(words: tuple[str, ...], message: str, flowers: Path) -> None:
+    before = sorted(flowers.iterdir())
+    done = nineline("export", *words, folder=flowers, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert sorted(flowers.iterdir()) == before
