@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 import sklearn.neural_network as theirs
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error, r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
@@ -496,6 +496,20 @@ def test_bad_input(case):
     settings, data, says = BAD[case]
     with pytest.raises((ValueError, TypeError), match=says):
         MLPClassifier(**{**SMALL, **settings}).fit(**{"X": X, "y": CLASSES, **data})
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_what_has_not_been_fitted_says_so(kind):
+    for ask in (lambda m: m.predict(X), lambda m: m.input_gradient(X), lambda m: m.network_, lambda m: m.score(X, X)):
+        with pytest.raises(NotFittedError, match=f"This {kind.__name__} instance is not fitted yet"):
+            ask(kind())
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_warnings_point_at_the_line_that_fits(solver):
+    with pytest.warns(ConvergenceWarning) as caught:
+        MLPClassifier(**{**SMALL, "max_iter": 1}, solver=solver).fit(X, CLASSES)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_more_bad_input():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -12,13 +12,13 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from nineline import _checks, engines
-from nineline.activations import ACTIVATIONS, Activation, Sigmoid
+from nineline.activations import Activation, Sigmoid
 from nineline.estimators.mlp.callbacks import CallbackSupportMixin, Tasks
 from nineline.estimators.mlp.network import LayeredNetwork, Plan
+from nineline.estimators.mlp.parameters import CONSTRAINTS, NAMED_ACTIVATIONS, STOCHASTIC
 from nineline.estimators.mlp.solvers import SOLVERS, Lesson
 from nineline.estimators.mlp.steps import NOT_FINITE, Rows
 from nineline.estimators.pickles import Pickled
@@ -34,44 +34,13 @@ if TYPE_CHECKING:
     from nineline.losses import Loss
     from nineline.network import Network
 
-_ACTIVATIONS: dict[str, type[Activation]] = {"logistic": Sigmoid, **ACTIVATIONS}
-_STOCHASTIC = ("sgd", "adam")
 _FLOATS = (np.float64, np.float32)
 
 
 class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
     """See `MLPClassifier` and `MLPRegressor`, which have the constructors."""
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(_ACTIVATIONS)), Activation, list, tuple],
-        "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
-        "scoring": [str, callable, None],
-        "keep_optimizer": ["boolean"],
-        "engine": [StrOptions({"auto", "native", "reference"})],
-        "threads": [Interval(Integral, 1, None, closed="left"), None],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 
     coefs_: list[Array]
     intercepts_: list[Array]
@@ -119,32 +88,33 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any, *, incremental: bool) -> Self:
         sizes = self._hidden_sizes()
+        activations, dropout = self._activations(len(sizes)), self._dropout(len(sizes))
+        self._check_settings(validation, incremental=incremental)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         given = X, y, sample_weight
         X, y = self._check_rows(X, y, reset=first)
         targets, classes = self._check_targets(y, incremental=incremental)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         weight = self._row_weights(y, weight, incremental=incremental)
-        self._check_settings(validation, incremental=incremental)
         held = None if validation is None else self._check_validation(validation)
 
         random = check_random_state(self.random_state)
         name, output, loss = self._output()
-        plan = Plan(sizes, self._activations(len(sizes)), self._dropout(len(sizes)), output)
+        try:
+            loss.check(output, targets)
+        except ValueError as error:
+            raise ValueError(f"y does not fit the loss: {error}") from None
+        plan = Plan(sizes, activations, dropout, output)
         if first:
             self._begin(plan, targets.shape[1], name, X.dtype, random)
         self._check_continues(sizes, targets.shape[1])
         self._hold(plan)
         self._begin_records(first=first)
         network = self._layered.network
-        try:
-            loss.check(output, targets)
-        except ValueError as error:
-            raise ValueError(f"y does not fit the loss: {error}") from None
         engines.check(self.engine, network, loss, GradientDescent(1.0))
 
         learn = np.arange(X.shape[0])
-        watching = self.early_stopping and self.solver in _STOCHASTIC
+        watching = self.early_stopping and self.solver in STOCHASTIC
         if watching and held is None:
             learn, out = self._split(len(learn), classes, random)
             held_weight = None if weight is None else weight[out]
@@ -186,7 +156,7 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
                 "partial_fit does not support early_stopping=True without validation data: a batch of rows cannot "
                 "spare some; give partial_fit(..., validation=(X, y))"
             )
-        if self.solver in _STOCHASTIC:
+        if self.solver in STOCHASTIC:
             return
         if validation is not None:
             raise ValueError(
@@ -222,7 +192,7 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
         each = list(given) if isinstance(given, (list, tuple)) else [given] * layers
         if len(each) != layers:
             raise ValueError(f"activation has {len(each)} entries; expected one for each of {layers} hidden layer(s)")
-        return tuple(_checks.resolve("activation", one, Activation, _ACTIVATIONS) for one in each)
+        return tuple(_checks.resolve("activation", one, Activation, NAMED_ACTIVATIONS) for one in each)
 
     def _dropout(self, layers: int) -> tuple[float, ...]:
         given = self.dropout
@@ -249,8 +219,8 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
     def _begin_records(self, *, first: bool) -> None:
         if first or not hasattr(self, "history_"):
             self.history_ = History()
-            self._best_parameters = self._layered.network.parameters.copy()
-        if self.solver not in _STOCHASTIC:
+            self._best_parameters: Array | None = None
+        if self.solver not in STOCHASTIC:
             return
         if first or not hasattr(self, "loss_curve_"):
             self.loss_curve_, self.best_loss_ = [], None
@@ -261,8 +231,9 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
             self.validation_scores_ = self.best_validation_score_ = None
         if self.early_stopping:
             self.best_loss_ = None
-            if len(self._best_parameters) != self._layered.network.parameters.size:
-                self._best_parameters = self._layered.network.parameters.copy()
+            now = self._layered.network.parameters
+            if self._best_parameters is None or self._best_parameters.size != now.size:
+                self._best_parameters = now.copy()
         elif self.best_loss_ is None:
             self.best_loss_ = np.inf
 
@@ -330,7 +301,7 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
         }
 
     def _check_solver(self) -> bool:
-        if self.solver not in _STOCHASTIC:
+        if self.solver not in STOCHASTIC:
             raise AttributeError(
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )

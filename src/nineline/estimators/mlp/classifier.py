@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted
 
 from nineline.activations import Activation, Sigmoid, Softmax
 from nineline.estimators.mlp.base import BaseMLP, columns, one_column
@@ -341,6 +342,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array, (rows, classes, features)
             Or (rows, features), where `output` is given.
         """
+        check_is_fitted(self)
         outputs = self.n_outputs_
         if outputs > 1:
             units = range(outputs) if output is None else range(self._one_output(output, outputs), output + 1)

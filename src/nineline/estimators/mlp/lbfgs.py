@@ -78,14 +78,14 @@ class LBFGS:
                 f"lbfgs failed to converge after {model.n_iter_} iteration(s) (status={found.status}): "
                 f"{found.message}.{more} Scaling the data helps, too.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
 
     def _loss_and_gradient(self, parameters: npt.NDArray[np.float64]) -> tuple[float, Array]:
         if self.lesson.tasks is not None and self.model.n_iter_ < self.model.max_iter:
             self.lesson.tasks.iteration_begins()
         self.network.parameters[...] = parameters
-        return self.engine.gradient(self.gradient), self.gradient
+        return self.engine.gradient(self.gradient), self.gradient.copy()
 
     def _iteration(self, intermediate_result: Any) -> None:
         model, history = self.model, self.model.history_

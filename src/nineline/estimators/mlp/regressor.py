@@ -9,6 +9,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from nineline.activations import Activation, Exponential, Identity
 from nineline.estimators.mlp.base import BaseMLP, columns, one_column
@@ -191,6 +192,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         array, (rows, outputs, features)
             Or (rows, features), where `output` is given.
         """
+        check_is_fitted(self)
         units = range(self.n_outputs_)
         if output is not None:
             place = self._one_output(output, self.n_outputs_)

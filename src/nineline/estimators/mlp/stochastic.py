@@ -82,11 +82,11 @@ class Stochastic:
                         f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the optimization "
                         "hasn't converged yet.",
                         ConvergenceWarning,
-                        stacklevel=6,
+                        stacklevel=5,
                     )
                     reason = f"all {model.max_iter} iterations done"
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=6)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
             reason = f"interrupted in iteration {model.n_iter_ + 1}"
         history = model.history_
         history.steps += self.steps.taken
@@ -181,7 +181,7 @@ class Stochastic:
             warnings.warn(
                 f"Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: batch_size is "
                 f"{wanted}, there are {rows} rows to learn from.",
-                stacklevel=7,
+                stacklevel=6,
             )
         return min(int(wanted), rows)
 
