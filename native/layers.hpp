@@ -192,8 +192,8 @@ inline void learn_bias(const Layer& at, const T* delta, Index rows, Index first,
   }
 }
 
-// errors = delta @ weights.T, for the layer below; `turned_over` are the weights as (outputs, inputs). Behind a relu, the
-// errors of its weighted sums; otherwise the activation is still to be carried back through, and the answer is false.
+// errors = delta @ weights.T, for the layer below; `turned_over` are the weights as (outputs, inputs). Behind a relu,
+// the errors of its weighted sums; else the activation is still to be carried back through, and the answer is false.
 template <class T>
 inline bool input_errors(const Layer& at, const T* parameters, const T* turned_over, Rows<T> delta, Index rows,
                          const T* positive, T* errors) {

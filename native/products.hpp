@@ -37,8 +37,8 @@ struct Start {
 };
 
 // What is done with a sum before it leaves the registers: nothing; what is negative becomes 0 (relu, forward); or it
-// becomes 0 where another matrix of the same stride is not positive (relu, backward). Dearer activations take a sweep of
-// their own.
+// becomes 0 where another matrix of the same stride is not positive (relu, backward). Dearer activations take a sweep
+// of their own.
 enum class Finish { none, positive_part, where_positive };
 
 // c[j][v] = start[j][v] + sum over k of a(j, k) * b[k][v], with a(j, k) = a[first + j][k] for Left::rows and
@@ -110,8 +110,8 @@ inline constexpr int most_vectors = registers >= 32 ? 4 : 2;
 template <int V>
 inline constexpr int rows_at_once = registers >= 32 ? (V == 4 ? 6 : 8) : (V == 2 ? 6 : 8);
 
-// c (count, columns) = start + a[first...] @ b over a depth. The columns go in groups of V vectors, those left over in smaller ones,
-// and the depth in slices of b that stay in the first cache while all rows pass by.
+// c (count, columns) = finish(start + a[first...] @ b) over a depth. The columns go in groups of V vectors, those left
+// over in smaller ones, and the depth in slices of b that stay near while all rows pass by.
 template <class T, Left left, Finish finish, int V>
 inline void product(Rows<T> a, Index first, Index count, Index depth, Matrix<const T> b, Index columns, Start<T> start,
                     Matrix<T> c, const T* beside) {

@@ -9,53 +9,12 @@
 // bits for any number of threads. Twin: src/nineline/engines/reference.py.
 #pragma once
 
-#include "network.hpp"
+#include "batches.hpp"
 #include "optimizers.hpp"
-#include "threads.hpp"
 
 namespace nineline::NINELINE_LEVEL {
 
-// Stops the work of a call some time after somebody asked for it: the caller looks up after 50 ms.
-class Patience {
- public:
-  explicit Patience(const Interrupt& interrupt) : interrupt_{interrupt} {}
-  // To be called by the caller's thread between tiles; true once the work is to be abandoned.
-  bool over() {
-    if (interrupt_.asked == nullptr || ++calls_ % 16 != 0) return stopped();
-    const double now = seconds();
-    if (next_ == 0) next_ = now + 0.05;
-    if (now < next_) return stopped();
-    next_ = now + 0.05;
-    if (interrupt_.asked(interrupt_.context)) __atomic_store_n(&stopped_, true, __ATOMIC_RELAXED);
-    return stopped();
-  }
-  bool stopped() const { return __atomic_load_n(&stopped_, __ATOMIC_RELAXED); }
-
- private:
-  Interrupt interrupt_;
-  unsigned calls_ = 0;
-  double next_ = 0;
-  bool stopped_ = false;
-};
-
-// How many rows are cut into how many parts of how many rows each.
-struct Cut {
-  Index rows, parts, rows_of_a_part;
-  Index begin(Index part) const { return part * rows_of_a_part; }
-  Index end(Index part) const { return smaller(rows, begin(part) + rows_of_a_part); }
-};
-
-inline constexpr Index most_parts = 16;
 inline constexpr Index most_rows_held = 512;
-
-inline Cut cut(Index rows, double work_of_a_row) {
-  constexpr double least_work = 500e3;  // multiplications and additions: some ten microseconds
-  constexpr Index least_rows = 64;
-  Index parts = smaller(smaller(rows / least_rows, most_parts), Index(double(rows) * work_of_a_row / least_work));
-  parts = larger(parts, 1);
-  const Index rows_of_a_part = round_up((rows + parts - 1) / parts, 16);  // so that no two parts share a vector
-  return {rows, (rows + rows_of_a_part - 1) / rows_of_a_part, rows_of_a_part};
-}
 
 template <class T>
 class ModelOf final : public Model {
@@ -101,7 +60,7 @@ class ModelOf final : public Model {
     prepare_training(team.threads());
     begin(parameters, nullptr);
     Patience patience{interrupt};
-    const Batch batch{data, nullptr, data.rows};
+    const Batch<T> batch{data, nullptr, data.rows};
     const double loss = measure(batch, step, false, team, patience);
     if (patience.stopped()) return loss;
     find_gradient(batch, false, team);
@@ -117,14 +76,14 @@ class ModelOf final : public Model {
     prepare_passages(team.threads());
     place_parameters(static_cast<const T*>(parameters));
     const Cut pieces = cut(data.rows, network_.work_of_a_row());
-    const Batch batch{data, nullptr, data.rows};
+    const Batch<T> batch{data, nullptr, data.rows};
     const double total_weight = batch.total_weight();
     Array<double> values{pieces.parts};
     Patience patience{interrupt};
     team.each(pieces.parts, false, [&](int who, Index part) {
       Passage<T>& passage = passages_[who];
       tiles(pieces, part, who, patience, [&](Index first, Index rows) {
-        fill(passage, batch, first, rows, total_weight);
+        lay_out(network_, batch, first, rows, total_weight, loss_.mean, passage);
         passage.forward(places_.data(), rows);
         values[part] += double(passage.measure(loss_, 0, rows));
       });
@@ -154,20 +113,6 @@ class ModelOf final : public Model {
   }
 
  private:
-  struct Batch {
-    const Data& data;
-    const Index* order;
-    Index rows;
-    Index row(Index r) const { return order == nullptr ? r : order[r]; }
-    bool shuffled() const { return order != nullptr; }
-    double total_weight() const {
-      if (data.weights == nullptr) return double(rows);
-      double total = 0;
-      for (Index r = 0; r < rows; ++r) total += double(static_cast<const T*>(data.weights)[row(r)]);
-      return total;
-    }
-  };
-
   // A piece of the parameters: a block of a layer's weights, and perhaps the bias beside it.
   struct Piece {
     Index layer;
@@ -176,22 +121,22 @@ class ModelOf final : public Model {
   };
 
   // The loss of a batch as step `number` sees it, penalties included. What the gradient is found from stays.
-  double measure(const Batch& batch, std::uint64_t number, bool alone, Team& team, Patience& patience) {
+  double measure(const Batch<T>& batch, std::uint64_t number, bool alone, Team& team, Patience& patience) {
     if (cut_.rows != batch.rows) cut_ = cut(batch.rows, network_.work_of_a_row());
     const Cut pieces = cut_;
     const bool whole = is_held(batch.rows);
     if (whole) prepare_whole(batch.rows);
     else prepare_parts(pieces.parts, team.threads());
     const double total_weight = batch.total_weight();
-    if (whole) fill(*whole_, batch, 0, batch.rows, total_weight);
+    if (whole) lay_out(network_, batch, 0, batch.rows, total_weight, loss_.mean, *whole_);
     team.each(pieces.parts, alone, [&](int who, Index part) {
       Passage<T>& passage = whole ? *whole_ : passages_[who];
       double loss = 0;
       tiles(pieces, part, who, patience, [&](Index first, Index rows) {
         const Span span{whole ? first : 0, rows, first};
         if (!whole) {
-          fill(passage, batch, first, rows, total_weight);
-          if (batch.shuffled()) call_for(batch, first + rows, smaller(first + 2 * rows, pieces.end(part)));
+          lay_out(network_, batch, first, rows, total_weight, loss_.mean, passage);
+          if (batch.shuffled()) call_for(network_, batch, first + rows, smaller(first + 2 * rows, pieces.end(part)));
         }
         passage.forward_in_training(places_.data(), span, rule_.seed, number);
         loss += double(passage.measure(loss_, span.first, rows));
@@ -206,28 +151,11 @@ class ModelOf final : public Model {
     return loss + penalty();
   }
 
-  static Batch batch_of(const Data& data, const Steps& steps, Index i) {
-    if (steps.order == nullptr) return {data, nullptr, data.rows};
-    const Index begin = i * steps.batch_size;
-    return {data, steps.order + begin, smaller(steps.batch_size, steps.order_size - begin)};
-  }
-
-  // Asks for the data of some rows, which lie anywhere in memory, while there is something else to compute.
-  void call_for(const Batch& batch, Index first, Index end) const {
-    constexpr Index line = 64;
-    const Index n = network_.inputs() * Index(sizeof(T)), m = network_.outputs() * Index(sizeof(T));
-    for (Index r = first; r < smaller(end, batch.rows); ++r) {
-      const char* inputs = static_cast<const char*>(batch.data.inputs) + batch.order[r] * n;
-      for (Index i = 0; i < n + line; i += line) __builtin_prefetch(inputs + smaller(i, n - 1), 0, 2);
-      __builtin_prefetch(static_cast<const char*>(batch.data.targets) + batch.order[r] * m, 0, 2);
-    }
-  }
-
   // One step of the optimizer; returns the loss before it. Where that is not finite, nothing is moved.
   double step(const Data& data, const Steps& steps, Index i, bool keep_before, Team& team, Patience& patience) {
-    const Batch batch = batch_of(data, steps, i);
+    const Batch<T> batch = Batch<T>::of(data, steps, i);
     const bool more = batch.shuffled() && i + 1 < steps.count;
-    const Batch next = more ? batch_of(data, steps, i + 1) : batch;
+    const Batch<T> next = more ? Batch<T>::of(data, steps, i + 1) : batch;
     const Index next_of_a_piece = more ? next.rows / piece_count_ + 1 : 0;
     const std::uint64_t number = steps.first + std::uint64_t(i);
     const bool alone = team.threads() == 1 || pace_.alone();
@@ -245,7 +173,7 @@ class ModelOf final : public Model {
       team.each(piece_count_, alone || network_.size() < 32768, [&](int who, Index p) {
         const Piece& piece = pieces_[p];
         const Layer& at = network_.layer(piece.layer);
-        call_for(next, p * next_of_a_piece, (p + 1) * next_of_a_piece);
+        call_for(network_, next, p * next_of_a_piece, (p + 1) * next_of_a_piece);
         const PieceOfGradient found = clips ? piece_of(gradient_.data(), piece) : find(batch, piece, who);
         move(at, piece, rule.at(steps.rates[i] * at.weights_factor), rule.at(steps.rates[i] * at.bias_factor), vectors,
              found, scale);
@@ -271,7 +199,7 @@ class ModelOf final : public Model {
   }
 
   // The gradient of a piece, penalties included, in a thread's own memory.
-  PieceOfGradient find(const Batch& batch, const Piece& piece, int who) {
+  PieceOfGradient find(const Batch<T>& batch, const Piece& piece, int who) {
     T* scratch = scratch_.data() + who * scratch_size_;
     const PieceOfGradient to{{scratch, piece.block.columns},
                              piece.bias ? scratch + piece.block.rows * piece.block.columns : nullptr};
@@ -279,7 +207,7 @@ class ModelOf final : public Model {
     return to;
   }
 
-  void find(const Batch& batch, const Piece& piece, const PieceOfGradient& to) {
+  void find(const Batch<T>& batch, const Piece& piece, const PieceOfGradient& to) {
     const Layer& at = network_.layer(piece.layer);
     const Block& block = piece.block;
     if (is_held(batch.rows)) {
@@ -308,7 +236,7 @@ class ModelOf final : public Model {
   }
 
   // The gradient of all parameters.
-  void find_gradient(const Batch& batch, bool alone, Team& team) {
+  void find_gradient(const Batch<T>& batch, bool alone, Team& team) {
     if (!gradient_) gradient_ = Array<T>{network_.size()};
     team.each(piece_count_, alone || network_.size() < 32768,
               [&](int, Index p) { find(batch, pieces_[p], piece_of(gradient_.data(), pieces_[p])); });
@@ -337,31 +265,6 @@ class ModelOf final : public Model {
       if (who == 0 ? patience.over() : patience.stopped()) return;
       work(first, smaller(tile_rows, pieces.end(part) - first));
     }
-  }
-
-  // Lists rows of a batch where they lie, and lays their targets and what each row counts beside the outputs to come.
-  void fill(Passage<T>& passage, const Batch& batch, Index first, Index rows, double total_weight) const {
-    const bool all = batch.order == nullptr && rows == batch.rows;
-    if (all && passage.holds == batch.data.inputs) return;  // all rows again
-    passage.holds = all ? batch.data.inputs : nullptr;
-    const Index n = network_.inputs(), m = network_.outputs(), stride = network_.last().stride;
-    const T *inputs = static_cast<const T*>(batch.data.inputs), *targets = static_cast<const T*>(batch.data.targets);
-    const T* weights = static_cast<const T*>(batch.data.weights);
-    const double share = !loss_.mean ? 1 : total_weight > 0 ? 1 / total_weight : 0;
-    for (Index r = 0; r < rows; ++r) {
-      const Index row = batch.row(first + r);
-      passage.inputs[r] = inputs + row * n;
-      for (Index o = 0; o < m; ++o) passage.targets[r * stride + o] = targets[row * m + o];
-    }
-    if (weights == nullptr && passage.rows_with_factors == rows && passage.same_factor == T(share)) return;
-    passage.rows_with_factors = weights == nullptr ? rows : 0;
-    passage.same_factor = T(share);
-    for (Index r = 0; r < rows; ++r) {
-      const T factor = T(weights == nullptr ? share : share * double(weights[batch.row(first + r)]));
-      for (Index o = 0; o < m; ++o) passage.factors[r * stride + o] = factor;
-    }
-    for (Index i = rows * stride; i < smaller(round_up(rows * stride, width<T>), passage.room() * stride); ++i)
-      passage.factors[i] = 0;  // packed rows may end inside a vector
   }
 
   // share * (l1 * sum(|w|) + l2 / 2 * sum(w^2)) over the weights.

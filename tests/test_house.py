@@ -33,7 +33,7 @@ FLOORS = [
     ["nineline.layers"],
     ["nineline.network"],
     ["nineline.engines"],
-    ["nineline.training", "nineline.gradient_check"],
+    ["nineline.loop", "nineline.training", "nineline.gradient_check"],
     [
         "nineline.files",
         "nineline.checkpoints",
@@ -58,6 +58,7 @@ DOORS = {
     ("nineline.network", "nineline.training"): "Network.train: training is a loop around networks, and a method",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
     ("nineline.training", "nineline.checkpoints"): "train(checkpoint=...): what a training is, is seen from outside",
+    ("nineline.loop", "nineline.checkpoints"): "a loop tells where it stands: likewise",
     ("nineline.network", "nineline.interchange.c"): "Network.to_c: a translation is made from outside, and a method",
     ("nineline.network", "nineline.interchange.sklearn"): "Network.from_sklearn: likewise",
     ("nineline.network", "nineline.interchange.torch"): "Network.from_torch and to_torch: likewise",

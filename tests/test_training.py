@@ -10,7 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from nineline import Adam, DivergenceError, Dropout, EarlyStopping, GradientDescent, Layer, Loss, Network, training
+from nineline import Adam, DivergenceError, Dropout, EarlyStopping, GradientDescent, Layer, Loss, Network
+from nineline.loop import Loop
 from nineline.losses import SquaredError
 
 rng = np.random.default_rng(0)
@@ -251,7 +252,7 @@ def test_dropout_draws_anew_in_every_step_and_every_training():
 def test_a_run_does_not_depend_on_how_many_steps_a_call_takes(make, how, monkeypatch):
     runs = []
     for seconds in (1e-12, 0.05, 1e9):
-        monkeypatch.setattr(training, "_CALL_SECONDS", seconds)
+        monkeypatch.setattr("nineline.loop._CALL_SECONDS", seconds)
         network = make()
         history = network.train(X, Y, loss="squared_error", optimizer=GradientDescent(0.05, momentum=0.9), rng=3, **how)
         columns = {name: column for name, column in history.columns.items() if name != "seconds"}
@@ -508,9 +509,9 @@ def test_ctrl_c_while_validation_is_measured_leaves_a_history_that_is_a_table():
     ids=["whole batch", "batches", "validation and stop"],
 )
 def test_ctrl_c_before_any_line_of_the_loop_leaves_everything_in_order(how):
-    """A signal may come anywhere: the trace function raises it at one line of `_Loop` after the other."""
-    loop = {function.__code__ for function in vars(training._Loop).values() if hasattr(function, "__code__")}
-    loop -= {training._Loop.__init__.__code__, training._Loop.run.__code__}  # before and after the loop it comes out
+    """A signal may come anywhere: the trace function raises it at one line of `Loop` after the other."""
+    loop = {function.__code__ for function in vars(Loop).values() if hasattr(function, "__code__")}
+    loop -= {Loop.__init__.__code__, Loop.run.__code__}  # before and after the loop it comes out
     lines_left = 0
 
     def trace(frame, event, _):
@@ -600,7 +601,7 @@ def test_divergence_is_the_same_however_many_steps_a_call_takes(monkeypatch):
     """What is kept, and the epoch that the message names, must not hang on the speed of the machine."""
     runs = []
     for seconds in (1e-12, 1e9):
-        monkeypatch.setattr(training, "_CALL_SECONDS", seconds)
+        monkeypatch.setattr("nineline.loop._CALL_SECONDS", seconds)
         network = linear()
         error = diverging(network)
         runs.append((str(error), error.history.loss, network.parameters.tolist()))

@@ -9,12 +9,12 @@ from nineline.gradient_check import GradientCheck, gradient_check
 from nineline.history import History
 from nineline.initializers import Initializer
 from nineline.layers import Dropout, Layer
+from nineline.loop import DivergenceError, Epoch
 from nineline.losses import Loss
 from nineline.network import Network
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
 from nineline.schedules import Schedule
 from nineline.stopping import EarlyStopping
-from nineline.training import DivergenceError, Epoch
 
 __version__ = "0.1.0"
 

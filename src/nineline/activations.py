@@ -306,6 +306,14 @@ class Softmax(Activation):
         return outputs * (errors - (errors * outputs).sum(axis=-1, keepdims=True))
 
 
+def setting_of(activation: Activation) -> float:
+    """Return the one number that an activation of this module is set by (a slope, an alpha); 0 where it has none.
+
+    It is what leaves Python: for the native engine and for other programs an activation is a name and this number.
+    """
+    return float(next(iter(vars(activation).values()), 0.0))
+
+
 ACTIVATIONS: Final[dict[str, type[Activation]]] = {
     "identity": Identity,
     "sigmoid": Sigmoid,

@@ -260,7 +260,7 @@ def main() -> None:
     """Run the command line; what is wrong with the input is said in a line, with exit status 2."""
     from polars.exceptions import PolarsError
 
-    from nineline.training import DivergenceError
+    from nineline.loop import DivergenceError
 
     try:
         app()

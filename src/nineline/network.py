@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from nineline.history import History
     from nineline.initializers import Initializer
     from nineline.interchange.c import CProgram
+    from nineline.loop import Epoch
     from nineline.losses import Loss
     from nineline.optimizers import Optimizer
     from nineline.schedules import Schedule
     from nineline.stopping import EarlyStopping
-    from nineline.training import Epoch
 
 
 class Block(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline import _checks
-from nineline.activations import ACTIVATIONS, Activation, Elu, LeakyRelu
+from nineline.activations import ACTIVATIONS, Activation, setting_of
 from nineline.layers import Dropout, Layer
 from nineline.losses import LOSSES, Huber, Loss, Quantile
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop, State
@@ -171,12 +171,7 @@ def _layers(network: Network, optimizer: Optimizer | None) -> list[Any]:
 def _activation(activation: Activation) -> tuple[str, float]:
     if type(activation) not in _ACTIVATION_NAMES:
         raise NotNativeError(f"activation {activation!r} is not known to the native engine")
-    setting = 0.0
-    if isinstance(activation, LeakyRelu):
-        setting = activation.slope
-    elif isinstance(activation, Elu):
-        setting = activation.alpha
-    return _ACTIVATION_NAMES[type(activation)], setting
+    return _ACTIVATION_NAMES[type(activation)], setting_of(activation)
 
 
 def _loss(loss: Loss) -> Any:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nineline.activations import Elu, LeakyRelu, Softmax
+from nineline.activations import Softmax, setting_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +90,7 @@ static void $name(const $real z[], $real shares[], int count)
 def function_name(layer: Dense) -> str:
     """Return the name of a layer's activation in C; two settings of one activation are two functions."""
     activation = layer.activation
-    if isinstance(activation, (LeakyRelu, Elu)) and activation != type(activation)():
+    if activation != type(activation)():
         return f"unit_{layer.activation_name}_{layer.number}"
     return f"unit_{layer.activation_name}"
 
@@ -141,9 +141,8 @@ def _function(name: str, kind: str, activation: Activation, real: Real) -> str:
     if isinstance(activation, Softmax) or kind == "mish":
         whole = _SOFTMAX if kind == "softmax" else _MISH
         return Template(whole).safe_substitute(name=name, real=real.name)
-    setting = activation.slope if isinstance(activation, LeakyRelu) else getattr(activation, "alpha", 0.0)
     formula = Template(_ACTIVATIONS[kind]).safe_substitute(
-        setting=real.literal(setting),
+        setting=real.literal(setting_of(activation)),
         scale=real.literal(1.0507009873554804934193349852946),
         alpha=real.literal(1.6732632423543772848170429916717),
         root_half=real.literal(math.sqrt(0.5)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.activations import Elu, LeakyRelu
+from nineline.activations import setting_of
 from nineline.column_kinds import FALSE, ISO, TRUE, Boolean, Category, Date, Number
 from nineline.interchange.subject import Dense, Subject
 
@@ -92,11 +92,8 @@ def _layers(layers: list[Dense]) -> Iterator[str]:
         if layer.activation_name == "identity":
             yield f"    x = {z}"
             continue
-        activation = layer.activation
-        setting = activation.slope if isinstance(activation, LeakyRelu) else 0.0
-        setting = activation.alpha if isinstance(activation, Elu) else setting
         yield f"    z = {z}"
-        yield f"    x = {_ACTIVATIONS[layer.activation_name].format(setting=setting)}"
+        yield f"    x = {_ACTIVATIONS[layer.activation_name].format(setting=setting_of(layer.activation))}"
     yield "    return x"
 
 
