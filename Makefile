@@ -9,7 +9,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 NATIVE := CMakeLists.txt $(wildcard native/*)
 
-.PHONY: help demo test lint format bench sanitize fuzz clean
+.PHONY: help demo test lint format bench accuracy sanitize fuzz clean
 
 help:
 	@echo "make demo    see the tutorial's network learn, then train on a real table"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    check format, style and types"
 	@echo "make format  format the code"
 	@echo "make bench   time training beside the peers (WORKLOADS=seed,expm PEERS=jax,torch narrow it)"
+	@echo "make accuracy  errors on tables beside boosted trees and other networks (SETS=adult,letter PEERS=lightgbm SEEDS=1)"
 	@echo "make fuzz    open a hundred thousand mutated model files: none may do more than be refused"
 	@echo "make sanitize  run the native engine's tests under the address, undefined-behaviour and thread sanitizers"
 
@@ -42,6 +43,11 @@ bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks --workloads '$(WORKLOADS)' --peers '$(PEERS)' $(ARGS)
 	$(if $(WORKLOADS),,$(BENCH)/bin/python -m benchmarks.estimators)
 	$(if $(WORKLOADS),,$(BENCH)/bin/python -m benchmarks.c_export)
+
+# Three seeds of everything take hours; what was found is kept in build/accuracy.jsonl, and not found again.
+SEEDS := 3
+accuracy: $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks.accuracy --sets '$(or $(SETS),*)' --peers '$(or $(PEERS),*)' --seeds $(SEEDS) $(ARGS)
 
 $(BENCH)/.installed: pyproject.toml $(NATIVE)
 	$(PYTHON) -m venv $(BENCH)

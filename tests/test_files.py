@@ -289,11 +289,12 @@ def test_files_of_others_are_refused(kind, path):
 
 
 def test_a_newer_format_is_refused_with_the_way_out(path, monkeypatch):
-    monkeypatch.setattr(files, "FORMAT_VERSION", 2)
+    newest = files.FORMAT_VERSION
+    monkeypatch.setattr(files, "FORMAT_VERSION", newest + 1)
     network = make()
     files.write(path, "network", {"network": files.describe(network)}, files.tensors(network))
     monkeypatch.undo()
-    words = ["has format version 2, this nineline reads up to 1", "pip install --upgrade nineline"]
+    words = [f"has format version {newest + 1}, this nineline reads up to {newest}", "pip install --upgrade nineline"]
     assert_refused(path, path.read_bytes(), words)
     with pytest.raises(FileError, match="pip install --upgrade nineline"):
         read_header(path)

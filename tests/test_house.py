@@ -31,7 +31,7 @@ FLOORS = [
         "nineline.progress",
     ],
     ["nineline.layers"],
-    ["nineline.network"],
+    ["nineline.network", "nineline.ensemble"],
     ["nineline.engines"],
     ["nineline.loop", "nineline.training", "nineline.gradient_check"],
     [

@@ -62,7 +62,12 @@ def train(
     test_size: Annotated[float, typer.Option(help="The share of rows to judge by otherwise; 0 for none.")] = 0.2,
     drop: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")] = None,
     hidden: Annotated[str, typer.Option(help="Widths of the hidden layers, such as 64,32; or auto.")] = "auto",
-    epochs: Annotated[int, typer.Option(help="At most; training stops earlier when nothing improves.")] = 100,
+    members: Annotated[str, typer.Option(help="How many networks answer together; or auto.")] = "auto",
+    epochs: Annotated[
+        str, typer.Option(help="At most; training stops earlier when nothing improves; or auto.")
+    ] = "auto",
+    time_limit: Annotated[float | None, typer.Option(help="Seconds of training at most.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Judge scikit-learn's boosted trees beside it.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     checkpoint: Annotated[Path | None, typer.Option(help="A file to keep the training in while it goes on.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from that file, where it exists.")] = False,
@@ -100,8 +105,11 @@ def train(
         split=split,
         test_size=test_size,
         seed=seed,
+        compare=compare,
         hidden_layer_sizes=_widths(hidden),
-        max_epochs=epochs,
+        n_members=_number("members", members),
+        max_epochs=_number("epochs", epochs),
+        time_limit=time_limit,
         verbose=None,
         checkpoint=checkpoint,
         resume=resume,
@@ -270,6 +278,15 @@ def main() -> None:
     except (ValueError, TypeError, OSError, DivergenceError, PolarsError) as error:
         print(f"nineline: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _number(name: str, given: str) -> str | int:
+    if given == "auto":
+        return given
+    try:
+        return int(given)
+    except ValueError:
+        raise ValueError(f"{name} is {given!r}; expected a whole number, or auto") from None
 
 
 def _widths(hidden: str) -> str | tuple[int, ...]:

@@ -7,10 +7,11 @@ write a class here, enter it in `KINDS`, and say in `nineline.columns.learn_colu
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
@@ -83,18 +84,23 @@ class Column(ABC):
 @final
 @dataclass(frozen=True)
 class Number(Column):
-    """A number, scaled robustly and bent towards ±3: ``z = (x - median) / scale; z / sqrt(1 + (z / 3)**2)``.
+    """A number, scaled robustly and bent towards ±3, and how much of each of its intervals it fills.
 
-    The scale is the distance between the quartiles, as a standard deviation (/ 1.349); the standard deviation
-    itself where the quartiles are equal.
+    First ``z = (x - median) / scale; z / sqrt(1 + (z / 3)**2)``. The scale is the distance between the quartiles, as a
+    standard deviation (/ 1.349); the standard deviation itself where the quartiles are equal. Then, where the column
+    has `edges`, its piecewise-linear encoding: for each interval ``clip((x - left) / (right - left), 0, 1)``, so that
+    all intervals below x are 1 and all above it are 0. A network can bend at every edge from the first step on.
 
     References
     ----------
-    Holzmüller, Grinsztajn, Steinwart (2024), Better by default, arXiv 2407.04491, section 3.
+    Holzmüller, Grinsztajn, Steinwart (2024), Better by default, arXiv 2407.04491, section 3; Gorishniy, Rubachev,
+    Babenko (2022), On embeddings for numerical features, arXiv 2203.05556, section 3.2.
     """
 
     center: float
     scale: float
+    edges: tuple[float, ...] = ()
+    """Where intervals begin and end, ascending; none, or at least three."""
 
     kind = "number"
     phrase = "numbers"
@@ -102,22 +108,53 @@ class Number(Column):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_scaling(self.name, self.center, self.scale)
+        floats = isinstance(self.edges, tuple) and all(type(e) is float and math.isfinite(e) for e in self.edges)
+        if not floats or len(self.edges) in (1, 2) or any(a >= b for a, b in itertools.pairwise(self.edges)):
+            raise ValueError(
+                f"column {self.name!r} has the edges {self.edges!r}; expected ascending numbers, none or at least three"
+            )
 
     @classmethod
-    def learn(cls, name: str, values: Numbers) -> Number:
-        known = values[~np.isnan(values)]
+    def learn(cls, name: str, values: Numbers, weights: Numbers | None = None) -> Number:
+        """Learn center and scale; a value of weight 2 counts as two."""
+        known, weights = _known(values, weights)
         if np.isinf(known).any():
             raise ValueError(f"column {name!r} holds {known[np.isinf(known)][0]}; expected finite numbers or missing")
         with np.errstate(over="ignore", invalid="ignore"):
-            low, center, high = np.quantile(known, [0.25, 0.5, 0.75])
-            scale = (high - low) / 1.349 or known.std() or 1.0
+            low, center, high = _quantiles(known, [0.25, 0.5, 0.75], weights)
+            scale = (high - low) / 1.349 or _deviation(known, weights) or 1.0
         if not np.isfinite([center, scale]).all():
             raise ValueError(f"column {name!r} spans {known.min():g} to {known.max():g}, too far to scale; rescale it")
         return cls(name, len(known) < len(values), float(center), float(scale))
 
+    def divided(self, values: Numbers, weights: Numbers | None, intervals: int) -> Number:
+        """Return the same column with edges for at most so many intervals, learned from the training values.
+
+        A value that alone has an interval's share of the rows is an edge by itself; the other edges are quantiles of
+        what is left, so that a column that is mostly 0 still has intervals where its values differ.
+        """
+        known, weights = _known(values, weights)
+        distinct, place = np.unique(known, return_inverse=True)
+        if intervals < 2 or len(distinct) < 3:
+            return self
+        edges = distinct
+        if len(distinct) > intervals + 1:
+            shares = np.bincount(place, weights).astype(np.float64)
+            heavy, left, rest = _heavy(shares, intervals)
+            edges = np.concatenate([distinct[heavy], distinct[[0, -1]]])
+            if left > 0 and rest.any():
+                steps = np.linspace(0, 1, left + 1)
+                edges = np.concatenate([edges, _quantiles(distinct[rest], steps, shares[rest])])
+        reach = max(distinct[-1] - self.center, self.center - distinct[0])
+        kept: list[float] = []
+        for edge in np.unique(edges).tolist():  # so far apart that they still differ in float32
+            if not kept or edge - kept[-1] > _CLOSEST * reach:
+                kept.append(edge)
+        return replace(self, edges=tuple(kept)) if len(kept) > 2 else self
+
     @property
     def own_width(self) -> int:
-        return 1
+        return max(1, len(self.edges))
 
     def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
         values = numbers_of(series)
@@ -127,10 +164,50 @@ class Number(Column):
         if np.isinf(values).any():
             raise self.mismatch(float(values[np.isinf(values)][0]))
         z = (values - self.center) / self.scale
-        return (z / np.hypot(1, z / 3))[:, np.newaxis], missing
+        bent = z / np.hypot(1, z / 3)
+        if not self.edges:
+            return bent[:, np.newaxis], missing
+        edges = np.array(self.edges)
+        with np.errstate(over="ignore"):
+            filled = (values[:, np.newaxis] - edges[:-1]) / np.diff(edges)
+        return np.column_stack([bent, np.clip(filled, 0, 1)]), missing
 
     def summary(self) -> str:
-        return f"around {self.center:.4g} ± {self.scale:.3g}"
+        intervals = f", {len(self.edges) - 1} intervals" if self.edges else ""
+        return f"around {self.center:.4g} ± {self.scale:.3g}{intervals}"
+
+
+_CLOSEST: Final = 1e-6  # of two edges, as a share of how far the column reaches
+
+
+def _known(values: Numbers, weights: Numbers | None) -> tuple[Numbers, Numbers | None]:
+    """Return the values that are there, and their weights."""
+    there = ~np.isnan(values)
+    return values[there], None if weights is None else weights[there]
+
+
+def _quantiles(values: Numbers, shares: Sequence[float] | Numbers, weights: Numbers | None) -> Numbers:
+    """Return the smallest values that at least these shares of the weight do not exceed."""
+    quantiles: Numbers = np.quantile(values, shares, method="inverted_cdf", weights=weights)
+    return quantiles
+
+
+def _deviation(values: Numbers, weights: Numbers | None) -> float:
+    mean = np.average(values, weights=weights)
+    return float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
+
+
+def _heavy(shares: Numbers, intervals: int) -> tuple[Mask, int, Mask]:
+    """Return which values have an interval's share each, how many intervals are left, and for which values."""
+    heavy = np.zeros(len(shares), bool)
+    left, rest = intervals, float(shares.sum())
+    while left > 0:
+        more = ~heavy & (shares >= rest / left)
+        if not more.any():
+            break
+        heavy |= more
+        left, rest = intervals - int(heavy.sum()), float(shares[~heavy].sum())
+    return heavy, left, ~heavy
 
 
 @final
@@ -158,11 +235,14 @@ class Category(Column):
             raise ValueError(f"column {self.name!r} has {self.rare!r} rare levels; expected a whole number")
 
     @classmethod
-    def learn(cls, name: str, values: Sequence[str | None]) -> Category:
-        counts = Counter(value for value in values if value is not None)
+    def learn(cls, name: str, values: Sequence[str | None], weights: Numbers | None = None) -> Category:
+        counts: Counter[str] = Counter()
+        for value, weight in zip(values, itertools.repeat(1) if weights is None else weights.tolist(), strict=False):
+            if value is not None:
+                counts[value] += weight
         common = [level for level, _ in counts.most_common(_LEVELS_AT_MOST)] if len(counts) > 2 else list(counts)
         rare = len(counts) - len(common)
-        return cls(name, counts.total() < len(values), tuple(sorted(common)), rare)
+        return cls(name, None in values, tuple(sorted(common)), rare)
 
     @property
     def own_width(self) -> int:
@@ -252,12 +332,14 @@ class Date(Column):
             raise ValueError(f"column {self.name!r} has the parts {self.parts!r}; expected some of {', '.join(_PARTS)}")
 
     @classmethod
-    def learn(cls, name: str, moments: Sequence[datetime | None], form: str) -> Date:
+    def learn(cls, name: str, moments: Sequence[datetime | None], form: str, weights: Numbers | None = None) -> Date:
         known = [moment for moment in moments if moment is not None]
         days = np.array([_days(moment) for moment in known])
+        if weights is not None:
+            weights = weights[[moment is not None for moment in moments]]
         parts = tuple(part for part, of in _PARTS.items() if len({of(moment) for moment in known}) > 1)
-        scale = float(days.std()) or 1.0
-        return cls(name, len(known) < len(moments), form, float(days.mean()), scale, parts)
+        scale = _deviation(days, weights) or 1.0
+        return cls(name, len(known) < len(moments), form, float(np.average(days, weights=weights)), scale, parts)
 
     @property
     def own_width(self) -> int:

@@ -7,7 +7,7 @@ tell nothing is dropped, with the reason. The kinds themselves are in `nineline.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
+_INTERVALS_AT_MOST: Final = 1024  # of all columns together
+_INTERVALS_AT_LEAST: Final = 3  # fewer say hardly more than the scaled number
 _SMALL: Final = 20  # rows below which no column is taken for an identifier
 
 
@@ -63,7 +65,7 @@ class Columns:
     dropped: tuple[Dropped, ...]
 
     @classmethod
-    def learn(cls, frame: nw.DataFrame[Any], *, named: bool = True) -> Columns:
+    def learn(cls, frame: nw.DataFrame[Any], *, named: bool = True, weights: Numbers | None = None) -> Columns:
         """Learn every column of the training table.
 
         Parameters
@@ -71,19 +73,38 @@ class Columns:
         frame : narwhals.DataFrame
         named : bool
             False for an array, whose columns have no names: they are not taken for identifiers.
+        weights : array, (rows,), optional
+            A row of weight 2 counts as two rows.
 
         Raises
         ------
         ValueError
             No column is of use.
         """
-        learned = [learn_column(name, frame[name], named=named) for name in frame.columns]
+        learned = [learn_column(name, frame[name], named=named, weights=weights) for name in frame.columns]
         used = tuple(column for column in learned if isinstance(column, Column))
         dropped = tuple(column for column in learned if isinstance(column, Dropped))
         if not used:
             reasons = "; ".join(f"{column.name!r} is {column.reason}" for column in dropped[:5])
             raise ValueError(f"no column is of use to learn from: {reasons or 'there is none'}")
         return cls(used, dropped)
+
+    def divided(self, frame: nw.DataFrame[Any], weights: Numbers | None, intervals: int) -> Columns:
+        """Return the same with intervals for every column of numbers, learned from the training table.
+
+        Parameters
+        ----------
+        frame : narwhals.DataFrame
+        weights : array, (rows,), or None
+        intervals : int
+            At most so many for each column; fewer where there are many such columns, so that a row does not become more
+            than about a thousand numbers by them. None where it were fewer than three.
+        """
+        numbers = sum(isinstance(column, Number) for column in self.used)
+        intervals = min(intervals, _INTERVALS_AT_MOST // max(1, numbers))
+        if intervals < _INTERVALS_AT_LEAST:
+            return self
+        return replace(self, used=tuple(_divided(c, frame[c.name], weights, intervals) for c in self.used))
 
     @property
     def width(self) -> int:
@@ -142,7 +163,18 @@ class Columns:
         return cls(tuple(used), dropped)
 
 
-def learn_column(name: str, series: nw.Series[Any], *, named: bool = True) -> Column | Dropped:
+def _divided(column: Column, series: nw.Series[Any], weights: Numbers | None, intervals: int) -> Column:
+    """Return a column of numbers with its intervals, and any other as it is."""
+    if not isinstance(column, Number):
+        return column
+    values = numbers_of(series)
+    assert values is not None
+    return column.divided(values, weights, intervals)
+
+
+def learn_column(
+    name: str, series: nw.Series[Any], *, named: bool = True, weights: Numbers | None = None
+) -> Column | Dropped:
     """Say of which kind a column is, and learn it; or why it is of no use."""
     rows = len(series)
     dtype = series.dtype
@@ -156,7 +188,7 @@ def learn_column(name: str, series: nw.Series[Any], *, named: bool = True) -> Co
     if isinstance(dtype, (nw.Date, nw.Datetime)):
         moments = moments_of(series, ISO)
         assert moments is not None
-        return _varying(Date.learn(name, moments, ISO), len(set(moments) - {None}))
+        return _varying(Date.learn(name, moments, ISO, weights), len(set(moments) - {None}))
     said = isinstance(dtype, (nw.Categorical, nw.Enum))  # the table says that these are categories
     values = None if said else numbers_of(series)
     if values is not None:
@@ -166,13 +198,13 @@ def learn_column(name: str, series: nw.Series[Any], *, named: bool = True) -> Co
         distinct = len(np.unique(known))
         if named and _is_identifier(name, known, rows, distinct):
             return Dropped(name, "identifier-like: a different whole number in every row")
-        return _varying(Number.learn(name, values), distinct)
+        return _varying(Number.learn(name, values, weights), distinct)
     texts = texts_of(series)
     levels = {text for text in texts if text is not None}
     if not levels:
         return Dropped(name, "empty")
     if said:
-        return _varying(Category.learn(name, texts), len(levels))
+        return _varying(Category.learn(name, texts, weights), len(levels))
     words = {level.lower() for level in levels}
     if len(words) == 2 and words & TRUE and words & FALSE and not words - TRUE - FALSE:
         return Boolean(name, None in texts)
@@ -180,11 +212,11 @@ def learn_column(name: str, series: nw.Series[Any], *, named: bool = True) -> Co
     if form is not None:
         moments = moments_of(series, form)
         assert moments is not None
-        return _varying(Date.learn(name, moments, form), len(levels))
+        return _varying(Date.learn(name, moments, form, weights), len(levels))
     known_rows = sum(text is not None for text in texts)
     if len(levels) >= _SMALL and len(levels) > known_rows / 2:
         return Dropped(name, f"identifier-like or free text: {len(levels):,} different values in {known_rows:,} rows")
-    return _varying(Category.learn(name, texts), len(levels))
+    return _varying(Category.learn(name, texts, weights), len(levels))
 
 
 def _date_format(texts: Iterable[str]) -> str | None:

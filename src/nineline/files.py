@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.layers import AbstractLayer
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
 _INITIALIZERS: Final[dict[str, type[Initializer]]] = {kind.__name__: kind for kind in (Normal, Scaled, Uniform, Zeros)}

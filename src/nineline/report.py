@@ -33,14 +33,16 @@ def print_session(console: Console, session: Session) -> None:
     console.print()
     print_columns(console, model.columns_)
     print_network(console, model)
-    history = model.history_
-    console.print(
-        _line("training", f"{history.epochs} epochs in {history.seconds[-1]:.1f} s; stopped: {history.stopped}")
-    )
+    report, history = model.report_, model.history_
+    epochs = ", ".join(str(each.epochs) for each in report.histories)
+    console.print(_line("training", f"{epochs} epochs in {report.seconds:.1f} s; stopped: {history.stopped}"))
     console.print(_line("loss", f"{history.loss[0]:.4g} {sparkline(history.loss, 48)} {history.loss[-1]:.4g}"))
     if history.validation_loss:
         curve, best = history.validation_loss, history.best_epoch
         console.print(_line("validation", f"{curve[0]:.4g} {sparkline(curve, 48)} {curve[-1]:.4g}, best after {best}"))
+    if report.held_out:
+        said = ", ".join(f"{name} {value:,.5g}" for name, value in report.held_out.items())
+        console.print(_line("held out", f"{said} (each row judged by the network that did not learn from it)"))
     if session.scores:
         console.print()
         _print_scores(console, session)
@@ -65,9 +67,10 @@ def print_columns(console: Console, columns: Columns) -> None:
 
 def print_network(console: Console, model: TabularClassifier | TabularRegressor) -> None:
     """Print the network in a line."""
-    network = model.network_
+    network = model.members_[0]
     layers = " → ".join(repr(layer) for layer in network.layers)
-    console.print(_line("network", f"{layers}, {network.parameters.size:,} parameters"))
+    several = f"{len(model.members_)} of " if len(model.members_) > 1 else ""
+    console.print(_line("network", f"{several}{layers}, {model.network_.parameters.size:,} parameters"))
 
 
 def print_file(console: Console, path: str, header: dict[str, Any]) -> None:
@@ -98,14 +101,18 @@ def print_file(console: Console, path: str, header: dict[str, Any]) -> None:
 def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
     """Return what a header says, by headings, and its columns."""
     from nineline.columns import Columns
+    from nineline.estimators.tabular.file import members_of
 
     columns, kind = None, header["kind"]
     lines = {"what": str(kind)}
     if header.get("network") is None and kind == "checkpoint":
         lines["network"] = header["training"]["settings"]["network"] + ", with code of its owner's"
     else:
-        words, parameters = files.in_words(header["network"])
-        lines["network"] = f"{' → '.join(words)}, {parameters:,} parameters of {header['network']['dtype']}"
+        networks = list(members_of(header).values()) if kind == "tabular" else [header["network"]]
+        said = [files.in_words(network) for network in networks]
+        several = f"{len(said)} of " if len(said) > 1 else ""
+        parameters = sum(count for _, count in said)
+        lines["network"] = f"{several}{' → '.join(said[0][0])}, {parameters:,} parameters of {networks[0]['dtype']}"
     if kind == "tabular":
         lines["what"] = str(header["estimator"])
         lines["target"] = str(header["target"]["name"])

@@ -130,6 +130,46 @@ class OneCycle(Schedule):
         return self.final + (1 - self.final) * _half_cosine((t - self.warmup) / (1 - self.warmup))
 
 
+@final
+@dataclass(eq=False, repr=False)
+class WarmupStableDecay(Schedule):
+    """Climbs to 1 in the first `warmup` of the time, stays there until `stable`, then half a cosine to `final`.
+
+    With ``t = epoch / epochs``: ``(t / warmup + 0.01) / 1.01`` while t < warmup, 1 while t < stable, then
+    ``final + (1 - final) * (1 + cos(pi * (t - stable) / (1 - stable))) / 2``.
+
+    Examples
+    --------
+    >>> from nineline.schedules import WarmupStableDecay
+    >>> [round(WarmupStableDecay().factor(epoch, 100), 3) for epoch in (0, 10, 65, 99.9)]
+    [0.01, 1.0, 0.5, 0.001]
+
+    References
+    ----------
+    Hägele et al. (2024), Scaling laws and compute-optimal training beyond fixed training durations, arXiv 2405.18392,
+    section 3, with a cosine in place of its cooldown.
+    """
+
+    warmup: float = 0.02
+    stable: float = 0.3
+    final: float = 1e-3
+
+    def __post_init__(self) -> None:
+        self.settle("warmup", low=0, high=1, low_open=True, high_open=True)
+        self.settle("stable", low=0, high=1, high_open=True)
+        self.settle("final", low=0)
+        if self.stable < self.warmup:
+            raise ValueError(f"stable is {self.stable}, warmup is {self.warmup}; expected warmup to end first")
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        t = epoch / epochs
+        if t < self.warmup:
+            return (t / self.warmup + 0.01) / 1.01
+        if t < self.stable:
+            return 1.0
+        return self.final + (1 - self.final) * _half_cosine((t - self.stable) / (1 - self.stable))
+
+
 def _half_cosine(t: float) -> float:
     return (1 + math.cos(math.pi * t)) / 2
 
@@ -151,6 +191,7 @@ SCHEDULES: Final[dict[str, type[Schedule]]] = {
     "exponential": ExponentialDecay,
     "cosine": Cosine,
     "one_cycle": OneCycle,
+    "warmup_stable_decay": WarmupStableDecay,
 }
 """Every schedule under its public name."""
 

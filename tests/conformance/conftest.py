@@ -101,7 +101,9 @@ def models(table: pl.DataFrame) -> dict[str, TabularClassifier | TabularRegresso
     number = table["size [cm]"].to_numpy() * 3 + (table["class"] == "a").to_numpy() + rng.normal(0, 0.1, len(table))
     how: dict[str, Any] = {"max_epochs": 3, "hidden_layer_sizes": (12, 5), "random_state": 0}
     return {
-        "three": TabularClassifier(**how).fit(table, np.array(["low", "mid", "high"])[np.digitize(number, [-1, 2])]),
-        "two": TabularClassifier(**how, activation="tanh").fit(table, number > 0),
-        "number": TabularRegressor(**how, activation="silu").fit(table, number * 1e4 + 5e4),
+        "three": TabularClassifier(**how, n_members=3).fit(
+            table, np.array(["low", "mid", "high"])[np.digitize(number, [-1, 2])]
+        ),
+        "two": TabularClassifier(**how, activation="tanh", n_members=1).fit(table, number > 0),
+        "number": TabularRegressor(**how, activation="silu", n_members=2).fit(table, number * 1e4 + 5e4),
     }

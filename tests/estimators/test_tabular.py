@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -21,13 +23,7 @@ from nineline.files import FileError
 EITHER = pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
 
 
-@parametrize_with_checks(
-    [TabularClassifier(max_epochs=30), TabularRegressor(max_epochs=30)],
-    expected_failed_checks=lambda _: {
-        "check_sample_weight_equivalence_on_dense_data": "rows are shuffled into batches and held out for validation, "
-        "so a row of weight 2 and the same row twice lead to other random draws"
-    },
-)
+@parametrize_with_checks([TabularClassifier(max_epochs=30), TabularRegressor(max_epochs=30)])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn_estimator(estimator: Any, check: Any) -> None:
     check(estimator)
@@ -272,3 +268,181 @@ def test_targets_that_could_not_be_saved_are_refused_at_once() -> None:
         TabularClassifier().fit(np.arange(60.0).reshape(-1, 1) % 7, days)
     with pytest.raises(TypeError, match="hidden_layer_sizes is 5"):
         TabularClassifier(5).fit(np.arange(60.0).reshape(-1, 1) % 7, np.arange(60) % 2)
+
+
+@EITHER
+def test_a_row_of_weight_two_is_two_rows_and_their_order_is_none(kind: type) -> None:
+    frame, classes, numbers = mixed(120)
+    y = classes if kind is TabularClassifier else numbers
+    how: dict[str, Any] = {"random_state": 0, "max_epochs": 3, "n_members": 2}
+    order = np.random.default_rng(0).permutation(np.repeat(np.arange(120), 1 + np.arange(120) % 3)).tolist()
+    weighted = kind(**how).fit(frame, y, sample_weight=1 + np.arange(120) % 3)
+    repeated = kind(**how).fit(frame[order], y[order])
+    np.testing.assert_array_equal(weighted.network_.parameters, repeated.network_.parameters)
+    assert repeated.report_.rows == len(order)
+    assert repeated.report_.different == 120
+
+
+def test_a_member_is_the_same_whatever_runs_beside_it() -> None:
+    frame, classes, _ = mixed(200)
+    how: dict[str, Any] = {"random_state": 0, "max_epochs": 3}
+    three = TabularClassifier(**how, n_members=3, n_jobs=1).fit(frame, classes)
+    two = TabularClassifier(**how, n_members=2, n_jobs=2).fit(frame, classes)
+    assert len(three.members_) == 3
+    for one, same in zip(two.members_, three.members_, strict=False):
+        np.testing.assert_array_equal(one.parameters, same.parameters)
+    assert not np.array_equal(three.members_[0].parameters, three.members_[1].parameters)
+    mean = np.mean([member.run(three.columns_.encode(nw.from_native(frame))) for member in three.members_], axis=0)
+    np.testing.assert_allclose(three.predict_proba(frame), mean / mean.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_every_row_is_held_out_once_by_eight_members() -> None:
+    from nineline.estimators.tabular.rows import Turns
+
+    classes = np.array([0] * 60 + [1] * 39 + [2])
+    turns = Turns(100, 0.125, classes, np.random.default_rng(0))
+    times = np.zeros(100, int)
+    for member in range(8):
+        kept, out = turns.of(member)
+        times[out] += 1
+        assert len(kept) + len(out) == 100
+        assert 5 <= (classes[out] == 0).sum() <= 10
+        assert 3 <= (classes[out] == 1).sum() <= 7
+    assert (times[:99] == 1).all()
+    assert times[99] == 0  # a class's only row
+
+
+def test_class_weight_is_sample_weight_by_class() -> None:
+    X, y = make_classification(300, 5, weights=[0.9], random_state=0)
+    how: dict[str, Any] = {"random_state": 0, "max_epochs": 5, "n_members": 1}
+    balanced = TabularClassifier(**how, class_weight="balanced").fit(X, y)
+    share = balanced.predict_proba(X)[:, 1].mean()
+    assert share > 1.5 * TabularClassifier(**how).fit(X, y).predict_proba(X)[:, 1].mean()
+    by_hand = TabularClassifier(**how).fit(X, y, sample_weight=np.where(y == 1, 4.0, 1.0))
+    named = TabularClassifier(**how, class_weight={1: 4.0}).fit(X, y)
+    np.testing.assert_allclose(named.predict_proba(X), by_hand.predict_proba(X), atol=1e-4)
+    for wrong, says in (
+        ("even", "'balanced'"),
+        ({7: 1.0}, "the class 7"),
+        ({1: 0.0}, "class_weight of 1"),
+        (3, "is 3"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=says):
+            TabularClassifier(class_weight=wrong).fit(X, y)
+
+
+def test_the_metric_watched_is_the_one_asked_for() -> None:
+    X, y = make_classification(400, 6, flip_y=0.3, random_state=0)
+    how: dict[str, Any] = {"random_state": 0, "n_members": 1, "max_epochs": 30, "patience": 30}
+    by_area = TabularClassifier(**how, eval_metric="roc_auc").fit(X, y)
+    by_loss = TabularClassifier(**how).fit(X, y)
+    assert by_area.history_.restored
+    assert by_area.report_.held_out["AUC"] >= by_loss.report_.held_out["AUC"]
+    assert by_area.report_.held_out["log-loss"] >= by_loss.report_.held_out["log-loss"]
+
+    def worst_case(estimator: Any, X: Any, y: Any) -> float:
+        return -float(np.abs(estimator.predict(X) - y).max())
+
+    regressor = TabularRegressor(**how, eval_metric=worst_case).fit(X, X[:, 0])
+    assert regressor.history_.best_epoch is not None
+    with pytest.raises(ValueError, match="eval_metric is 'aucc'; expected 'loss', the name of a scorer"):
+        TabularClassifier(eval_metric="aucc").fit(X, y)
+    with pytest.raises(ValueError, match="eval_metric is a function, and a file holds no code"):
+        regressor.save("nowhere.nineline")
+
+
+@EITHER
+def test_time_limit_ends_with_a_model(kind: type) -> None:
+    X, y = make_classification(3000, 10, random_state=0)
+    began = time.perf_counter()
+    model = kind(time_limit=0.3, max_epochs=100_000, patience=100_000, random_state=0).fit(X, y)
+    assert time.perf_counter() - began < 30  # a busy machine's; without a limit it would take hours
+    assert model.score(X, y) > 0.2
+    hardly = kind(time_limit=1e-9, random_state=0).fit(X, y)
+    assert len(hardly.members_) == 1
+    assert hardly.history_.epochs == 1
+    with pytest.raises(ValueError, match="time_limit is 0"):
+        kind(time_limit=0).fit(X, y)
+    with pytest.raises(ValueError, match="checkpoint is given, and eval_metric or time_limit"):
+        kind(time_limit=1, checkpoint="x", random_state=0).fit(X, y)
+
+
+def test_intervals_cover_what_they_say() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 3))
+    y = X[:, 0] + np.abs(X[:, 1]) * rng.exponential(1.0, 2000)
+    model = TabularRegressor(random_state=0, max_epochs=20).fit(X[:800], y[:800])
+    widths = []
+    for coverage in (0.5, 0.8, 0.95):
+        bounds = model.predict_interval(X[800:], coverage)
+        covered = np.mean((bounds[:, 0] <= y[800:]) & (y[800:] <= bounds[:, 1]))
+        assert coverage - 0.05 < covered < coverage + 0.07  # 1,200 rows: a standard deviation is 0.014
+        widths.append(bounds[0, 1] - bounds[0, 0])
+    assert widths == sorted(widths)
+    with pytest.raises(ValueError, match="coverage is 0.999, and training held out 800 rows.* expected at most 0.997"):
+        model.predict_interval(X, 0.999)
+    none = TabularRegressor(validation_fraction=0, max_epochs=1).fit(X[:50], y[:50])
+    with pytest.raises(ValueError, match="held out 0 rows"):
+        none.predict_interval(X)
+
+
+@EITHER
+def test_importance_finds_the_columns_that_matter(kind: type, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"noise": rng.normal(size=400), "much": rng.normal(size=400), "some": rng.normal(size=400)})
+    number = 3 * frame["much"] + frame["some"]
+    y = (number > 0).to_numpy() if kind is TabularClassifier else number.to_numpy()
+    model = kind(random_state=0, max_epochs=30).fit(frame, y)
+    for found in (model.feature_importance(), model.feature_importance(frame, y)):
+        assert found.names == ["noise", "much", "some"]
+        assert found.importances.shape == (3, 5)
+        noise, much, some = found.importances_mean
+        assert much > 2 * some > 0
+        assert noise < some / 2
+    model.save(tmp_path / "m.nineline")
+    with pytest.raises(ValueError, match="give X and y"):
+        load(tmp_path / "m.nineline").feature_importance()
+    with pytest.raises(ValueError, match="one of X and y"):
+        model.feature_importance(frame)
+
+
+def test_the_report_says_what_was_done(capsys: pytest.CaptureFixture[str]) -> None:
+    frame, classes, _ = mixed(200)
+    table = frame.with_columns(pl.lit(1).alias("same"), number=pl.int_range(200))
+    model = TabularClassifier(random_state=0, max_epochs=4, n_members=2, verbose=True).fit(table, classes)
+    page = str(model.report_)
+    for said in ("200 rows", "dropped: constant", "identifier-like", "category, missing in some", "member 2", "AUC"):
+        assert (said in page) != (said == "AUC")  # of three classes there is none
+    assert set(model.report_.held_out) == {"accuracy", "log-loss"}
+    assert model.report_.to_frame()["kind"].to_list() == ["number", "category", "boolean", "date", "dropped", "dropped"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["member", "epoch", "loss", "held", "out", "rate", "seconds"]
+    assert len(lines) == 1 + 2 * 4
+
+
+def test_interrupting_keeps_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C reaches the thread that waits for the members."""
+    from concurrent.futures import Future
+
+    X, y = make_classification(400, 6, random_state=0)
+    asked = []
+    result = Future.result
+
+    def interrupted(self: Any, timeout: float | None = None) -> Any:
+        if not asked:
+            asked.append(True)
+            raise KeyboardInterrupt
+        return result(self, timeout)
+
+    monkeypatch.setattr(Future, "result", interrupted)
+    model = TabularClassifier(random_state=0, max_epochs=100_000, patience=100_000, n_jobs=1).fit(X, y)
+    assert model.score(X, y) > 0.6
+    assert len(model.members_) == 1
+
+
+def test_a_diverging_member_is_an_error() -> None:
+    from nineline.loop import DivergenceError
+
+    X, y = make_regression(200, 3, random_state=0)
+    with pytest.raises(DivergenceError):
+        TabularRegressor(learning_rate=1e30, random_state=0, activation="identity").fit(X, y)

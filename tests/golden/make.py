@@ -46,7 +46,7 @@ def main() -> None:
     how |= {"validation": 0.25, "engine": "reference", "checkpoint": folder / "checkpoint.nineline"}
     trained.train(inputs, inputs[:, :1], **how)
     frame = table()
-    settings = {"hidden_layer_sizes": (5,), "max_epochs": 3, "random_state": 0, "engine": "reference"}
+    settings = {"hidden_layer_sizes": (5,), "max_epochs": 3, "random_state": 0, "engine": "reference", "n_members": 2}
     classifier = TabularClassifier(**settings).fit(frame, np.array(["lo", "mid", "hi"])[np.arange(60) % 3])
     classifier.save(folder / "classifier.nineline")
     regressor = TabularRegressor(**settings).fit(frame, np.arange(60) * 10.0)

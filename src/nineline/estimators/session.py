@@ -10,21 +10,15 @@ import narwhals as nw
 import numpy as np
 import polars as pl
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import (
-    accuracy_score,
-    confusion_matrix,
-    log_loss,
-    mean_absolute_error,
-    r2_score,
-    roc_auc_score,
-    root_mean_squared_error,
-)
+from sklearn.metrics import confusion_matrix
 
 from nineline import _checks
 from nineline.column_kinds import ISO, moments_of, numbers_of, texts_of
 from nineline.estimators.splitting import hold_out
 from nineline.estimators.tabular import TabularClassifier, TabularRegressor
+from nineline.estimators.tabular.held_out import class_scores, number_scores
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,8 +45,8 @@ class Session:
     train, test : int
         Rows of each part.
     scores : dict of str to dict of str to float
-        On the test part, by model ("network", "linear model", "majority class" or "mean") and measure; empty
-        without a test part.
+        On the test part, by model ("network", "linear model", "boosted trees" where asked for, "majority class" or
+        "mean") and measure; empty without a test part.
     confusion : array or None
         (classes, classes), rows are the truth.
     residuals : array or None
@@ -119,6 +113,7 @@ def train_on_table(
     split: str | None = None,
     test_size: float = 0.2,
     seed: int = 0,
+    compare: bool = False,
     **settings: Any,
 ) -> Session:
     """Train on a table and judge the model on rows that it has not seen.
@@ -137,6 +132,8 @@ def train_on_table(
     test_size : float
         In [0, 1): the share held out otherwise, stratified by class. 0: none.
     seed : int
+    compare : bool
+        Whether scikit-learn's HistGradientBoosting is judged beside the network.
     **settings
         For `TabularClassifier` or `TabularRegressor`.
 
@@ -184,11 +181,19 @@ def train_on_table(
     model = kind(random_state=seed, **settings).fit(table.drop(target), table[target])
     session = Session(model, task, reason, notes, table.height, test.height)
     if test.height:
-        _judge(session, table, test, target, rng)
+        _judge(session, table, test, target, rng, compare=compare)
     return session
 
 
-def _judge(session: Session, table: pl.DataFrame, test: pl.DataFrame, target: str, rng: np.random.Generator) -> None:
+def _judge(
+    session: Session,
+    table: pl.DataFrame,
+    test: pl.DataFrame,
+    target: str,
+    rng: np.random.Generator,
+    *,
+    compare: bool,
+) -> None:
     """Fill in the scores of the network and of the baselines on the test part."""
     model, truth = session.model, test[target].to_numpy()
     rows = model.select(test.drop(target))
@@ -202,38 +207,27 @@ def _judge(session: Session, table: pl.DataFrame, test: pl.DataFrame, target: st
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a baseline that has not quite converged is one all the same
                 judged["linear model"] = LogisticRegression(max_iter=300).fit(seen, answers).predict_proba(unseen)
+        if compare:
+            trees = HistGradientBoostingClassifier(random_state=0)
+            all_seen = model.columns_.encode(nw.from_native(table.drop(target), eager_only=True))
+            trees.fit(all_seen, all_answers)
+            judged["boosted trees"] = trees.predict_proba(unseen)
         judged["majority class"] = DummyClassifier().fit(everything, all_answers).predict_proba(unseen)
-        session.scores = {name: _class_scores(model.classes_, truth, p) for name, p in judged.items()}
+        session.scores = {name: class_scores(model.classes_, truth, p) for name, p in judged.items()}
         session.confusion = confusion_matrix(truth, model.predict(rows), labels=model.classes_)
     else:
         predictions = {
             "network": model.predict(rows),
             "linear model": Ridge().fit(seen, answers).predict(unseen),
-            "mean": DummyRegressor().fit(everything, all_answers).predict(unseen),
         }
-        session.scores = {name: _number_scores(truth, p) for name, p in predictions.items()}
+        if compare:
+            all_seen = model.columns_.encode(nw.from_native(table.drop(target), eager_only=True))
+            trees = HistGradientBoostingRegressor(random_state=0).fit(all_seen, all_answers)
+            predictions["boosted trees"] = trees.predict(unseen)
+        predictions["mean"] = DummyRegressor().fit(everything, all_answers).predict(unseen)
+        session.scores = {name: number_scores(truth, p) for name, p in predictions.items()}
         session.residuals = np.quantile(predictions["network"] - truth, [0.05, 0.25, 0.5, 0.75, 0.95])
     model.evaluation_ = {"test rows": float(test.height), **session.scores["network"]}
-
-
-def _class_scores(classes: npt.NDArray[Any], truth: npt.NDArray[Any], proba: npt.NDArray[Any]) -> dict[str, float]:
-    scores = {
-        "accuracy": float(accuracy_score(truth, classes[proba.argmax(axis=1)])),
-        "log-loss": float(log_loss(truth, np.clip(proba, 1e-15, 1), labels=classes)),
-    }
-    if len(classes) == 2 and len(np.unique(truth)) == 2:
-        scores["AUC"] = float(roc_auc_score(truth == classes[1], proba[:, 1]))
-    return scores
-
-
-def _number_scores(truth: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> dict[str, float]:
-    scores = {
-        "RMSE": float(root_mean_squared_error(truth, predicted)),
-        "MAE": float(mean_absolute_error(truth, predicted)),
-    }
-    if len(truth) > 1:
-        scores["R²"] = float(r2_score(truth, predicted))
-    return scores
 
 
 def _require(table: pl.DataFrame, column: str, role: str) -> None:

@@ -62,6 +62,9 @@ def table_in_c(columns: Columns, real: Real, width: str, *, libm: bool) -> CTabl
         statements.append(f"  /* {comment(column.name)}: {column.kind} */")
         if isinstance(column, Number):
             statements.append(_number(column, name, start, real))
+            if column.edges:
+                levels.append(_edges(column, name, real))
+                flash += len(column.edges) * real.size
             gone = f"row->{name} != row->{name}"
         elif isinstance(column, Category):
             levels.append(_levels(column, name))
@@ -142,9 +145,20 @@ def _field(column: Column, name: str, real: Real) -> str:
 def _number(column: Number, name: str, start: int, real: Real) -> str:
     center, rest = _split(column.center, real)
     given = f"row->{name} - {real.literal(center)}" if center >= 0 else f"row->{name} + {real.literal(-center)}"
-    if abs(rest) > _SMALL * column.scale:  # what float leaves of a center that is large beside the scale
+    narrowest = min(column.scale, *np.diff(column.edges).tolist()) if column.edges else column.scale
+    if abs(rest) > _SMALL * narrowest:  # what float leaves of a center that is large beside the scale
         given += f" - {real.literal(rest)}" if rest > 0 else f" + {real.literal(-rest)}"
-    return f"  inputs[{start}] = bent(({given}) / {real.literal(column.scale)});"
+    bent = f"  inputs[{start}] = bent(({given}) / {real.literal(column.scale)});"
+    if not column.edges:
+        return bent
+    return f"{bent}\n  fill({given}, edges_of_{name}, {len(column.edges) - 1}, &inputs[{start + 1}]);"
+
+
+def _edges(column: Number, name: str, real: Real) -> str:
+    """Return the edges, as far from the center as the value is when it is compared with them."""
+    values = [real.literal(edge - column.center) for edge in column.edges]
+    declaration = f"static const {real.name} edges_of_{name}[{len(column.edges)}] = {{"
+    return f"\n/* {comment(column.name)}, from its center */\n{wrapped(values, declaration, '};')}\n"
 
 
 def _split(value: float, real: Real) -> tuple[float, float]:
@@ -197,6 +211,8 @@ def _helpers(columns: Columns, real: Real) -> tuple[str, tuple[str, ...], int]:
     if Number in kinds:
         texts.append(_BENT)
         calls.append("sqrt")
+    if any(isinstance(column, Number) and column.edges for column in columns.used):
+        texts.append(_FILL)
     if Category in kinds:
         texts.append(_PLACE_OF)
         widths = [column.own_width for column in columns.used if isinstance(column, Category)]
@@ -228,6 +244,17 @@ static $real bent($real z)
   if (z > $limit) return 3;
   if (z < -$limit) return -3;
   return z / $sqrt(1 + z * z / 9);
+}
+"""
+_FILL: Final = """
+/* How much of each interval between edges a value fills, 0 to 1; 0 where it is missing. */
+static void fill($real x, const $real edges[], int count, $real inputs[])
+{
+  int i;
+  for (i = 0; i < count; ++i) {
+    const $real share = (x - edges[i]) / (edges[i + 1] - edges[i]);
+    inputs[i] = share > 1 ? 1 : share > 0 ? share : 0;
+  }
 }
 """
 _PLACE_OF: Final = """

@@ -27,7 +27,9 @@ class Writer:
 
     def __init__(self, subject: Subject, name: str, real: Real, *, libm: bool, rounded: dict[int, Rounded]) -> None:
         self.subject, self.name, self.real, self.rounded = subject, name, real, rounded
+        self.networks = subject.networks
         self.layers = subject.layers
+        self.last = {network[-1].number for network in self.networks}
         self.table: CTable | None = None
         calls: tuple[str, ...] = ()
         if subject.columns is not None:
@@ -159,19 +161,26 @@ class Writer:
             f"\nvoid {self.name}_run(const {real} inputs[{guard}_INPUTS], {real} outputs[{guard}_OUTPUTS])\n{{\n",
             f"  {real} {arrays};\n  {index} i, j;\n",
         ]
-        before = "inputs"
-        for place, layer in enumerate(self.layers):
-            after = "ab"[place % 2]
-            texts.append(f"\n  /* {layer} */\n" + self.layer(layer, before, after))
-            before = after
-        last = self.layers[-1]
-        name = function_name(last)
-        if name == "unit_softmax":
-            texts.append(f"  unit_softmax({before}, outputs, {last.n_outputs});\n")
-        else:
-            answer = f"{before}[j]" if name == "unit_identity" else f"{name}({before}[j])"
-            texts.append(f"  for (j = 0; j < {last.n_outputs}; ++j) outputs[j] = {answer};\n")
+        for number, network in enumerate(self.networks):
+            before = "inputs"
+            for place, layer in enumerate(network):
+                after = "ab"[place % 2]
+                texts.append(f"\n  /* {layer} */\n" + self.layer(layer, before, after))
+                before = after
+            texts.append(self.output(network[-1], before, "=" if number == 0 else "+="))
+        if len(self.networks) > 1:
+            count = self.subject.network.n_outputs
+            texts.append(f"\n  for (j = 0; j < {count}; ++j) outputs[j] /= {len(self.networks)};\n")
         return "".join([*texts, "}\n"])
+
+    def output(self, last: Dense, x: str, put: str) -> str:
+        """Return the statements that put a network's last layer, with its activation, into the outputs or add it."""
+        name = function_name(last)
+        if name == "unit_softmax" and len(self.networks) == 1:
+            return f"  unit_softmax({x}, outputs, {last.n_outputs});\n"
+        answer = f"{x}[j]" if name in ("unit_identity", "unit_softmax") else f"{name}({x}[j])"
+        before = f"  unit_softmax({x}, {x}, {last.n_outputs});\n" if name == "unit_softmax" else ""
+        return before + f"  for (j = 0; j < {last.n_outputs}; ++j) outputs[j] {put} {answer};\n"
 
     def layer(self, layer: Dense, x: str, y: str) -> str:
         """Return the statements of one layer, from array x to array y, without the last one's activation."""
@@ -183,7 +192,7 @@ class Writer:
         begin = "0" if scale else bias
         end = f"{scale} + {bias}" if scale and layer.bias is not None else scale
         name = function_name(layer)
-        inner = layer is not self.layers[-1] and name not in ("unit_identity", "unit_softmax")
+        inner = layer.number not in self.last and name not in ("unit_identity", "unit_softmax")
         if outputs <= _FEW:
             value = f"{name}(sum{end})" if inner else f"sum{end}"
             text = (
@@ -199,7 +208,7 @@ class Writer:
             )
             if value != f"{y}[j]":
                 text += f"  for (j = 0; j < {outputs}; ++j) {y}[j] = {value};\n"
-        if name == "unit_softmax" and layer is not self.layers[-1]:
+        if name == "unit_softmax" and layer.number not in self.last:
             text += f"  unit_softmax({y}, {y}, {outputs});\n"
         return text
 
@@ -265,9 +274,10 @@ class Writer:
     def buffers(self) -> dict[str, int]:
         """Return the arrays between the layers, and how long they have to be."""
         sizes: dict[str, int] = {}
-        for place, layer in enumerate(self.layers):
-            buffer = "ab"[place % 2]
-            sizes[buffer] = max(sizes.get(buffer, 0), layer.n_outputs)
+        for network in self.networks:
+            for place, layer in enumerate(network):
+                buffer = "ab"[place % 2]
+                sizes[buffer] = max(sizes.get(buffer, 0), layer.n_outputs)
         return sizes
 
     def flash(self) -> int:

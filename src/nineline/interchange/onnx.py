@@ -129,14 +129,15 @@ def to_onnx(model: object, name: str = "network") -> onnx.ModelProto:
         from nineline.interchange.onnx_table import add_columns
 
         inputs = add_columns(graph, subject.columns)
-    layers = subject.layers
-    for layer in layers:
-        last = "outputs" if layer is layers[-1] and subject.target is None else None
-        inputs = _add_layer(graph, layer, inputs, last)
+    answers = [_add_network(graph, layers, inputs, _last_name(subject)) for layers in subject.networks]
+    outputs = answers[0]
+    if len(answers) > 1:
+        outputs = graph.op("Div", graph.op("Sum", *answers), graph.constant(len(answers), "float32"))
+        outputs = graph.op("Identity", outputs, name="outputs") if subject.target is None else outputs
     if subject.target is None:
         graph.output("outputs", "float32", subject.network.n_outputs)
     else:
-        _add_answer(graph, subject.target, inputs)
+        _add_answer(graph, subject.target, outputs)
     made = graph.helper.make_graph(graph.nodes, name, graph.inputs, graph.outputs, graph.constants)
     opsets = [graph.helper.make_opsetid("", OPSET), graph.helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
     proto = graph.helper.make_model(made, producer_name="nineline", opset_imports=opsets, ir_version=_IR_VERSION)
@@ -152,6 +153,17 @@ def _metadata(subject: Subject) -> dict[str, str]:
         if subject.target.classes is not None:
             about["classes"] = json.dumps(subject.target.classes, ensure_ascii=False)
     return about
+
+
+def _last_name(subject: Subject) -> str | None:
+    """Return what the last layer's output is called, where it is the graph's."""
+    return "outputs" if subject.target is None and len(subject.networks) == 1 else None
+
+
+def _add_network(graph: Graph, layers: list[Dense], x: str, name: str | None) -> str:
+    for layer in layers:
+        x = _add_layer(graph, layer, x, name if layer is layers[-1] else None)
+    return x
 
 
 def _add_layer(graph: Graph, layer: Dense, x: str, name: str | None) -> str:

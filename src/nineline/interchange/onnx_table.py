@@ -33,7 +33,7 @@ def _add(graph: Graph, column: Column) -> list[str]:
     missing = graph.op("IsNaN", given)
     known = graph.op("Where", missing, graph.constant(0.0, "float64"), given)
     if isinstance(column, Number):
-        parts = [_bent(graph, column, known)]
+        parts = [_bent(graph, column, known), *_filled(graph, column, known)]
     elif isinstance(column, Boolean):
         doubled = graph.op("Mul", known, graph.constant(2.0, "float64"))
         parts = [graph.op("Sub", doubled, graph.constant(1.0, "float64"))]
@@ -52,6 +52,17 @@ def _bent(graph: Graph, column: Number, given: str) -> str:
     z = graph.op("Div", z, graph.constant(column.scale, "float64"))
     third = graph.op("Div", z, three)
     return graph.op("Div", z, graph.op("Sqrt", graph.op("Add", one, graph.op("Mul", third, third))))
+
+
+def _filled(graph: Graph, column: Number, given: str) -> list[str]:
+    """Add ``clip((x - left) / (right - left), 0, 1)`` for every interval, (rows, intervals)."""
+    if not column.edges:
+        return []
+    edges = np.array(column.edges)
+    beyond = graph.op("Sub", given, graph.constant(edges[np.newaxis, :-1], "float64"))
+    share = graph.op("Div", beyond, graph.constant(np.diff(edges)[np.newaxis], "float64"))
+    zero, one = graph.constant(0.0, "float64"), graph.constant(1.0, "float64")
+    return [graph.op("Clip", share, zero, one)]
 
 
 def _category(graph: Graph, column: Category) -> list[str]:

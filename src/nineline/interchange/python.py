@@ -72,6 +72,7 @@ def _module(subject: Subject) -> Iterator[str]:
         yield "from datetime import datetime, timezone"
     yield "\nimport numpy as np\n"
     yield from _layers(layers)
+    yield from _run(subject.networks)
     if subject.columns is not None:
         yield from _columns(subject)
     if target is not None:
@@ -84,8 +85,23 @@ def _layers(layers: list[Dense]) -> Iterator[str]:
         yield f"weights_{layer.number} = np.array({_numbers(layer.weights)})"
         if layer.bias is not None:
             yield f"bias_{layer.number} = np.array({_numbers(layer.bias)})"
-    yield "\n\ndef run(inputs):\n" + '    """Answer: the outputs of the network, a row for each row of inputs."""'
-    yield "    x = np.asarray(inputs, float)"
+
+
+def _run(networks: list[list[Dense]]) -> Iterator[str]:
+    several = len(networks) > 1
+    what = f"the mean outputs of {len(networks)} networks" if several else "the outputs of the network"
+    yield f'\n\ndef run(inputs):\n    """Answer: {what}, a row for each row of inputs."""'
+    yield f"    {'inputs' if several else 'x'} = np.asarray(inputs, float)"
+    for number, layers in enumerate(networks):
+        if several:
+            yield "    x = inputs"
+        yield from _network(layers)
+        if several:
+            yield f"    answers = {'x' if number == 0 else 'answers + x'}"
+    yield f"    return answers / {len(networks)}" if several else "    return x"
+
+
+def _network(layers: list[Dense]) -> Iterator[str]:
     for layer in layers:
         bias = "" if layer.bias is None else f" + bias_{layer.number}"
         z = f"x @ weights_{layer.number}{bias}"
@@ -94,7 +110,6 @@ def _layers(layers: list[Dense]) -> Iterator[str]:
             continue
         yield f"    z = {z}"
         yield f"    x = {_ACTIVATIONS[layer.activation_name].format(setting=setting_of(layer.activation))}"
-    yield "    return x"
 
 
 def _numbers(array: Array) -> str:
@@ -129,7 +144,7 @@ def _facts(column: Column) -> dict[str, Any]:
         "missing": column.missing,
     }
     if isinstance(column, Number):
-        facts |= {"center": column.center, "scale": column.scale}
+        facts |= {"center": column.center, "scale": column.scale, "edges": list(column.edges)}
     elif isinstance(column, Category):
         facts |= {"levels": list(column.levels), "rare": column.rare > 0}
     elif isinstance(column, Date):
@@ -170,9 +185,11 @@ def as_text(value):
 '''
 _NUMBER: Final = '''
 def number(column, value):
-    """Scale a number, and bend it towards 3 and -3."""
-    z = (float(value) - column["center"]) / column["scale"]
-    return [z / math.hypot(1, z / 3)]
+    """Scale a number and bend it towards 3 and -3, and say how much of each interval it fills."""
+    x, edges = float(value), column["edges"]
+    z = (x - column["center"]) / column["scale"]
+    filled = [min(max((x - left) / (right - left), 0), 1) for left, right in zip(edges, edges[1:])]
+    return [z / math.hypot(1, z / 3), *filled]
 '''
 _CATEGORY: Final = '''
 def category(column, value):

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline.interchange.samples import encode, sample_inputs, sample_rows
-from nineline.interchange.subject import Subject
+from nineline.interchange.subject import Subject, networks_of
 from nineline.layers import Layer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
+    from nineline.ensemble import Ensemble
     from nineline.network import Network
 
 
@@ -55,14 +56,15 @@ def to_int8(weights: Array) -> Rounded:
     return Rounded(np.clip(np.rint(weights / scale), -127, 127).astype(np.int8), scale)
 
 
-def round_network(network: Network) -> tuple[Network, dict[int, Rounded]]:
-    """Return a twin whose weights are the rounded ones, and those by the layer's number.
+def round_network(network: Network | Ensemble) -> tuple[Network | Ensemble, dict[int, Rounded]]:
+    """Return a twin whose weights are the rounded ones, and those by the layer's number, as `Dense` has it.
 
     The twin answers as the exported network will, so what rounding costs can be measured on it.
     """
     twin = network.astype(network.dtype)
     rounded: dict[int, Rounded] = {}
-    for number, layer in enumerate(twin.layers):
+    layers = [layer for one in networks_of(twin) for layer in one.layers]
+    for number, layer in enumerate(layers):
         if isinstance(layer, Layer):
             rounded[number] = to_int8(layer.weights)
             layer.weights = rounded[number].whole * rounded[number].scale

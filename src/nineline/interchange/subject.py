@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nineline.activations import ACTIVATIONS, Activation, Softmax
+from nineline.ensemble import Ensemble
 from nineline.layers import Dropout, Layer
 from nineline.network import Network
 
@@ -21,7 +22,7 @@ class Dense:
     """One dense layer, ``activation(inputs @ weights + bias)``, as exporters write it down."""
 
     number: int
-    """Of the layer in its network, dropout counted."""
+    """Of the layer in its network, dropout counted; in an ensemble, counted on from one network to the next."""
     weights: Array
     bias: Array | None
     activation: Activation
@@ -58,13 +59,13 @@ class Subject:
 
     Attributes
     ----------
-    network : Network
+    network : Network or Ensemble
     columns : Columns or None
         What turns a row of the table into the network's inputs; None where the model takes numbers as they are.
     target : Target or None
     """
 
-    network: Network
+    network: Network | Ensemble
     columns: Columns | None = None
     target: Target | None = None
 
@@ -81,7 +82,7 @@ class Subject:
         """
         if isinstance(model, Network):
             subject = cls(model)
-        elif isinstance(network := getattr(model, "network_", None), Network):
+        elif isinstance(network := getattr(model, "network_", None), (Network, Ensemble)):
             subject = cls(network, getattr(model, "columns_", None), _target(model, network))
         elif hasattr(model, "fit"):
             raise ValueError(f"the {type(model).__name__} is not fitted; call fit before it is exported")
@@ -92,20 +93,16 @@ class Subject:
 
     @property
     def layers(self) -> list[Dense]:
-        """The layers that compute; dropout only learns."""
-        names = {kind: name for name, kind in ACTIVATIONS.items()}
-        found = []
-        for number, layer in enumerate(self.network.layers):
-            if isinstance(layer, Dropout):
-                continue
-            if not isinstance(layer, Layer) or type(layer.activation) not in names:
-                own = layer.activation if isinstance(layer, Layer) else layer
-                raise ValueError(
-                    f"layer {number} has {own!r}, which is your own and cannot be written for another program; use one "
-                    f"of nineline's: {', '.join(ACTIVATIONS)}"
-                )
-            name = names[type(layer.activation)]
-            found.append(Dense(number, layer.weights, layer.bias, layer.activation, name))
+        """The layers that compute, of all networks; dropout only learns."""
+        return [layer for network in self.networks for layer in network]
+
+    @property
+    def networks(self) -> list[list[Dense]]:
+        """The layers of each network; the answer is the mean of theirs."""
+        found, first = [], 0
+        for network in networks_of(self.network):
+            found.append(_dense_layers(network, first))
+            first += len(network.layers)
         return found
 
     def astype(self, dtype: np.dtype[np.floating[Any]]) -> Subject:
@@ -123,7 +120,29 @@ class Subject:
         return replace(self, network=network)
 
 
-def _target(model: object, network: Network) -> Target | None:
+def networks_of(network: Network | Ensemble) -> tuple[Network, ...]:
+    """Return an ensemble's networks, or a network as the only one."""
+    return network.networks if isinstance(network, Ensemble) else (network,)
+
+
+def _dense_layers(network: Network, first: int) -> list[Dense]:
+    names = {kind: name for name, kind in ACTIVATIONS.items()}
+    found = []
+    for number, layer in enumerate(network.layers, first):
+        if isinstance(layer, Dropout):
+            continue
+        if not isinstance(layer, Layer) or type(layer.activation) not in names:
+            own = layer.activation if isinstance(layer, Layer) else layer
+            raise ValueError(
+                f"layer {number} has {own!r}, which is your own and cannot be written for another program; use one "
+                f"of nineline's: {', '.join(ACTIVATIONS)}"
+            )
+        name = names[type(layer.activation)]
+        found.append(Dense(number, layer.weights, layer.bias, layer.activation, name))
+    return found
+
+
+def _target(model: object, network: Network | Ensemble) -> Target | None:
     """Return what an estimator predicts; None for several labels or numbers at once, which the outputs are."""
     name = getattr(model, "target_name_", "target")
     if (classes := getattr(model, "classes_", None)) is not None:

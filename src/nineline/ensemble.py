@@ -1,0 +1,91 @@
+"""Ensemble: networks that answer together, the mean of their outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+    from nineline.layers import Layer
+    from nineline.network import Network
+
+
+class Ensemble:
+    """Networks of the same inputs and outputs: ``outputs = (outputs_1 + ... + outputs_k) / k``.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        At least one. Of classes the outputs are probabilities, and so is their mean.
+
+    Examples
+    --------
+    >>> from nineline import Network
+    >>> from nineline.ensemble import Ensemble
+    >>> ensemble = Ensemble([Network(3, 6, 1, rng=seed) for seed in range(4)])
+    >>> ensemble.run([[0, 0, 1]]).shape
+    (1, 1)
+
+    References
+    ----------
+    Hansen, Salamon (1990), Neural network ensembles.
+    """
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self.networks = tuple(networks)
+        if not self.networks:
+            raise ValueError("an ensemble needs at least one network")
+        first = self.networks[0]
+        for network in self.networks:
+            same = (network.n_inputs, network.n_outputs, network.dtype)
+            if same != (first.n_inputs, first.n_outputs, first.dtype):
+                raise ValueError(f"an ensemble's networks differ: {network!r} and {first!r}")
+            if network.output_layer.activation != first.output_layer.activation:
+                raise ValueError(f"an ensemble's outputs differ: {network.output_layer!r} and {first.output_layer!r}")
+
+    @property
+    def n_inputs(self) -> int:
+        """How many numbers a row has."""
+        return self.networks[0].n_inputs
+
+    @property
+    def n_outputs(self) -> int:
+        """How many numbers an answer has."""
+        return self.networks[0].n_outputs
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """The type of the parameters and of all arithmetic."""
+        return self.networks[0].dtype
+
+    @property
+    def output_layer(self) -> Layer:
+        """The last layer of the first network; the others' have the same activation."""
+        return self.networks[0].output_layer
+
+    @property
+    def parameters(self) -> Array:
+        """A copy of all networks' parameters, one behind the other."""
+        return np.concatenate([network.parameters for network in self.networks])
+
+    def run(self, inputs: npt.ArrayLike) -> Array:
+        """Return the mean of the networks' answers, (rows, n_inputs) → (rows, n_outputs)."""
+        total = self.networks[0].run(inputs)
+        for network in self.networks[1:]:
+            total += network.run(inputs)
+        return total if len(self.networks) == 1 else total / total.dtype.type(len(self.networks))
+
+    def astype(self, dtype: npt.DTypeLike) -> Ensemble:
+        """Return the same with parameters of another dtype."""
+        return Ensemble(network.astype(dtype) for network in self.networks)
+
+    def __repr__(self) -> str:
+        if len(self.networks) == 1:
+            return repr(self.networks[0])
+        return f"Ensemble of {len(self.networks)}: {self.networks[0]!r}"

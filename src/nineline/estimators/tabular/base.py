@@ -1,0 +1,384 @@
+"""What the estimators of tables share: the columns, the members, and how they answer."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+import narwhals as nw
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from nineline import _checks
+from nineline.columns import Columns
+from nineline.ensemble import Ensemble
+from nineline.estimators.frames import as_frame, is_missing
+from nineline.estimators.pickles import Pickled
+from nineline.estimators.tabular import file
+from nineline.estimators.tabular.held_out import HeldOut, scorer_of
+from nineline.estimators.tabular.members import Member, Work, train_members
+from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
+from nineline.estimators.tabular.report import FitReport
+from nineline.estimators.tabular.rows import Rows, Turns, merge
+from nineline.estimators.tabular.shown import Shown
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+    from sklearn.utils import Bunch
+
+    from nineline._typing import Array
+    from nineline.activations import Activation
+    from nineline.history import History
+    from nineline.network import Network
+
+_ROWS_AT_ONCE = 16_384
+
+
+class Tabular(Pickled, BaseEstimator):
+    """What the two estimators share: the columns, the networks, and how they are trained."""
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] | str = "auto",
+        *,
+        n_members: int | str = "auto",
+        activation: str | Activation = "silu",
+        dropout: float | str = "auto",
+        learning_rate: float | str = "auto",
+        weight_decay: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        patience: int | str = "auto",
+        validation_fraction: float | str = "auto",
+        eval_metric: str | Callable[..., float] = "loss",
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool | None = False,
+        engine: str = "auto",
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_members = n_members
+        self.activation = activation
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.eval_metric = eval_metric
+        self.time_limit = time_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.engine = engine
+        self.checkpoint = checkpoint
+        self.resume = resume
+
+    columns_: Columns
+    members_: list[Network]
+    network_: Network | Ensemble
+    histories_: list[History]
+    report_: FitReport
+    evaluation_: dict[str, float]
+    target_name_: str
+    n_features_in_: int
+    names_: list[str]
+    _held_out: HeldOut | None = None
+
+    @abstractmethod
+    def _check_target(self, y: Any) -> npt.NDArray[Any]:
+        """Return the target as an array of labels or numbers, (rows,), or raise."""
+
+    @abstractmethod
+    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> tuple[Array, npt.NDArray[Any] | None]:
+        """Return the target as the networks learn it, (rows, outputs), and the classes to stratify by."""
+
+    @abstractmethod
+    def _output(self) -> tuple[int, str, str]:
+        """Return the number of outputs, the output activation and the loss."""
+
+    @abstractmethod
+    def _answers(self, outputs: Array) -> npt.NDArray[np.float64]:
+        """Return what outputs, (rows, outputs), say: probabilities, (rows, classes), or numbers, (rows,)."""
+
+    @abstractmethod
+    def _describe_target(self) -> dict[str, Any]:
+        """Return what `_learn_target` learned, as JSON can hold it."""
+
+    @abstractmethod
+    def _rebuild_target(self, described: dict[str, Any]) -> None:
+        """Take over what `_describe_target` described."""
+
+    def _learn_residuals(self, held_out: HeldOut) -> None:
+        """Take note of how far off the answers are."""
+
+    def _row_weights(self, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
+        """Return what each row counts."""
+        return weights
+
+    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> Self:
+        """Learn the columns and train the networks.
+
+        Parameters
+        ----------
+        X : DataFrame or array_like, (rows, columns)
+            Numbers, text, booleans and dates; missing values are welcome. Any DataFrame that narwhals knows.
+        y : array_like, (rows,)
+            The target, without missing values.
+        sample_weight : array_like, (rows,), optional
+            0 or more; a row of weight 2 is the same as two rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            The table or the target is of no use; the message names the column.
+        """
+        began = time.perf_counter()
+        frame, named = as_frame(self, X, fitting=True)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        labels = self._check_target(y)
+        if len(labels) != len(frame):
+            raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
+        if len(frame) < 2:
+            raise ValueError("X has 1 sample; expected at least 2 rows to learn from")
+        weights = _checks.row_weights("sample_weight", sample_weight, len(frame), np.dtype(np.float32))
+        if weights is not None and not weights.all():  # a row of weight 0 is no row
+            counting = np.flatnonzero(weights)
+            frame, labels, weights = frame[counting.tolist()], labels[counting], weights[counting]
+        weights, table_rows = self._row_weights(labels, weights), len(frame)
+        time_limit, jobs = self._check_running()
+        self._recipe(len(frame))  # wrong settings are said before any work
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(2**31))
+        columns = Columns.learn(frame, named=named, weights=_double(weights))
+        kept, weights = merge(columns.encode(frame), labels, weights)
+        frame, labels = frame[kept.tolist()], labels[kept]
+        columns = columns.divided(frame, _double(weights), min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
+        inputs = columns.encode(frame)
+        targets, classes = self._learn_target(labels, weights)
+        rows = Rows(inputs, targets, weights, classes)
+        recipe = self._recipe(len(rows))
+        outputs, output, loss = self._output()
+        turns = Turns(len(rows), recipe.share, classes, np.random.default_rng([seed, 2**31]))
+        work = Work(
+            rows=rows,
+            turns=turns,
+            recipe=recipe,
+            activation=self.activation,
+            outputs=outputs,
+            output=output,
+            loss=loss,
+            score=scorer_of(self, self.eval_metric, labels, weights),
+            seed=seed,
+            engine=self.engine,
+            checkpoint=self.checkpoint,
+            resume=self.resume,
+            time_limit=None if time_limit is None else max(time_limit - (time.perf_counter() - began), 1e-9),
+            jobs=jobs,
+            shown=Shown(self.verbose, recipe.members * recipe.epochs, len(rows)),
+        )
+        members = train_members(work)
+        self.columns_, self.names_ = columns, list(frame.columns)
+        self.target_name_ = str(getattr(y, "name", None) or "target")
+        self.evaluation_ = {}
+        self._take(members)
+        self._held_out = HeldOut.of(members, rows, labels, self._answers)
+        self._learn_residuals(self._held_out)
+        self.report_ = FitReport(
+            rows=table_rows,
+            different=len(rows),
+            columns=columns,
+            recipe=recipe,
+            histories=self.histories_,
+            held_out=self._held_out.scores(self),
+            seconds=time.perf_counter() - began,
+        )
+        return self
+
+    def _take(self, members: list[Member]) -> None:
+        """Become what was trained."""
+        self.members_ = [member.network for member in members]
+        self.histories_ = [member.history for member in members]
+        self.network_ = self.members_[0] if len(members) == 1 else Ensemble(self.members_)
+
+    def _recipe(self, rows: int) -> Recipe:
+        return Recipe.of(self.get_params(deep=False), rows, classes=hasattr(self, "predict_proba"))
+
+    def _check_running(self) -> tuple[float | None, int]:
+        """Check what says how training runs, and return the seconds it may take and the members at once."""
+        if self.checkpoint is not None and not isinstance(self.random_state, (int, np.integer)):
+            raise ValueError(
+                f"checkpoint is given and random_state is {self.random_state!r}; a training that goes on has to hold "
+                "out the same rows again, so give a whole number: random_state=0"
+            )
+        if self.checkpoint is not None and (self.eval_metric != "loss" or self.time_limit is not None):
+            raise ValueError(
+                "checkpoint is given, and eval_metric or time_limit; a training that goes on follows the loss, and "
+                "ends as it would have ended: leave them out"
+            )
+        limit = self.time_limit
+        if limit is not None:
+            limit = _checks.number("time_limit", limit, low=0, low_open=True)
+        jobs = self.n_jobs
+        if jobs is not None and isinstance(jobs, (int, np.integer)) and jobs < 0:  # as scikit-learn counts: -1 is all
+            jobs = max(1, _checks.threads("n_jobs", None) + 1 + int(jobs))
+        return limit, _checks.threads("n_jobs", jobs)
+
+    @property
+    def history_(self) -> History:
+        """The first member's History; a file does not keep it."""
+        check_is_fitted(self, "histories_")
+        return self.histories_[0]
+
+    def select(self, frame: Any) -> Any:
+        """Return the columns that `fit` saw, in its order, from a DataFrame that may have others or lack unused ones.
+
+        Raises
+        ------
+        ValueError
+            A column that the networks use is not there.
+        """
+        check_is_fitted(self, "network_")
+        table = nw.from_native(frame, eager_only=True)
+        table = table.rename({name: str(name) for name in table.columns})
+        self.columns_.require(table.columns)
+        nothing = nw.lit(None, dtype=nw.String)
+        wanted = [name if name in table.columns else nothing.alias(name) for name in self.names_]
+        return table.select(*wanted).to_native()
+
+    def feature_importance(
+        self, X: Any = None, y: Any = None, *, n_repeats: int = 5, random_state: int | np.random.RandomState | None = 0
+    ) -> Bunch:
+        """Return how much worse the answers become when one column at a time is shuffled.
+
+        Without arguments it is measured on held-out rows, each with the member that did not learn from it, so that a
+        column that was only learned by heart counts nothing. Those rows are kept since `fit`, a few thousand at most;
+        they are not in a file.
+
+        Parameters
+        ----------
+        X, y : optional
+            Other rows to measure on, with all members.
+        n_repeats : int
+            How often each column is shuffled.
+        random_state : int, RandomState or None
+
+        Returns
+        -------
+        sklearn.utils.Bunch
+            ``names`` of the columns in use, and for each ``importances_mean`` and ``importances_std``, in the order of
+            the table; ``importances`` is (columns, n_repeats). The measure is the log-loss of a classifier and the
+            root mean squared error of a regressor, in units of the target.
+
+        Raises
+        ------
+        ValueError
+            There are no held-out rows: none could be spared, or the estimator comes from a file. Give X and y.
+
+        References
+        ----------
+        Breiman (2001), Random forests, section 10.
+        """
+        check_is_fitted(self, "network_")
+        repeats = _checks.positive_integer("n_repeats", n_repeats)
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+        if (X is None) != (y is None):
+            raise ValueError("one of X and y is given; give both, or neither for the rows held out in training")
+        if X is None:
+            if self._held_out is None or not self._held_out.pieces:
+                raise ValueError("no held-out rows are there (too few rows, or a model from a file); give X and y")
+            held_out = self._held_out
+        else:
+            frame = self._frame(X)
+            labels = self._check_target(y)
+            if len(labels) != len(frame):
+                raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
+            held_out = HeldOut.on(self.network_, self.columns_.encode(frame), labels)
+        return held_out.importance(self, repeats, rng)
+
+    def _frame(self, X: Any) -> nw.DataFrame[Any]:
+        """Return a table with the names that `fit` saw."""
+        frame, named = as_frame(self, X, fitting=False)
+        if not (named and hasattr(self, "feature_names_in_")):  # one side has no names: by position
+            frame = frame.rename(dict(zip(frame.columns, self.names_, strict=True)))
+        return frame
+
+    def _run(self, X: Any) -> Array:
+        """Return the networks' outputs, (rows, outputs)."""
+        check_is_fitted(self, "network_")
+        frame = self._frame(X)
+        pieces = [frame[start : start + _ROWS_AT_ONCE] for start in range(0, len(frame), _ROWS_AT_ONCE)]
+        return np.concatenate([self.network_.run(self.columns_.encode(piece)) for piece in pieces])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one file: columns, encodings, networks and settings, nothing that runs.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            `fit` has not been called.
+        ValueError
+            A setting is a function of your own, which a file cannot hold.
+        OSError
+            The file cannot be written; what lay there before is untouched.
+        """
+        check_is_fitted(self, "network_")
+        file.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an estimator that `save` wrote; its predictions are the same to the last bit.
+
+        Raises
+        ------
+        nineline.files.FileError
+            The file is no such estimator, or truncated, or altered, or of a newer format.
+        OSError
+            The file cannot be read.
+        """
+        from nineline.estimators.tabular import load
+
+        model = load(path)
+        if not isinstance(model, cls):
+            raise file.other_kind(path, model, cls)
+        return model
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_held_out": None}  # rows of the table stay here
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.non_deterministic = False
+        return tags
+
+
+def _double(weights: Array | None) -> npt.NDArray[np.float64] | None:
+    return None if weights is None else weights.astype(np.float64)
+
+
+def refuse_missing(y: npt.NDArray[Any]) -> None:
+    """Raise ValueError where a target is missing."""
+    missing = [i for i, value in enumerate(y.tolist()) if is_missing(value)]
+    if missing:
+        raise ValueError(
+            f"y is missing (NaN or None) in {len(missing)} of {len(y)} rows, first in row {missing[0]}; "
+            "drop these rows first: Input y contains NaN"
+        )

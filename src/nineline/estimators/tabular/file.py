@@ -1,0 +1,139 @@
+"""Estimators of tables as files; docs/format.md describes them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nineline import files
+from nineline.columns import Columns
+from nineline.ensemble import Ensemble
+from nineline.layers import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nineline._typing import Array
+    from nineline.network import Network
+
+KIND: Final = "tabular"
+_NOT_IN_A_FILE: Final = (
+    "checkpoint",
+    "resume",
+    "n_jobs",
+)  # what the machine that trained was like is nobody's business
+_MEMBERS_AT_MOST: Final = 1000
+
+
+def save(model: Any, path: str | os.PathLike[str]) -> None:
+    """Write a fitted estimator."""
+    settings = model.get_params(deep=False)
+    for name in _NOT_IN_A_FILE:
+        del settings[name]
+    if not isinstance(model.random_state, (int, np.integer, type(None))):
+        settings["random_state"] = None
+    if not isinstance(model.activation, str):
+        settings["activation"] = files.describe_activation(model.activation)
+    sizes = model.hidden_layer_sizes
+    settings["hidden_layer_sizes"] = sizes if isinstance(sizes, str) else tuple(int(size) for size in sizes)
+    if callable(model.eval_metric):
+        raise ValueError("eval_metric is a function, and a file holds no code; set_params(eval_metric='loss') first")
+    if isinstance(settings.get("class_weight"), dict):
+        settings["class_weight"] = [[_plain(k), _plain(v)] for k, v in settings["class_weight"].items()]
+    names = getattr(model, "feature_names_in_", None)
+    content = {
+        "estimator": type(model).__name__,
+        "settings": {name: _plain(value) for name, value in settings.items()},
+        "target": {"name": model.target_name_, **model._describe_target()},
+        "features": {"names": model.names_, "named": names is not None},
+        "columns": model.columns_.describe(),
+        "members": [files.describe(_single(network)) for network in model.members_],
+        "evaluation": model.evaluation_,
+    }
+    arrays: dict[str, Array] = {}
+    for number, network in enumerate(model.members_):
+        arrays |= files.tensors(_single(network), f"{number}/")
+    files.write(path, KIND, content, arrays)
+
+
+def _single(network: Network) -> Network:
+    """Return a member in float32 where that holds every parameter exactly, as it does after training."""
+    with np.errstate(over="ignore"):
+        single = network.astype(np.float32)
+    return single if (single.parameters.astype(np.float64) == network.parameters).all() else network
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
+    """Read an estimator of one of `kinds`."""
+    header, arrays = files.read(path, KIND)
+    try:
+        settings = header["settings"]
+        if isinstance(settings["activation"], dict):
+            settings["activation"] = files.rebuild_activation(settings["activation"])
+        if isinstance(settings["hidden_layer_sizes"], list):
+            settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
+        if isinstance(settings.get("class_weight"), list):
+            settings["class_weight"] = {key: float(value) for key, value in settings["class_weight"]}
+        model = kinds[header["estimator"]](**settings)
+        model.target_name_ = header["target"]["name"]
+        model._rebuild_target(header["target"])
+        model.names_ = header["features"]["names"]
+        model.n_features_in_ = len(model.names_)
+        if header["features"]["named"]:
+            model.feature_names_in_ = np.array(model.names_, dtype=object)
+        model.columns_ = Columns.rebuild(header["columns"])
+        model.evaluation_ = header["evaluation"]
+        _check(model)
+        described = members_of(header)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise files.FileError(f"{os.fspath(path)} holds no valid estimator: {error!r}") from error
+    members = [files.rebuild(path, entry, arrays, prefix).astype(np.float64) for prefix, entry in described.items()]
+    outputs, output, _ = model._output()
+    wanted = Layer(1, outputs, output, rng=0).activation, outputs, model.columns_.width
+    for network in members:
+        last = network.output_layer
+        if (last.activation, last.n_outputs, network.n_inputs) != wanted:
+            raise files.FileError(
+                f"{os.fspath(path)} holds no valid estimator: a network does not fit its columns or target"
+            )
+    model.members_ = members
+    model.network_ = members[0] if len(members) == 1 else Ensemble(members)
+    return model
+
+
+def members_of(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each member's description by the prefix of its arrays; format 1 had a single network.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        There is none, or they are no list.
+    """
+    if header["format_version"] == 1:
+        return {"": header["network"]}
+    members = header["members"]
+    if not isinstance(members, list) or not 1 <= len(members) <= _MEMBERS_AT_MOST:
+        raise ValueError("no list of members")
+    return {f"{number}/": described for number, described in enumerate(members)}
+
+
+def other_kind(path: str | os.PathLike[str], model: object, wanted: type[Any]) -> files.FileError:
+    """Return the error for an estimator of the other kind."""
+    return files.FileError(f"{os.fspath(path)} holds a {type(model).__name__}, expected a {wanted.__name__}")
+
+
+def _check(model: Any) -> None:
+    """Raise ValueError or TypeError where names and scores from a file are none."""
+    texts = [model.target_name_, *model.names_]
+    if not isinstance(model.names_, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("names that are no text")
+    if len(set(model.names_)) < len(model.names_) or not {c.name for c in model.columns_.used} <= set(model.names_):
+        raise ValueError("names of columns that are not different ones, or not those in use")
+    if not all(isinstance(value, (int, float)) for value in model.evaluation_.values()):
+        raise TypeError("scores that are no numbers")

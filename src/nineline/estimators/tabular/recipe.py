@@ -1,0 +1,113 @@
+"""Recipe: everything that is chosen by the size of a table, and the settings that were given instead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from nineline import _checks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FEW_ROWS: Final = 40  # below this no row can be spared for validation
+INTERVALS: Final = 32  # of a column of numbers
+ROWS_AN_INTERVAL: Final = 10  # at least
+_SMALL: Final = 5000  # rows
+_STEPS_AT_LEAST: Final = 400
+_ROWS_IN_ALL: Final = 1_200_000  # that pass through a network of a large table
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the networks of an estimator are made and trained.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+    dropout, learning_rate, weight_decay : float
+    batch_size, epochs, patience : int
+    members : int
+    share : float
+        Of the rows that each member holds out; 0 for none.
+    """
+
+    hidden: tuple[int, ...]
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+    patience: int
+    members: int
+    share: float
+
+    @classmethod
+    def of(cls, settings: dict[str, Any], rows: int, *, classes: bool) -> Recipe:
+        """Resolve what is "auto" among an estimator's parameters, for a table of so many different rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A setting is none; the message names it.
+        """
+        small = rows < _SMALL
+        batch = 32 if rows < 500 else 64 if rows < 1000 else 128 if small else 256 if rows < 100_000 else 1024
+
+        def resolved(name: str, otherwise: Any, check: Callable[[str, Any], Any]) -> Any:
+            given = settings[name]
+            if isinstance(given, str):
+                if given != "auto":
+                    raise ValueError(f"{name} is {given!r}; expected 'auto' or {_EXPECTED.get(name, 'a number')}")
+                return otherwise
+            return check(name, given)
+
+        hidden = resolved("hidden_layer_sizes", (128, 128, 64) if small else (256, 256, 128), _widths)
+        batch = resolved("batch_size", batch, _checks.positive_integer)
+        share = resolved("validation_fraction", 0.125, _share)
+        share = share if rows >= FEW_ROWS else 0.0
+        steps = math.ceil(rows * (1 - share) / batch)
+        epochs = 50 if small else max(6, min(50, round(_ROWS_IN_ALL / rows)))
+        epochs = resolved("max_epochs", max(epochs, math.ceil(_STEPS_AT_LEAST / steps)), _checks.positive_integer)
+        return cls(
+            hidden=hidden,
+            dropout=resolved("dropout", (0.3 if small else 0.2) if classes else 0.1, _share),
+            learning_rate=resolved("learning_rate", 4e-3, _positive),
+            weight_decay=resolved("weight_decay", 0.1, _not_negative),
+            batch_size=batch,
+            epochs=epochs,
+            patience=resolved("patience", max(10, math.ceil(0.3 * epochs)), _checks.positive_integer),
+            members=resolved("n_members", 8 if small else 4, _checks.positive_integer),
+            share=share,
+        )
+
+    def in_words(self) -> str:
+        """Return the recipe as a sentence."""
+        out = f", each holds out {self.share:.3g} of the rows" if self.share else ""
+        return (
+            f"{self.members} × {' → '.join(map(str, self.hidden))}, dropout {self.dropout:g}, batches of "
+            f"{self.batch_size}, at most {self.epochs} epochs{out}"
+        )
+
+
+_EXPECTED: Final = {"hidden_layer_sizes": "widths, such as (64, 32)"}
+
+
+def _widths(name: str, given: Any) -> tuple[int, ...]:
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{name} is {given!r}; expected 'auto' or widths, such as (64, 32)")
+    return tuple(_checks.positive_integer(name, size) for size in given)
+
+
+def _share(name: str, given: Any) -> float:
+    return _checks.number(name, given, low=0, high=1, high_open=True)
+
+
+def _positive(name: str, given: Any) -> float:
+    return _checks.number(name, given, low=0, low_open=True)
+
+
+def _not_negative(name: str, given: Any) -> float:
+    return _checks.number(name, given, low=0)

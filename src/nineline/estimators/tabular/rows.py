@@ -1,0 +1,128 @@
+"""Rows of a table as numbers: the same row twice made one of weight 2, and which member holds out which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+
+    Indices = npt.NDArray[np.intp]
+
+_GOLDEN: Final = (5**0.5 - 1) / 2
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the networks learn from.
+
+    Attributes
+    ----------
+    inputs : array, (rows, width)
+    targets : array, (rows, outputs)
+        As the network learns them.
+    weights : array, (rows,), or None
+    classes : array of int, (rows,), or None
+    """
+
+    inputs: Array
+    targets: Array
+    weights: Array | None
+    classes: npt.NDArray[Any] | None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def part(self, rows: Indices) -> tuple[Array, ...]:
+        """Return inputs, targets and, where there are any, weights of some rows."""
+        weights = () if self.weights is None else (self.weights[rows],)
+        return self.inputs[rows], self.targets[rows], *weights
+
+
+def merge(inputs: Array, labels: npt.NDArray[Any], weights: Array | None) -> tuple[Indices, Array | None]:
+    """Find rows that are the same, target and all: one of each is kept, with the weight of all.
+
+    So a row of weight 2 and the same row twice are the same to everything that follows, no row is both learned from
+    and held out, and the rows' order in the table does not matter.
+
+    Parameters
+    ----------
+    inputs : array of float32, (rows, width)
+    labels : array, (rows,)
+    weights : array, (rows,), optional
+
+    Returns
+    -------
+    kept : array of int
+        One row of each kind, in an order that depends on the rows' content alone.
+    weights : array, (kept,), or None
+        None where all weigh the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.estimators.tabular.rows import merge
+    >>> kept, weights = merge(np.array([[1], [2], [1]], np.float32), np.array([5, 5, 5]), None)
+    >>> sorted(zip(kept.tolist(), weights.tolist()))
+    [(0, 2.0), (1, 1.0)]
+    """
+    values = np.unique(labels, return_inverse=True)[1].astype(np.uint64)
+    code = _fingerprints(inputs, values)
+    _, first, place = np.unique(code, return_index=True, return_inverse=True)
+    if not ((inputs[first][place] == inputs).all() and (values[first][place] == values).all()):
+        first = place = np.arange(len(inputs))  # two rows share a fingerprint, by a chance of one in 2**64 a pair
+    weight = np.bincount(place, weights).astype(np.float32)
+    return first, None if (weight == weight[0]).all() else weight
+
+
+def _fingerprints(inputs: Array, values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return a number of 64 bits for each row: a sum of its numbers' bits, each times a number of its own, mixed."""
+    factors = np.random.default_rng(0).integers(2**63, size=inputs.shape[1] + 1, dtype=np.uint64) * 2 + 1
+    bits = (inputs + np.float32(0)).view(np.uint32)  # -0 is 0
+    code = values * factors[-1]
+    for column in range(inputs.shape[1]):
+        code += bits[:, column].astype(np.uint64) * factors[column]
+    for shift in (30, 27):
+        code = (code ^ (code >> np.uint64(shift))) * np.uint64(0xBF58476D1CE4E5B9)
+    return code ^ (code >> np.uint64(31))
+
+
+class Turns:
+    """Whose turn it is to hold out which rows.
+
+    Every row has a place on a circle of length 1, and member i holds out those from ``i * share`` on to
+    ``(i + 1) * share``: eight members that hold out an eighth each hold out every row once. The places are spread
+    evenly over each class, and a class's only row is never held out.
+
+    Parameters
+    ----------
+    rows : int
+    share : float
+        In [0, 1).
+    classes : array, (rows,), optional
+    rng : numpy.random.Generator
+    """
+
+    def __init__(self, rows: int, share: float, classes: npt.NDArray[Any] | None, rng: np.random.Generator) -> None:
+        self.share = share
+        order = rng.permutation(rows)
+        if classes is not None:
+            order = order[np.argsort(classes[order], kind="stable")]
+        self.places = np.empty(rows)
+        self.places[order] = np.arange(rows) * _GOLDEN % 1
+        if classes is not None:
+            alone = np.bincount(classes)[classes] == 1
+            self.places[alone] = np.nan
+
+    def of(self, member: int) -> tuple[Indices, Indices]:
+        """Return the rows that a member learns from, and those that it holds out."""
+        with np.errstate(invalid="ignore"):
+            out = (self.places - member * self.share) % 1 < self.share
+        if out.all():
+            out[:] = False
+        return np.flatnonzero(~out), np.flatnonzero(out)
