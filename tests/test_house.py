@@ -40,6 +40,7 @@ FLOORS = [
         "nineline.view",
         "nineline.column_kinds",
         "nineline.columns",
+        "nineline.targets",
         "nineline.tables",
         "nineline.interchange",
     ],

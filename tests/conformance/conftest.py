@@ -96,7 +96,7 @@ def table() -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def models(table: pl.DataFrame) -> dict[str, TabularClassifier | TabularRegressor]:
-    """Return estimators of that table: of three classes, of two, and of a number."""
+    """Return estimators of that table: of three classes, of two, of a number, and of one by its logarithm."""
     rng = np.random.default_rng(1)
     number = table["size [cm]"].to_numpy() * 3 + (table["class"] == "a").to_numpy() + rng.normal(0, 0.1, len(table))
     how: dict[str, Any] = {"max_epochs": 3, "hidden_layer_sizes": (12, 5), "random_state": 0}
@@ -106,4 +106,5 @@ def models(table: pl.DataFrame) -> dict[str, TabularClassifier | TabularRegresso
         ),
         "two": TabularClassifier(**how, activation="tanh", n_members=1).fit(table, number > 0),
         "number": TabularRegressor(**how, activation="silu", n_members=2).fit(table, number * 1e4 + 5e4),
+        "skewed": TabularRegressor(**how, n_members=1).fit(table, np.exp(number)),
     }

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from nineline import Activation, Layer, Network
+from nineline.estimators import TabularRegressor
 from nineline.interchange import to_c
 from nineline.interchange.c_text import comment, identifier, string
 from nineline.interchange.rounding import cost, round_network
@@ -138,6 +139,7 @@ CALLS = {  # what a device does with a row: the text that the program prints, by
     "three": ('k = NAME_classify(row, p); printf("%s %.17g %.17g %.17g\\n", NAME_classes[k], p[0], p[1], p[2]);', 3),
     "two": ('k = NAME_classify(row, p); printf("%s %.17g %.17g\\n", NAME_classes[k], p[0], p[1]);', 2),
     "number": ('k = 0; p[k] = NAME_predict(row); printf("- %.17g\\n", p[0]);', 1),
+    "skewed": ('k = 0; p[k] = NAME_predict(row); printf("- %.17g\\n", p[0]);', 1),
 }
 
 
@@ -162,14 +164,26 @@ def test_classify_and_predict_answer_as_the_estimator(name: str, cc: Any, models
     lines = subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
     outputs = model.network_.run(encode(samples, model.columns_))
     found = np.array([line.split()[1:] for line in lines], float)
-    if name == "number":
-        expected = outputs * model.target_scale_ + model.target_mean_
+    if width == 1:
+        assert model.scaling_.log is (name == "skewed")
+        expected = model.scaling_.answers(outputs)[:, np.newaxis]
     else:
         expected = outputs if name == "three" else np.hstack([1 - outputs, outputs])
         labels = model.classes_[expected.argmax(axis=1)]
         assert [line.split()[0] for line in lines] == [str(label) for label in labels]
         assert len(set(labels)) > 1
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_number_by_its_logarithm_needs_no_library_either(cc: Any, table: pl.DataFrame, tmp_path: Path) -> None:
+    X = table.select("size [cm]", "class")
+    model = TabularRegressor((4,), n_members=1, max_epochs=3, random_state=0).fit(X, np.exp(X["size [cm]"].to_numpy()))
+    assert model.scaling_.log
+    program = to_c(model, "bare", libm=False)
+    assert "math.h" not in program.source.split("NINELINE_SELF_TEST")[0]
+    program.write(tmp_path)
+    said = subprocess.run([cc(tmp_path, "bare.c", options=("-DNINELINE_SELF_TEST",))], capture_output=True, check=True)
+    assert b"passed" in said.stdout
 
 
 @pytest.mark.parametrize(

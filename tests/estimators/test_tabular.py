@@ -386,6 +386,30 @@ def test_intervals_cover_what_they_say() -> None:
         none.predict_interval(X)
 
 
+def test_a_skewed_target_is_learned_by_its_logarithm_where_that_is_better() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 3))
+    by_factors = np.exp(X @ [1.0, 0.5, 0.0] + rng.normal(0, 0.3, 800))
+    hard_near_zero = 10 * np.maximum(X[:, 0], 0) ** 2 + 0.01 * np.abs(rng.normal(size=800)) ** 3
+    how: dict[str, Any] = {"n_members": 2, "max_epochs": 40, "random_state": 0}
+    model = TabularRegressor(**how).fit(X, by_factors)
+    assert model.scaling_.log
+    assert "by its logarithm" in model.report_.target
+    assert model.predict(X).mean() == pytest.approx(by_factors.mean(), rel=0.1)
+    assert not TabularRegressor(**how).fit(X, hard_near_zero).scaling_.log
+    assert not TabularRegressor(**how).fit(X, by_factors - 1).scaling_.log  # not positive
+    assert not TabularRegressor(**how).fit(X, np.log(by_factors) + 99).scaling_.log  # not skewed
+    limited = TabularRegressor(**how, time_limit=0.5).fit(X, by_factors)
+    assert limited.histories_
+
+
+def test_no_answer_leaves_the_range_of_the_target() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    answers = TabularRegressor(max_epochs=5, n_members=1, random_state=0).fit(X, y).predict(100 * X)
+    assert answers.min() >= y.min()
+    assert answers.max() <= y.max()
+
+
 @EITHER
 def test_importance_finds_the_columns_that_matter(kind: type, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nineline.interchange.rounding import Rounded
     from nineline.interchange.subject import Dense, Subject
+    from nineline.targets import TargetScaling
 
 _RECORDED: Final = 8  # rows of the self-test
 _FEW: Final = 4  # outputs that are summed one by one, in a register
@@ -35,6 +36,8 @@ class Writer:
         if subject.columns is not None:
             self.table = table_in_c(subject.columns, real, f"{name.upper()}_INPUTS", libm=libm)
             calls = self.table.calls
+        if subject.target is not None and subject.target.scaling.log:
+            calls = (*calls, "exp")
         self.functions, self.uses_libm = functions(self.layers, real, libm=libm, also=calls)
         self.math = {call: call + real.suffix if libm else own_name(call) for call in calls}
 
@@ -222,9 +225,8 @@ class Writer:
             given, before = f"const {name}_row *row", f"  {real} inputs[{guard}_INPUTS];\n"
             prepared = f"  {name}_prepare(row, inputs);\n"
         if target.classes is None:
-            yield f"\n{real} {name}_predict({given})\n{{\n{before}  {real} outputs[{guard}_OUTPUTS];\n{prepared}"
-            scaled = f"outputs[0] * {self.real.literal(target.scale)} + {self.real.literal(target.mean)}"
-            yield f"  {name}_run(inputs, outputs);\n  return {scaled};\n}}\n"
+            yield f"\n{real} {name}_predict({given})\n{{\n{before}  {real} answer, outputs[{guard}_OUTPUTS];\n"
+            yield f"{prepared}  {name}_run(inputs, outputs);\n{self.number(target.scaling)}  return answer;\n}}\n"
             return
         words = wrapped(
             (string(str(value)) for value in target.classes),
@@ -239,6 +241,17 @@ class Writer:
             yield f"  {name}_run(inputs, probabilities);\n"
         yield f"  for (i = 1; i < {guard}_CLASSES; ++i)\n    if (probabilities[i] > probabilities[best]) best = i;\n"
         yield "  return best;\n}\n"
+
+    def number(self, scaling: TargetScaling) -> str:
+        """Return the statements that make the output an answer in units of the target, within its bounds."""
+        literal = self.real.literal
+        text = f"  answer = outputs[0] * {literal(scaling.scale)} + {literal(scaling.mean)};\n"
+        if scaling.log:
+            text += f"  answer = {self.math['exp']}(answer);\n"
+        for sign, bound in (("<", scaling.low), (">", scaling.high)):
+            if np.isfinite(bound):
+                text += f"  if (answer {sign} {literal(bound)}) answer = {literal(bound)};\n"
+        return text
 
     def self_test(self) -> str:
         """Return a main that runs recorded rows."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import onnx
 
     from nineline.interchange.subject import Target
+    from nineline.targets import TargetScaling
 
 OPSET: Final = 17
 ML_OPSET: Final = 3
@@ -206,11 +207,17 @@ def _add_activation(graph: Graph, layer: Dense, z: str, name: str | None) -> str
     return graph.op("Mul", z, graph.op("Mul", graph.op("Add", erf, one), half), name=name)
 
 
+def _add_number(graph: Graph, scaling: TargetScaling, outputs: str) -> str:
+    scale, mean, low, high = (
+        graph.constant(value, "float64") for value in (scaling.scale, scaling.mean, scaling.low, scaling.high)
+    )
+    known = graph.op("Add", graph.op("Mul", graph.cast(outputs, "float64"), scale), mean)
+    return graph.op("Clip", graph.op("Exp", known) if scaling.log else known, low, high, name="prediction")
+
+
 def _add_answer(graph: Graph, target: Target, outputs: str) -> None:
     if target.classes is None:
-        scale, mean = (graph.constant(value, "float64") for value in (target.scale, target.mean))
-        scaled = graph.op("Mul", graph.cast(outputs, "float64"), scale)
-        graph.output(graph.op("Add", scaled, mean, name="prediction"), "float64", 1)
+        graph.output(_add_number(graph, target.scaling, outputs), "float64", 1)
         return
     if len(target.classes) == 2:  # the one output is the probability of the second
         other = graph.op("Sub", graph.constant(1.0, "float32"), outputs)

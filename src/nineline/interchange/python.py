@@ -160,8 +160,11 @@ def _answer(subject: Subject) -> Iterator[str]:
     argument = "inputs" if subject.columns is None else "table"
     if target.classes is None:
         yield f"\n\ndef predict({argument}):"
-        yield '    """Predict a number for each row."""'
-        yield f"    return run({given})[:, 0] * {target.scale!r} + {target.mean!r}"
+        scaling = target.scaling
+        known = f"run({given})[:, 0] * {scaling.scale!r} + {scaling.mean!r}"
+        low, high = (f"float({str(bound)!r})" for bound in (scaling.low, scaling.high))
+        yield '    """Predict a number for each row, between the least and the largest that training saw."""'
+        yield f"    return np.clip({f'np.exp({known})' if scaling.log else known}, {low}, {high})"
         return
     yield f"\n\nclasses = {list(target.classes)!r}"
     yield f'\n\ndef probabilities({argument}):\n    """Return the probability of each class, (rows, classes)."""'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from nineline.activations import ACTIVATIONS, Activation, Softmax
 from nineline.ensemble import Ensemble
 from nineline.layers import Dropout, Layer
 from nineline.network import Network
+from nineline.targets import TargetScaling
 
 if TYPE_CHECKING:
     from nineline._typing import Array
@@ -43,14 +44,16 @@ class Dense:
         return f"layer {self.number}: {self.n_inputs} to {self.n_outputs}, {self.activation_name}{bias}"
 
 
+_AS_IT_IS: Final = TargetScaling(mean=0.0, scale=1.0)
+
+
 @dataclass(frozen=True)
 class Target:
-    """What an estimator predicts: one of `classes`, or a number ``outputs * scale + mean``."""
+    """What an estimator predicts: one of `classes`, or a number, which `scaling` makes of the outputs."""
 
     name: str
     classes: tuple[Any, ...] | None = None
-    mean: float = 0.0
-    scale: float = 1.0
+    scaling: TargetScaling = _AS_IT_IS
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,5 @@ def _target(model: object, network: Network | Ensemble) -> Target | None:
         outputs = 1 if len(classes) == 2 else len(classes)
         one = outputs == 1 or isinstance(network.output_layer.activation, Softmax)
         return Target(name, classes=tuple(classes.tolist())) if one and network.n_outputs == outputs else None
-    if hasattr(model, "target_mean_") and hasattr(model, "target_scale_"):
-        return Target(name, mean=float(model.target_mean_), scale=float(model.target_scale_))
-    return None
+    scaling = getattr(model, "scaling_", None)
+    return Target(name, scaling=scaling) if isinstance(scaling, TargetScaling) else None

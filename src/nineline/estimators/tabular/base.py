@@ -112,6 +112,10 @@ class Tabular(Pickled, BaseEstimator):
         """Return what outputs, (rows, outputs), say: probabilities, (rows, classes), or numbers, (rows,)."""
 
     @abstractmethod
+    def _target_in_words(self) -> str:
+        """Return what is predicted, for the report."""
+
+    @abstractmethod
     def _describe_target(self) -> dict[str, Any]:
         """Return what `_learn_target` learned, as JSON can hold it."""
 
@@ -119,8 +123,13 @@ class Tabular(Pickled, BaseEstimator):
     def _rebuild_target(self, described: dict[str, Any]) -> None:
         """Take over what `_describe_target` described."""
 
-    def _learn_residuals(self, held_out: HeldOut) -> None:
-        """Take note of how far off the answers are."""
+    def _settle(self, work: Work, labels: npt.NDArray[Any]) -> Work:
+        """Return the work to be done, where something of it is to be tried first."""
+        return work
+
+    def _judge(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> HeldOut:
+        """Return the held-out rows with what the members answer for them."""
+        return HeldOut.of(members, rows, labels, self._answers)
 
     def _row_weights(self, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
         """Return what each row counts."""
@@ -192,17 +201,18 @@ class Tabular(Pickled, BaseEstimator):
             jobs=jobs,
             shown=Shown(self.verbose, recipe.members * recipe.epochs, len(rows)),
         )
+        work = self._settle(work, labels)
         members = train_members(work)
         self.columns_, self.names_ = columns, list(frame.columns)
         self.target_name_ = str(getattr(y, "name", None) or "target")
         self.evaluation_ = {}
         self._take(members)
-        self._held_out = HeldOut.of(members, rows, labels, self._answers)
-        self._learn_residuals(self._held_out)
+        self._held_out = self._judge(members, work.rows, labels)
         self.report_ = FitReport(
             rows=table_rows,
             different=len(rows),
             columns=columns,
+            target=self._target_in_words(),
             recipe=recipe,
             histories=self.histories_,
             held_out=self._held_out.scores(self),

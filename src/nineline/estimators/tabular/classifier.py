@@ -214,6 +214,9 @@ class TabularClassifier(ClassifierMixin, Tabular):
             return 1, "sigmoid", "binary_cross_entropy"
         return len(self.classes_), "softmax", "cross_entropy"
 
+    def _target_in_words(self) -> str:
+        return f"one of {len(self.classes_)} classes"
+
     def _describe_target(self) -> dict[str, Any]:
         return {"classes": self.classes_.tolist(), "dtype": _portable_dtype(self.classes_)}
 

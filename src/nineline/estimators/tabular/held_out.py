@@ -82,14 +82,18 @@ class HeldOut:
         """Return other rows, for which all members answer."""
         return cls((Piece(network, inputs, labels, None, None),))
 
-    def scores(self, model: Any) -> dict[str, float]:
-        """Return the measures over all held-out rows, each judged by the member that did not learn from it."""
-        if not self.pieces:
-            return {}
+    def judged(self) -> tuple[npt.NDArray[Any], Answers, Array | None]:
+        """Return truth, answers and weights of all rows, each answered by the member that did not learn from it."""
         truth = np.concatenate([piece.truth for piece in self.pieces])
         answers = np.concatenate([piece.answers for piece in self.pieces if piece.answers is not None])
         given = [piece.weights for piece in self.pieces if piece.weights is not None]
-        weights = np.concatenate(given) if given else None
+        return truth, answers, np.concatenate(given) if given else None
+
+    def scores(self, model: Any) -> dict[str, float]:
+        """Return the measures over all held-out rows."""
+        if not self.pieces:
+            return {}
+        truth, answers, weights = self.judged()
         if is_classifier(model):
             return class_scores(model.classes_, truth, answers, weights)
         return number_scores(truth, answers, weights)

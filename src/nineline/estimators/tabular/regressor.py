@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -11,14 +13,21 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
+from nineline.estimators.tabular.members import Member, Work, train_members
+from nineline.estimators.tabular.shown import Shown
+from nineline.targets import TargetScaling, skewness
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
     from nineline.estimators.tabular.held_out import HeldOut
+    from nineline.estimators.tabular.rows import Rows
 
     Numbers = npt.NDArray[np.float64]
+
+_SKEWED: Final = 1.0  # from here on the logarithm is tried
+_SILENT: Final = Shown(False, 0, 0)
 
 
 class TabularRegressor(RegressorMixin, Tabular):
@@ -28,6 +37,9 @@ class TabularRegressor(RegressorMixin, Tabular):
 
     Attributes
     ----------
+    scaling_ : TargetScaling
+        Of the target. One that is positive and skewed is learned as its logarithm where that answers better for
+        held-out rows; no answer leaves the range of the training targets.
     residuals_ : array, ascending
         Truth − answer for the rows that members held out; their quantiles where there are more than a thousand.
 
@@ -40,6 +52,7 @@ class TabularRegressor(RegressorMixin, Tabular):
     True
     """
 
+    scaling_: TargetScaling
     residuals_: Numbers
 
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
@@ -55,31 +68,59 @@ class TabularRegressor(RegressorMixin, Tabular):
         return _checks.as_float("y", array, np.dtype(np.float64))
 
     def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> tuple[Array, npt.NDArray[Any] | None]:
-        self.target_mean_ = float(np.average(y, weights=weights))
-        self.target_scale_ = float(np.sqrt(np.average((y - self.target_mean_) ** 2, weights=weights))) or 1.0
-        return ((y - self.target_mean_) / self.target_scale_).astype(np.float32)[:, np.newaxis], None
+        self.scaling_ = TargetScaling.learn(y, weights)
+        return self.scaling_.targets(y), None
+
+    def _settle(self, work: Work, labels: npt.NDArray[Any]) -> Work:
+        """Learn the logarithm of a skewed target instead where a short training with each says so."""
+        weights = work.rows.weights
+        if not work.recipe.share or labels.min() <= 0 or skewness(labels, weights) < _SKEWED:
+            return work
+        began = time.perf_counter()
+        tried = [(self._pilot(work, labels, log), log) for log in (False, True)]
+        self.scaling_ = TargetScaling.learn(labels, weights, log=min(tried)[1])
+        left = work.time_limit
+        if left is not None:
+            left = max(left - (time.perf_counter() - began), 1e-9)
+        return replace(work, rows=replace(work.rows, targets=self.scaling_.targets(labels)), time_limit=left)
+
+    def _pilot(self, work: Work, labels: npt.NDArray[Any], log: bool) -> float:
+        """Return how far a short training is off, on the rows that it holds out, in units of the target."""
+        self.scaling_ = TargetScaling.learn(labels, work.rows.weights, log=log)
+        rows = replace(work.rows, targets=self.scaling_.targets(labels))
+        recipe = replace(work.recipe, members=1, epochs=math.ceil(work.recipe.epochs / 4))
+        seconds = None if work.time_limit is None else 0.1 * work.time_limit
+        short = replace(
+            work, rows=rows, recipe=recipe, time_limit=seconds, checkpoint=None, resume=False, shown=_SILENT
+        )
+        return self._judge(train_members(short), rows, labels).scores(self)["RMSE"]
 
     def _output(self) -> tuple[int, str, str]:
         return 1, "identity", "squared_error"
 
+    def _target_in_words(self) -> str:
+        how = ", learned by its logarithm, which is less skewed and answered better" if self.scaling_.log else ""
+        return f"a number from {self.scaling_.low:.6g} to {self.scaling_.high:.6g}{how}"
+
     def _describe_target(self) -> dict[str, Any]:
-        residuals = self.residuals_.tolist()
-        return {"mean": self.target_mean_, "scale": self.target_scale_, "residuals": residuals}
+        return {**self.scaling_.describe(), "residuals": self.residuals_.tolist()}
 
     def _rebuild_target(self, described: dict[str, Any]) -> None:
-        self.target_mean_, self.target_scale_ = float(described["mean"]), float(described["scale"])
+        self.scaling_ = TargetScaling.rebuild(described)
         self.residuals_ = np.array(described.get("residuals", []), np.float64)
-        if not np.isfinite([self.target_mean_, self.target_scale_, *self.residuals_]).all():
-            raise ValueError("a target that is not scaled by finite numbers")
-        if self.residuals_.ndim != 1 or (np.diff(self.residuals_) < 0).any():
-            raise ValueError("residuals that are not in order")
+        if self.residuals_.ndim != 1 or not np.isfinite(self.residuals_).all() or (np.diff(self.residuals_) < 0).any():
+            raise ValueError("residuals that are no finite numbers in order")
 
     def _answers(self, outputs: Array) -> Numbers:
-        answers: Numbers = outputs[:, 0].astype(np.float64) * self.target_scale_ + self.target_mean_
-        return answers
+        return self.scaling_.answers(outputs)
 
-    def _learn_residuals(self, held_out: HeldOut) -> None:
+    def _judge(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> HeldOut:
+        held_out = super()._judge(members, rows, labels)
+        if self.scaling_.log and held_out.pieces:
+            self.scaling_ = self.scaling_.calibrated(*held_out.judged())
+            held_out = super()._judge(members, rows, labels)
         self.residuals_ = held_out.residuals()
+        return held_out
 
     def predict(self, X: Any) -> Numbers:
         """Return the expected target of each row, (rows,)."""

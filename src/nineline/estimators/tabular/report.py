@@ -23,6 +23,8 @@ class FitReport:
         Rows of the table with a weight above 0, and how many of them differ.
     columns : Columns
         What became of every column.
+    target : str
+        What is predicted, and how it was learned.
     recipe : Recipe
         How the networks were made and trained.
     histories : list of History
@@ -37,6 +39,7 @@ class FitReport:
     rows: int
     different: int
     columns: Columns
+    target: str
     recipe: Recipe
     histories: list[History]
     held_out: dict[str, float]
@@ -60,6 +63,7 @@ class FitReport:
             missing = ", missing in some" if column.missing else ""
             lines.append(f"  {column.name:<{width}}  {column.kind}{missing}: {column.summary()}")
         lines += [f"  {column.name:<{width}}  dropped: {column.reason}" for column in self.columns.dropped]
+        lines.append(f"predicts {self.target}")
         lines.append(f"{self.columns.width} numbers a row; {self.recipe.in_words()}")
         for number, history in enumerate(self.histories, 1):
             curve = history.validation_loss or history.loss
