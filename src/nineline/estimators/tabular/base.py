@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import narwhals as nw
@@ -24,6 +25,7 @@ from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Reci
 from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.rows import Rows, Turns, merge
 from nineline.estimators.tabular.shown import Shown
+from nineline.estimators.tabular.trials import Trial, try_out
 
 if TYPE_CHECKING:
     import os
@@ -123,13 +125,17 @@ class Tabular(Pickled, BaseEstimator):
     def _rebuild_target(self, described: dict[str, Any]) -> None:
         """Take over what `_describe_target` described."""
 
-    def _settle(self, work: Work, labels: npt.NDArray[Any]) -> Work:
-        """Return the work to be done, where something of it is to be tried first."""
-        return work
+    def _settle(self, work: Work, labels: npt.NDArray[Any]) -> tuple[list[Trial], Work]:
+        """Try what else is to be tried, and return what came of it and the work to be done."""
+        return [], work
 
     def _judge(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> HeldOut:
         """Return the held-out rows with what the members answer for them."""
         return HeldOut.of(members, rows, labels, self._answers)
+
+    def _error(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> float:
+        """Return the log-loss, or the root mean squared error, on held-out rows."""
+        return HeldOut.of(members, rows, labels, self._answers).error(self)
 
     def _row_weights(self, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
         """Return what each row counts."""
@@ -177,10 +183,9 @@ class Tabular(Pickled, BaseEstimator):
         columns = Columns.learn(frame, named=named, weights=_double(weights))
         kept, weights = merge(columns.encode(frame), labels, weights)
         frame, labels = frame[kept.tolist()], labels[kept]
-        columns = columns.divided(frame, _double(weights), min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
-        inputs = columns.encode(frame)
+        divided = columns.divided(frame, _double(weights), min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
         targets, classes = self._learn_target(labels, weights)
-        rows = Rows(inputs, targets, weights, classes)
+        rows = Rows(divided.encode(frame), targets, weights, classes)
         recipe = self._recipe(len(rows))
         outputs, output, loss = self._output()
         turns = Turns(len(rows), recipe.share, classes, np.random.default_rng([seed, 2**31]))
@@ -201,7 +206,14 @@ class Tabular(Pickled, BaseEstimator):
             jobs=jobs,
             shown=Shown(self.verbose, recipe.members * recipe.epochs, len(rows)),
         )
-        work = self._settle(work, labels)
+        trials: list[Trial] = []
+        if divided != columns:
+            plain = replace(rows, inputs=columns.encode(frame))
+            ways = ("numbers in intervals", rows), ("numbers as they are", plain)
+            trials, work = try_out(work, ways, lambda way, members: self._error(members, ways[way][1], labels))
+        if work.rows is rows:
+            columns = divided
+        more, work = self._settle(work, labels)
         members = train_members(work)
         self.columns_, self.names_ = columns, list(frame.columns)
         self.target_name_ = str(getattr(y, "name", None) or "target")
@@ -213,6 +225,7 @@ class Tabular(Pickled, BaseEstimator):
             different=len(rows),
             columns=columns,
             target=self._target_in_words(),
+            trials=trials + more,
             recipe=recipe,
             histories=self.histories_,
             held_out=self._held_out.scores(self),

@@ -98,6 +98,10 @@ class HeldOut:
             return class_scores(model.classes_, truth, answers, weights)
         return number_scores(truth, answers, weights)
 
+    def error(self, model: Any) -> float:
+        """Return what trials are judged by: the log-loss, or the root mean squared error."""
+        return self.scores(model)["log-loss" if is_classifier(model) else "RMSE"]
+
     def residuals(self) -> Answers:
         """Return truth − answer of a regressor's held-out rows, ascending; many of them by their quantiles.
 

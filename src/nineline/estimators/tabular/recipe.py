@@ -16,6 +16,7 @@ FEW_ROWS: Final = 40  # below this no row can be spared for validation
 INTERVALS: Final = 32  # of a column of numbers
 ROWS_AN_INTERVAL: Final = 10  # at least
 _SMALL: Final = 5000  # rows
+_NARROW: Final = 64  # units of a layer; fewer have none to drop
 _STEPS_AT_LEAST: Final = 400
 _ROWS_IN_ALL: Final = 1_200_000  # that pass through a network of a large table
 
@@ -66,14 +67,15 @@ class Recipe:
 
         hidden = resolved("hidden_layer_sizes", (128, 128, 64) if small else (256, 256, 128), _widths)
         batch = resolved("batch_size", batch, _checks.positive_integer)
+        dropout = 0.0 if min(hidden, default=0) < _NARROW else 0.2 if classes else 0.05
         share = resolved("validation_fraction", 0.125, _share)
         share = share if rows >= FEW_ROWS else 0.0
         steps = math.ceil(rows * (1 - share) / batch)
-        epochs = 50 if small else max(6, min(50, round(_ROWS_IN_ALL / rows)))
+        epochs = 70 if small else max(6, min(50, round(_ROWS_IN_ALL / rows)))
         epochs = resolved("max_epochs", max(epochs, math.ceil(_STEPS_AT_LEAST / steps)), _checks.positive_integer)
         return cls(
             hidden=hidden,
-            dropout=resolved("dropout", (0.3 if small else 0.2) if classes else 0.1, _share),
+            dropout=resolved("dropout", dropout, _share),
             learning_rate=resolved("learning_rate", 4e-3, _positive),
             weight_decay=resolved("weight_decay", 0.1, _not_negative),
             batch_size=batch,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,21 +12,20 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
-from nineline.estimators.tabular.members import Member, Work, train_members
-from nineline.estimators.tabular.shown import Shown
+from nineline.estimators.tabular.held_out import HeldOut
+from nineline.estimators.tabular.trials import Trial, try_out
 from nineline.targets import TargetScaling, skewness
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
-    from nineline.estimators.tabular.held_out import HeldOut
+    from nineline.estimators.tabular.members import Member, Work
     from nineline.estimators.tabular.rows import Rows
 
     Numbers = npt.NDArray[np.float64]
 
 _SKEWED: Final = 1.0  # from here on the logarithm is tried
-_SILENT: Final = Shown(False, 0, 0)
 
 
 class TabularRegressor(RegressorMixin, Tabular):
@@ -71,29 +69,33 @@ class TabularRegressor(RegressorMixin, Tabular):
         self.scaling_ = TargetScaling.learn(y, weights)
         return self.scaling_.targets(y), None
 
-    def _settle(self, work: Work, labels: npt.NDArray[Any]) -> Work:
-        """Learn the logarithm of a skewed target instead where a short training with each says so."""
-        weights = work.rows.weights
-        if not work.recipe.share or labels.min() <= 0 or skewness(labels, weights) < _SKEWED:
-            return work
-        began = time.perf_counter()
-        tried = [(self._pilot(work, labels, log), log) for log in (False, True)]
-        self.scaling_ = TargetScaling.learn(labels, weights, log=min(tried)[1])
-        left = work.time_limit
-        if left is not None:
-            left = max(left - (time.perf_counter() - began), 1e-9)
-        return replace(work, rows=replace(work.rows, targets=self.scaling_.targets(labels)), time_limit=left)
+    def _settle(self, work: Work, labels: npt.NDArray[Any]) -> tuple[list[Trial], Work]:
+        """Learn the logarithm of a skewed target instead where that answers better."""
+        weights, plain = work.rows.weights, self.scaling_
+        if labels.min() <= 0 or skewness(labels, weights) < _SKEWED:
+            return [], work
+        log = TargetScaling.learn(labels, weights, log=True)
+        rows = replace(work.rows, targets=log.targets(labels))
+        ways = ("the target as it is", work.rows), ("its logarithm", rows)
 
-    def _pilot(self, work: Work, labels: npt.NDArray[Any], log: bool) -> float:
-        """Return how far a short training is off, on the rows that it holds out, in units of the target."""
-        self.scaling_ = TargetScaling.learn(labels, work.rows.weights, log=log)
-        rows = replace(work.rows, targets=self.scaling_.targets(labels))
-        recipe = replace(work.recipe, members=1, epochs=math.ceil(work.recipe.epochs / 4))
-        seconds = None if work.time_limit is None else 0.1 * work.time_limit
-        short = replace(
-            work, rows=rows, recipe=recipe, time_limit=seconds, checkpoint=None, resume=False, shown=_SILENT
-        )
-        return self._judge(train_members(short), rows, labels).scores(self)["RMSE"]
+        def error(way: int, members: list[Member]) -> float:
+            return self._held_out_with((plain, log)[way], members, ways[way][1], labels)[0].error(self)
+
+        trials, work = try_out(work, ways, error)
+        if work.rows is rows:
+            self.scaling_ = log
+        return trials, work
+
+    @staticmethod
+    def _held_out_with(
+        scaling: TargetScaling, members: list[Member], rows: Rows, labels: npt.NDArray[Any]
+    ) -> tuple[HeldOut, TargetScaling]:
+        """Return the held-out rows with their answers, and the scaling put right by them."""
+        held_out = HeldOut.of(members, rows, labels, scaling.answers)
+        if scaling.log and held_out.pieces:
+            scaling = scaling.calibrated(*held_out.judged())
+            held_out = HeldOut.of(members, rows, labels, scaling.answers)
+        return held_out, scaling
 
     def _output(self) -> tuple[int, str, str]:
         return 1, "identity", "squared_error"
@@ -115,10 +117,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         return self.scaling_.answers(outputs)
 
     def _judge(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> HeldOut:
-        held_out = super()._judge(members, rows, labels)
-        if self.scaling_.log and held_out.pieces:
-            self.scaling_ = self.scaling_.calibrated(*held_out.judged())
-            held_out = super()._judge(members, rows, labels)
+        held_out, self.scaling_ = self._held_out_with(self.scaling_, members, rows, labels)
         self.residuals_ = held_out.residuals()
         return held_out
 

@@ -10,6 +10,7 @@ from nineline.history import sparkline
 if TYPE_CHECKING:
     from nineline.columns import Columns
     from nineline.estimators.tabular.recipe import Recipe
+    from nineline.estimators.tabular.trials import Trial
     from nineline.history import History
 
 
@@ -25,6 +26,8 @@ class FitReport:
         What became of every column.
     target : str
         What is predicted, and how it was learned.
+    trials : list of Trial
+        What was tried in short trainings, in pairs; the one with the smaller error was taken.
     recipe : Recipe
         How the networks were made and trained.
     histories : list of History
@@ -40,6 +43,7 @@ class FitReport:
     different: int
     columns: Columns
     target: str
+    trials: list[Trial]
     recipe: Recipe
     histories: list[History]
     held_out: dict[str, float]
@@ -64,6 +68,8 @@ class FitReport:
             lines.append(f"  {column.name:<{width}}  {column.kind}{missing}: {column.summary()}")
         lines += [f"  {column.name:<{width}}  dropped: {column.reason}" for column in self.columns.dropped]
         lines.append(f"predicts {self.target}")
+        for one, other in zip(self.trials[::2], self.trials[1::2], strict=True):
+            lines.append(f"tried {one.name}: {one.error:.5g} off, {other.name}: {other.error:.5g}")
         lines.append(f"{self.columns.width} numbers a row; {self.recipe.in_words()}")
         for number, history in enumerate(self.histories, 1):
             curve = history.validation_loss or history.loss
