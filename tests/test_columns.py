@@ -110,6 +110,19 @@ def test_unknown_levels_are_zero_or_counted_with_the_rare_ones() -> None:
     assert coded[0, -1] == 1
 
 
+def test_levels_of_enough_rows_have_a_place_of_their_own() -> None:
+    many = [f"level {i % 100}" for i in range(1000)] + [f"seldom {i}" for i in range(9)] * 3
+    column = learn_column("c", series(many))
+    assert isinstance(column, Category)
+    assert len(column.levels) == 100
+    assert column.rare == 9
+    weighted = learn_column("c", series([f"level {i}" for i in range(100)] * 3), weights=np.full(300, 4.0))
+    assert isinstance(weighted, Category)
+    assert len(weighted.levels) == 100
+    most = [f"level {i % 600}" for i in range(6000)]
+    assert len(learn_column("c", series(most)).levels) == 512  # type: ignore[union-attr]
+
+
 def test_dates_are_elapsed_time_and_parts_that_vary() -> None:
     column = learn_column("c", series(DAYS))
     assert isinstance(column, Date)

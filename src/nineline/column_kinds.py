@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
 
-_LEVELS_AT_MOST: Final = 64
+_LEVELS: Final = 64  # that have a place of their own however few rows they have
+_LEVELS_AT_MOST: Final = 512  # that have one where they have so many rows:
+_ROWS_A_LEVEL: Final = 10
 
 
 @dataclass(frozen=True)
@@ -215,8 +217,9 @@ def _heavy(shares: Numbers, intervals: int) -> tuple[Mask, int, Mask]:
 class Category(Column):
     """One of several levels, one-hot; two levels are one number, -1 or 1.
 
-    A level that training did not see is 0 everywhere, or counts with the rare ones where some were too rare to
-    have a place of their own.
+    In front of a dense layer a one-hot column is a learned embedding: each level's row of weights is its vector. The 64
+    most frequent levels have a place of their own, and up to 512 that have ten rows each. A level that training did not
+    see is 0 everywhere, or counts with the rare ones where some were too rare to have a place of their own.
     """
 
     levels: tuple[str, ...]
@@ -240,7 +243,8 @@ class Category(Column):
         for value, weight in zip(values, itertools.repeat(1) if weights is None else weights.tolist(), strict=False):
             if value is not None:
                 counts[value] += weight
-        common = [level for level, _ in counts.most_common(_LEVELS_AT_MOST)] if len(counts) > 2 else list(counts)
+        ranks = enumerate(counts.most_common(_LEVELS_AT_MOST))
+        common = [level for rank, (level, count) in ranks if rank < _LEVELS or count >= _ROWS_A_LEVEL]
         rare = len(counts) - len(common)
         return cls(name, None in values, tuple(sorted(common)), rare)
 

@@ -28,7 +28,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
 
     It works out each column's kind (number, category, boolean, date; `nineline.columns`), scales and encodes, gives
     missing values an indicator, and trains several networks with AdamW, each on all rows but some that it holds out to
-    stop in time. Their mean probabilities are the answer.
+    stop in time. Their mean probabilities are the answer. Whether numbers are divided into intervals (piecewise-linear
+    encoding) is decided by two short trainings, side by side, on the rows that those hold out.
 
     Parameters
     ----------
@@ -39,7 +40,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     activation : str or Activation
         Of the hidden layers.
     dropout : "auto" or float
-        In [0, 1), behind every hidden layer. "auto" is 0.3 below 5,000 rows, else 0.2; of a regressor 0.1.
+        In [0, 1), behind every hidden layer. "auto" is 0.2, of a regressor 0.05; 0 where a layer has fewer than 64
+        units.
     learning_rate : "auto" or float
         The peak, after a short climb; from 3/10 of the epochs on it falls along half a cosine. "auto" is 0.004.
     weight_decay : "auto" or float
@@ -47,8 +49,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     batch_size : "auto" or int
         "auto" is 32 below 500 rows, 64 below 1,000, 128 below 5,000, 256 below 100,000, else 1024.
     max_epochs : "auto" or int
-        "auto" is 50 (at least 400 steps) below 24,000 rows, and falls to 6, so that 1.2 million rows are learned from
-        in all.
+        "auto" is 70 (at least 400 steps) below 5,000 rows; then 50, and from 24,000 rows on fewer, down to 6, so that
+        1.2 million rows are learned from in all.
     patience : "auto" or int
         Epochs without improvement on the held-out rows before a member stops; its best point is kept. "auto" is 10 or
         3/10 of the epochs, whichever is more.
