@@ -81,7 +81,7 @@ def main() -> None:
         for line in arguments.results.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             found[entry["variant"], entry["set"]] = entry["error"], entry["seconds"]
-    names = [name for name in SETS if name not in LEFT_OUT]
+    names = [name for name in SETS if name not in (*LEFT_OUT, "credit_g")]  # its held-out fifth is 160 rows
     for variant in VARIANTS:
         for name in names:
             if (variant, name) not in found:

@@ -249,6 +249,11 @@ def test_a_fit_that_fails_leaves_the_model_before() -> None:
         model.fit(np.zeros((60, 1)), np.arange(60) % 3)
     assert model.classes_.tolist() == [0, 1]
     assert model.predict_proba(X).shape == (60, 2)
+    regressor = TabularRegressor(max_epochs=1, random_state=0).fit(X, X[:, 0])
+    answers = regressor.predict(X)
+    with pytest.raises(ArithmeticError, match="diverged"):  # after the new target was learned
+        regressor.set_params(learning_rate=1e30, activation="identity", max_epochs=10).fit(X, 100 + X[:, 0])
+    np.testing.assert_array_equal(regressor.predict(X), answers)
 
 
 def test_settings_survive_a_file(tmp_path: Path) -> None:

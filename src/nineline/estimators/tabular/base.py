@@ -161,7 +161,18 @@ class Tabular(Pickled, BaseEstimator):
         ------
         ValueError, TypeError
             The table or the target is of no use; the message names the column.
+        nineline.loop.DivergenceError
+            The loss of a network did not stay finite.
         """
+        before = self.__dict__.copy()
+        try:
+            self._fit(X, y, sample_weight)
+        except BaseException:  # a fit that fails leaves the model before
+            self.__dict__ = before
+            raise
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None) -> None:
         began = time.perf_counter()
         frame, named = as_frame(self, X, fitting=True)
         if y is None:
@@ -231,7 +242,6 @@ class Tabular(Pickled, BaseEstimator):
             held_out=self._held_out.scores(self),
             seconds=time.perf_counter() - began,
         )
-        return self
 
     def _take(self, members: list[Member]) -> None:
         """Become what was trained."""
