@@ -352,6 +352,10 @@ def test_the_metric_watched_is_the_one_asked_for() -> None:
     assert regressor.history_.best_epoch is not None
     with pytest.raises(ValueError, match="eval_metric is 'aucc'; expected 'loss', the name of a scorer"):
         TabularClassifier(eval_metric="aucc").fit(X, y)
+    with pytest.raises(
+        ValueError, match="eval_metric 'neg_log_loss' cannot judge .* held-out rows.*validation_fraction"
+    ):
+        TabularClassifier(**how, eval_metric="neg_log_loss").fit(X[:60], np.r_[np.zeros(57), 1, 1, 2])
     with pytest.raises(ValueError, match="eval_metric is a function, and a file holds no code"):
         regressor.save("nowhere.nineline")
 

@@ -200,6 +200,11 @@ def scorer_of(
             return float(scorer(answered, np.arange(len(rows)), labels[rows], **given))
         except TypeError:  # a scorer that knows no weights
             return float(scorer(answered, np.arange(len(rows)), labels[rows]))
+        except ValueError as error:
+            raise ValueError(
+                f"eval_metric {metric!r} cannot judge {len(rows)} held-out rows: {error} Where a class has few rows, "
+                "take 'loss', or hold out more (validation_fraction)"
+            ) from error
 
     return score
 

@@ -61,7 +61,7 @@ class TabularRegressor(RegressorMixin, Tabular):
                 array = array.astype(np.float64)
             except (TypeError, ValueError):
                 raise ValueError(
-                    f"y holds {array[0]!r}; a regressor needs numbers (for classes use TabularClassifier)"
+                    f"y holds {array[:1].tolist()[0]!r}; a regressor needs numbers (for classes use TabularClassifier)"
                 ) from None
         return _checks.as_float("y", array, np.dtype(np.float64))
 
