@@ -36,6 +36,10 @@ class Array {
   T* data_ = nullptr;
 };
 
+// Rows of a table, wherever they lie.
+template <class T>
+using Rows = const T* const*;
+
 inline Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 inline Index smaller(Index a, Index b) { return a < b ? a : b; }

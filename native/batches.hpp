@@ -42,7 +42,7 @@ inline constexpr Index most_parts = 16;
 
 inline Cut cut(Index rows, double work_of_a_row) {
   constexpr double least_work = 500e3;  // multiplications and additions: some ten microseconds
-  constexpr Index least_rows = 64;
+  constexpr Index least_rows = 24;
   Index parts = smaller(smaller(rows / least_rows, most_parts), Index(double(rows) * work_of_a_row / least_work));
   parts = larger(parts, 1);
   const Index rows_of_a_part = round_up((rows + parts - 1) / parts, 16);  // so that no two parts share a vector

@@ -21,6 +21,7 @@ struct Layer : LayerPlan {
   bool keeps_z = false;  // the weighted sums are needed after the outputs
   bool learns_inputs = false;    // somebody asks for the errors of the inputs
   bool input_is_packed = false;  // without padding, as the outputs of a turned layer are
+  bool skips_zeros = false;      // the inputs are data, and mostly zeros
 
   Index flat = 0;     // where its parameters begin in Python's vector: weights (inputs, outputs), then bias
   Index place = 0;    // where they begin in ours: rows of `stride` (turned: `input_stride`), then bias
@@ -137,9 +138,10 @@ inline void forward(const Layer& at, const T* parameters, Rows<T> inputs, Index 
     for (Index i = end; i < round_up(end, width<T>); ++i) z[i] = 0;
   } else if (at.activation == Activation::relu && z == outputs) {
     return rows_times<Finish::positive_part, T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0},
-                                                {z, at.stride});
+                                                {z, at.stride}, at.skips_zeros);
   } else {
-    rows_times<Finish::none, T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0}, {z, at.stride});
+    rows_times<Finish::none, T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0}, {z, at.stride},
+                                at.skips_zeros);
   }
   activate(at.activation, T(at.setting), z, outputs, rows, at.outputs, at.stride);
 }
@@ -159,7 +161,8 @@ inline void learn_weights(const Layer& at, Rows<T> inputs, Rows<T> delta, Index 
   else
     columns_times<T>(left, block.first_row, block.rows, rows,
                      {right[0] + block.first_column, at.stride_of_weights()}, block.columns,
-                     adding ? Start<T>{gradient.data, gradient.stride} : Start<T>{}, gradient);
+                     adding ? Start<T>{gradient.data, gradient.stride} : Start<T>{}, gradient,
+                     !at.turned && at.skips_zeros);
   if (at.turned)  // inputs in the padding need not be zero, weights there must
     for (Index r = 0; r < block.rows; ++r)
       for (Index i = larger(at.inputs - block.first_column, 0); i < block.columns; ++i) gradient.row(r)[i] = 0;
@@ -203,7 +206,7 @@ inline bool input_errors(const Layer& at, const T* parameters, const T* turned_o
     return dots<T>(delta, rows, at.outputs, {parameters, at.stride}, at.inputs, nullptr, errors), false;
   if (positive == nullptr)
     return rows_times<Finish::none, T>(delta, rows, at.outputs, weights, at.input_stride, {}, to), false;
-  rows_times<Finish::where_positive, T>(delta, rows, at.outputs, weights, at.input_stride, {}, to, positive);
+  rows_times<Finish::where_positive, T>(delta, rows, at.outputs, weights, at.input_stride, {}, to, false, positive);
   return true;
 }
 

@@ -51,6 +51,9 @@ class Network {
     if (joined(loss, last().activation)) last().keeps_z = true;
   }
 
+  // The first layer leaves out zeros where these data are mostly that.
+  void reads(const T* inputs, Index rows) { layers_[0].skips_zeros = is_mostly_zeros(inputs, rows, layers_[0].inputs); }
+
   Index count() const { return count_; }
   Layer& layer(Index l) const { return layers_[l]; }
   Layer& last() const { return layers_[count_ - 1]; }

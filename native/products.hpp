@@ -12,12 +12,9 @@
 // Twins: Layer.compute, Layer.steps and Layer.input_errors in src/nineline/layers.py.
 #pragma once
 
-#include "arrays.hpp"
+#include "zeros.hpp"
 
 namespace nineline::NINELINE_LEVEL {
-
-template <class T>
-using Rows = const T* const*;
 
 // Rows of one stride; the stride is a multiple of the vector's width.
 template <class T>
@@ -43,8 +40,8 @@ enum class Finish { none, positive_part, where_positive };
 
 // c[j][v] = start[j][v] + sum over k of a(j, k) * b[k][v], with a(j, k) = a[first + j][k] for Left::rows and
 // a[k][first + j] for Left::columns.
-template <class T, Left left, Finish finish, int J, int V>
-inline void block(Rows<T> a, Index first, Index begin, Index end, Matrix<const T> b, Start<T> start, Matrix<T> c,
+template <class T, Left left, Finish finish, int J, int V, class Depth>
+inline void block(Rows<T> a, Index first, const Depth& depth, Matrix<const T> b, Start<T> start, Matrix<T> c,
                   const T* beside) {
   constexpr int w = width<T>;
   Vec<T> sums[J][V];
@@ -62,7 +59,8 @@ inline void block(Rows<T> a, Index first, Index begin, Index end, Matrix<const T
   const T* row[J];
 #pragma GCC unroll 16
   for (int j = 0; j < J; ++j) row[j] = left == Left::rows ? a[first + j] : nullptr;
-  for (Index k = begin; k < end; ++k) {
+  for (Index i = 0; i < depth.count; ++i) {
+    const Index k = depth[i];
     const T* across = left == Left::columns ? a[k] + first : nullptr;
     Vec<T> right[V];
 #pragma GCC unroll 4
@@ -85,77 +83,93 @@ inline void block(Rows<T> a, Index first, Index begin, Index end, Matrix<const T
     }
 }
 
-// As many rows as fit in the registers beside the vectors of the right matrix; then what is left over.
-template <class T, Left left, Finish finish, int J, int V>
-inline void strip(Rows<T> a, Index first, Index count, Index begin, Index end, Matrix<const T> b, Start<T> start,
+// How many rows and vectors of a result fit in the registers, beside the vectors of the right matrix.
+inline constexpr int rows_at_once = registers >= 32 ? 8 : 6;
+inline constexpr int vectors_at_once = registers >= 32 ? 3 : 2;
+
+// J rows of a result, their columns in groups of vectors as even as can be.
+template <class T, Left left, Finish finish, int J, class Depth>
+inline void strip(Rows<T> a, Index first, const Depth& depth, Matrix<const T> b, Index columns, Start<T> start,
                   Matrix<T> c, const T* beside) {
-  const auto next = [&](Index rows) {
-    first += rows;
-    count -= rows;
-    c.data += rows * c.stride;
-    if constexpr (finish == Finish::where_positive) beside += rows * c.stride;
-    start.data += start.data == nullptr ? 0 : rows * start.stride;
-  };
-  while (count >= J) {
-    block<T, left, finish, J, V>(a, first, begin, end, b, start, c, beside);
-    next(J);
+  Index vectors = columns / width<T>;
+  for (Index groups = (vectors + vectors_at_once - 1) / vectors_at_once; groups > 0; --groups) {
+    const Index here = (vectors + groups - 1) / groups, numbers = here * width<T>;
+    switch (here) {
+      case 1: block<T, left, finish, J, 1>(a, first, depth, b, start, c, beside); break;
+      case 2: block<T, left, finish, J, 2>(a, first, depth, b, start, c, beside); break;
+      default: block<T, left, finish, J, vectors_at_once>(a, first, depth, b, start, c, beside);
+    }
+    vectors -= here;
+    b.data += numbers;
+    c.data += numbers;
+    start.data += start.data == nullptr ? 0 : numbers;
+    beside += beside == nullptr ? 0 : numbers;
+  }
+}
+
+inline constexpr Index most_depth = 1024;  // at a time
+
+// Rows of a result, J at a time and then what is left over. Where the left matrix is mostly zeros, the ks that add
+// nothing are left out.
+template <class T, Left left, Finish finish, int J>
+inline void strips(Rows<T> a, Index first, Index count, const Stretch& depth, bool zeros, Matrix<const T> b,
+                   Index columns, Start<T> start, Matrix<T> c, const T* beside) {
+  for (; count >= J; first += J, count -= J) {
+    if (zeros) {
+      std::uint32_t ks[most_depth];
+      const Listed some = left == Left::rows ? columns_with_something<T, J>(a, first, depth, ks)
+                                             : rows_with_something<T, J>(a, first, depth, ks);
+      strip<T, left, finish, J>(a, first, some, b, columns, start, c, beside);
+    } else {
+      strip<T, left, finish, J>(a, first, depth, b, columns, start, c, beside);
+    }
+    c.data += J * c.stride;
+    start.data += start.data == nullptr ? 0 : J * start.stride;
+    beside += beside == nullptr ? 0 : J * c.stride;
   }
   if constexpr (J > 1) {
     constexpr int less = J > 4 ? 4 : J / 2;
-    if (count > 0) strip<T, left, finish, less, V>(a, first, count, begin, end, b, start, c, beside);
+    if (count > 0) strips<T, left, finish, less>(a, first, count, depth, zeros, b, columns, start, c, beside);
   }
 }
 
-inline constexpr int most_vectors = registers >= 32 ? 4 : 2;
-template <int V>
-inline constexpr int rows_at_once = registers >= 32 ? (V == 4 ? 6 : 8) : (V == 2 ? 6 : 8);
-
-// c (count, columns) = finish(start + a[first...] @ b) over a depth. The columns go in groups of V vectors, those left
-// over in smaller ones, and the depth in slices of b that stay near while all rows pass by.
-template <class T, Left left, Finish finish, int V>
-inline void product(Rows<T> a, Index first, Index count, Index depth, Matrix<const T> b, Index columns, Start<T> start,
-                    Matrix<T> c, const T* beside) {
-  constexpr Index group = V * width<T>;
-  constexpr int J = rows_at_once<V>;
-  if constexpr (V > 1)
-    if (columns < group) return product<T, left, finish, V / 2>(a, first, count, depth, b, columns, start, c, beside);
-  constexpr Index slice = 65536 / (group * Index(sizeof(T)));
-  Index done = 0;
-  for (; done + group <= columns; done += group) {
+// c (count, columns) = finish(start + a[first...] @ b) over a depth, one panel of b after another: as much of it as
+// stays in the second cache while all rows pass by.
+template <class T, Left left, Finish finish>
+inline void product(Rows<T> a, Index first, Index count, Index depth, bool zeros, Matrix<const T> b, Index columns,
+                    Start<T> start, Matrix<T> c, const T* beside) {
+  constexpr Index near = 1 << 20, group = vectors_at_once * width<T>;
+  constexpr int J = rows_at_once;
+  const Index height = smaller(depth, most_depth);
+  const Index most_columns = larger(near / (larger(height, 1) * Index(sizeof(T))) / group, 1) * group;
+  zeros = zeros && columns > group;  // else the list takes longer than the sums
+  for (Index done = 0; done < columns; done += most_columns) {
+    const Index here = smaller(most_columns, columns - done);
+    const Matrix<const T> panel{b.data + done, b.stride};
     const Matrix<T> to{c.data + done, c.stride};
-    Start<T> from = start;
-    if (from.data != nullptr) from.data += done;
-    Index begin = 0;
-    do {
-      const Index end = depth - begin > slice + slice / 2 ? begin + slice : depth;
-      const Matrix<const T> slice_of_b{b.data + done, b.stride};
-      if (end < depth) strip<T, left, Finish::none, J, V>(a, first, count, begin, end, slice_of_b, from, to, nullptr);
-      else strip<T, left, finish, J, V>(a, first, count, begin, end, slice_of_b, from, to, beside + done);
+    Start<T> from{start.data == nullptr ? nullptr : start.data + done, start.stride};
+    Index k = 0;
+    for (; k + height < depth; k += height) {
+      strips<T, left, Finish::none, J>(a, first, count, {k, height}, zeros, panel, here, from, to, nullptr);
       from = {to.data, to.stride};
-      begin = end;
-    } while (begin < depth);
-  }
-  if constexpr (V > 1) {
-    if (done < columns) {
-      if (start.data != nullptr) start.data += done;
-      product<T, left, finish, V / 2>(a, first, count, depth, {b.data + done, b.stride}, columns - done, start,
-                                      {c.data + done, c.stride}, beside + done);
     }
+    strips<T, left, finish, J>(a, first, count, {k, depth - k}, zeros, panel, here, from, to,
+                               beside == nullptr ? nullptr : beside + done);
   }
 }
 
-// c (rows, columns) = finish(start + a (rows, depth) @ b (depth, columns)).
+// c (rows, columns) = finish(start + a (rows, depth) @ b (depth, columns)); `zeros` says that a is mostly zeros.
 template <Finish finish = Finish::none, class T>
 inline void rows_times(Rows<T> a, Index rows, Index depth, Matrix<const T> b, Index columns, Start<T> start,
-                       Matrix<T> c, const T* beside = nullptr) {
-  product<T, Left::rows, finish, most_vectors>(a, 0, rows, depth, b, columns, start, c, beside);
+                       Matrix<T> c, bool zeros = false, const T* beside = nullptr) {
+  product<T, Left::rows, finish>(a, 0, rows, depth, zeros, b, columns, start, c, beside);
 }
 
 // c (height, columns) = start + a[:, first:first + height].T @ b, with a (depth, ...) and b (depth, columns).
 template <class T>
 inline void columns_times(Rows<T> a, Index first, Index height, Index depth, Matrix<const T> b, Index columns,
-                          Start<T> start, Matrix<T> c) {
-  product<T, Left::columns, Finish::none, most_vectors>(a, first, height, depth, b, columns, start, c, nullptr);
+                          Start<T> start, Matrix<T> c, bool zeros) {
+  product<T, Left::columns, Finish::none>(a, first, height, depth, zeros, b, columns, start, c, nullptr);
 }
 
 // c (rows, columns) = start + a (rows, depth) @ b.T, with b (columns, depth): for a few columns, where the lanes lie

@@ -159,26 +159,36 @@ double seconds() {
 
 void Pace::step_done() {
   const double now = seconds();
-  if (began_ == 0) {  // the first step wakes threads and caches
+  if (steps_ < 0) {  // the first step after a change wakes threads and caches
+    steps_ = 0;
     began_ = now;
     return;
   }
   ++steps_;
   const double elapsed = now - began_;
-  if (phase_ < 2) {
-    if (elapsed < trial) return;
-    pace_[phase_] = elapsed / steps_;
-    ++phase_;
-    alone_ = phase_ == 1 || pace_[1] < pace_[0];
-    if (phase_ == 2) between_ = !alone_ ? trials_between : between_ < most_between ? 2 * between_ : between_;
-    if (pace_[0] > 10 * trial) alone_ = false, phase_ = 2;  // long steps: helpers take what they can
-  } else {
+  if (phase_ == Phase::going_on) {
     if (elapsed < between_ * trial) return;
-    phase_ = 0;
-    alone_ = false;
+    begin(Phase::team, false);
+    return;
   }
-  steps_ = 0;
-  began_ = now;
+  if (elapsed < trial || steps_ < least_steps) return;
+  const double pace = elapsed / steps_;
+  if (phase_ == Phase::team && pace < 10 * trial) {
+    pace_of_team_ = pace;
+    begin(Phase::alone, true);
+    return;
+  }
+  const bool alone = phase_ == Phase::alone && pace < pace_of_team_;  // in long steps helpers take what they can
+  between_ = alone != best_alone_ ? trials_between : between_ < most_between ? 2 * between_ : between_;
+  best_alone_ = alone;
+  begin(Phase::going_on, alone);
+}
+
+void Pace::begin(Phase phase, bool alone) {
+  steps_ = alone != alone_ ? -1 : 0;
+  began_ = seconds();
+  phase_ = phase;
+  alone_ = alone;
 }
 
 }  // namespace nineline

@@ -64,8 +64,8 @@ class Team {
 double seconds();
 
 // Whether a step is done faster alone or by the team: tries both now and then, for a team costs some microseconds a
-// step, and a core that another program is using is no help. Where alone is better again and again, it tries less and
-// less often. The results are the same bits either way.
+// step, and a core that another program is using is no help. While the answer stays the same it tries less and less
+// often. The results are the same bits either way.
 class Pace {
  public:
   bool alone() const { return alone_; }
@@ -73,13 +73,17 @@ class Pace {
   void step_done();
 
  private:
-  static constexpr double trial = 200e-6;  // seconds
+  enum class Phase { team, alone, going_on };  // trying the one, then the other, then going on with the better
+  void begin(Phase phase, bool alone);
+
+  static constexpr double trial = 200e-6;  // seconds, and at least
+  static constexpr int least_steps = 3;
   static constexpr int trials_between = 40, most_between = 2560;  // half a second
+  Phase phase_ = Phase::team;
+  bool alone_ = false, best_alone_ = false;
   int between_ = trials_between;
-  bool alone_ = false;
-  int phase_ = 0;  // 0: trying the team, 1: trying alone, from 2: going on with the better
-  int steps_ = 0;
-  double began_ = 0, pace_[2] = {};
+  int steps_ = -1;
+  double began_ = 0, pace_of_team_ = 0;
 };
 
 }  // namespace nineline

@@ -34,6 +34,7 @@ class ModelOf final : public Model {
     prepare_training(team.threads());
     begin(parameters, memory);
     if (first) network_.pack(static_cast<const T*>(parameters), before_.data());
+    reads(data);
     Patience patience{interrupt};
     Index done = 0, kept = 0, taken = 0;
     while (done < steps.count) {
@@ -59,6 +60,7 @@ class ModelOf final : public Model {
                   const Interrupt& interrupt) override {
     prepare_training(team.threads());
     begin(parameters, nullptr);
+    reads(data);
     Patience patience{interrupt};
     const Batch<T> batch{data, nullptr, data.rows};
     const double loss = measure(batch, step, false, team, patience);
@@ -75,6 +77,7 @@ class ModelOf final : public Model {
   double evaluate(const void* parameters, const Data& data, Team& team, const Interrupt& interrupt) override {
     prepare_passages(team.threads());
     place_parameters(static_cast<const T*>(parameters));
+    reads(data);
     const Cut pieces = cut(data.rows, network_.work_of_a_row());
     const Batch<T> batch{data, nullptr, data.rows};
     const double total_weight = batch.total_weight();
@@ -97,6 +100,7 @@ class ModelOf final : public Model {
            const Interrupt& interrupt) override {
     prepare_passages(team.threads());
     place_parameters(static_cast<const T*>(parameters));
+    network_.reads(static_cast<const T*>(inputs), rows);
     const Cut pieces = cut(rows, network_.work_of_a_row());
     const Index n = network_.inputs(), m = network_.outputs();
     Patience patience{interrupt};
@@ -124,6 +128,7 @@ class ModelOf final : public Model {
   double measure(const Batch<T>& batch, std::uint64_t number, bool alone, Team& team, Patience& patience) {
     if (cut_.rows != batch.rows) cut_ = cut(batch.rows, network_.work_of_a_row());
     const Cut pieces = cut_;
+    const Index pieces_of_a_part = (piece_count_ + pieces.parts - 1) / pieces.parts;
     const bool whole = is_held(batch.rows);
     if (whole) prepare_whole(batch.rows);
     else prepare_parts(pieces.parts, team.threads());
@@ -144,11 +149,12 @@ class ModelOf final : public Model {
         if (!whole) passage.learn(rows, first > pieces.begin(part), gradients_.data() + part * network_.size());
       });
       losses_[part] = loss;
+      penalties_[part] = penalty(part * pieces_of_a_part, (part + 1) * pieces_of_a_part);
     });
-    double loss = 0;
-    for (Index part = 0; part < pieces.parts; ++part) loss += losses_[part];
+    double loss = 0, penalty = 0;
+    for (Index part = 0; part < pieces.parts; ++part) loss += losses_[part], penalty += penalties_[part];
     share_of_penalty_ = rule_.penalty_by_rows && total_weight > 0 ? 1 / total_weight : 1;
-    return loss + penalty();
+    return loss + share_of_penalty_ * penalty;
   }
 
   // One step of the optimizer; returns the loss before it. Where that is not finite, nothing is moved.
@@ -267,24 +273,24 @@ class ModelOf final : public Model {
     }
   }
 
-  // share * (l1 * sum(|w|) + l2 / 2 * sum(w^2)) over the weights.
-  double penalty() const {
+  // l1 * sum(|w|) + l2 / 2 * sum(w^2) over the weights of some pieces.
+  double penalty(Index first, Index end) const {
     if (rule_.l1 == 0 && rule_.l2 == 0) return 0;
-    constexpr Index chains = 16;  // sums that do not wait for each other
-    double sizes[chains] = {}, squares[chains] = {};
-    for (Index l = 0; l < network_.count(); ++l) {
-      const Layer& at = network_.layer(l);
-      const T* w = parameters_.data() + at.place;
-      for (Index i = 0; at.dense && i < at.weights; i += chains)
-        for (Index j = 0; j < smaller(chains, at.weights - i); ++j) {
-          const double each = double(w[i + j]);
-          sizes[j] += each < 0 ? -each : each;
-          squares[j] += each * each;
-        }
-    }
     double size = 0, square = 0;
-    for (Index j = 0; j < chains; ++j) size += sizes[j], square += squares[j];
-    return (rule_.l1 * size + rule_.l2 / 2 * square) * share_of_penalty_;
+    for (Index p = first; p < smaller(end, piece_count_); ++p) {
+      const Matrix<T> weights = piece_of(parameters_.data(), pieces_[p]).weights;
+      const Block& block = pieces_[p].block;
+      Vec<T> sizes{}, squares{};
+      for (Index r = 0; r < block.rows; ++r)
+        for (Index i = 0; i < block.columns; i += width<T>) {
+          const Vec<T> each = load(weights.row(r) + i);
+          sizes += absolute(each);
+          squares += each * each;
+        }
+      size += double(sum(sizes));
+      square += double(sum(squares));
+    }
+    return rule_.l1 * size + rule_.l2 / 2 * square;
   }
 
   // What shortens the gradient to clip_norm where it is longer; scaled by its largest entry, no square overflows.
@@ -299,6 +305,8 @@ class ModelOf final : public Model {
     const double norm = largest > 0 ? largest * __builtin_sqrt(squares) : 0;
     return norm > rule_.clip_norm ? T(rule_.clip_norm / norm) : T(1);
   }
+
+  void reads(const Data& data) { network_.reads(static_cast<const T*>(data.inputs), data.rows); }
 
   // Packs the caller's vectors into ours.
   void begin(const void* parameters, void* const* memory) {
@@ -368,6 +376,7 @@ class ModelOf final : public Model {
       for (Index l = 0; l < network_.count(); ++l) turned += turned_size(l);
       turned_ = Array<T>{turned};
       losses_ = Array<double>{most_parts};
+      penalties_ = Array<double>{most_parts};
       before_ = Array<T>{size};
     }
     Index turned = 0;
@@ -400,9 +409,9 @@ class ModelOf final : public Model {
     }
   }
 
-  // Blocks as wide as the widest product, of rows enough to make their numbers worth a thread's while.
+  // Blocks of whole rows where they are not long, so that vectors are passed over as they lie, of rows enough to make their numbers worth a thread's while.
   void make_pieces() {
-    constexpr Index most_columns = most_vectors * width<T>, numbers = 2048;
+    constexpr Index most_columns = 128, numbers = 2048;
     for (int counting = 1; counting >= 0; --counting) {
       Index n = 0;
       for (Index l = 0; l < network_.count(); ++l) {
@@ -430,7 +439,7 @@ class ModelOf final : public Model {
   Array<const T*> places_, turned_places_;  // of each layer's parameters, and of their turned copies
   Array<T> parameters_, before_, memory_[2], turned_, packed_;
   Array<T> gradients_, gradient_, scratch_;  // of the parts; of all parameters, where it is wanted; of pieces
-  Array<double> losses_;
+  Array<double> losses_, penalties_;  // of the parts
   Cut cut_{};  // of the last batch
   Array<Piece> pieces_;
   Index piece_count_ = 0, parts_made_ = 0, scratch_size_ = 0;
