@@ -47,7 +47,9 @@ def _intervals(count: int) -> AbstractContextManager[Any]:
 
 
 def _plain_quantiles() -> AbstractContextManager[Any]:
-    nothing = lambda shares, intervals: (np.zeros(len(shares), bool), intervals, np.ones(len(shares), bool))  # noqa: E731
+    def nothing(shares: Any, intervals: int) -> tuple[Any, int, Any]:
+        return np.zeros(len(shares), bool), intervals, np.ones(len(shares), bool)
+
     return patch("nineline.column_kinds._heavy", nothing)
 
 

@@ -110,10 +110,17 @@ def _digits_rows() -> list[Row]:
             X, y, note = file["x_train"].reshape(60_000, -1) / 255, file["y_train"], "MNIST"
     else:
         X, y, note = rng.random((60_000, 784)), rng.integers(10, size=60_000), "random numbers in MNIST's shape"
-    pair = {"random_state": 0, "max_iter": 3}
-    models = {_BOTH[0]: theirs.MLPClassifier(**pair), _BOTH[1]: ours.MLPClassifier(**pair)}
+    models, others = (
+        {
+            whose: module.MLPClassifier(random_state=0, max_iter=3)
+            for whose, module in zip(_BOTH, (theirs, ours), strict=True)
+        }
+        for _ in range(2)
+    )
+    full = rng.random(X.shape)
     return [
         _fit("mlp-mnist", f"fit: MLPClassifier, 784-100-10, 3 epochs, {note}", 3, models, X, y),
+        _fit("mlp-no-zeros", "fit: the same of random numbers, none of them 0", 0, others, full, y),
         _predict("predict-1-mnist", "predict: one row, 784-100-10", 0, models, X[:1]),
         _predict("predict-60000-mnist", "predict: 60,000 rows, 784-100-10", 0, models, X),
     ]

@@ -21,7 +21,7 @@ struct Layer : LayerPlan {
   bool keeps_z = false;  // the weighted sums are needed after the outputs
   bool learns_inputs = false;    // somebody asks for the errors of the inputs
   bool input_is_packed = false;  // without padding, as the outputs of a turned layer are
-  bool skips_zeros = false;      // the inputs are data, and mostly zeros
+  bool skips_zeros = false;      // the inputs are data, and mostly zeros (so it is not turned)
 
   Index flat = 0;     // where its parameters begin in Python's vector: weights (inputs, outputs), then bias
   Index place = 0;    // where they begin in ours: rows of `stride` (turned: `input_stride`), then bias
@@ -162,7 +162,7 @@ inline void learn_weights(const Layer& at, Rows<T> inputs, Rows<T> delta, Index 
     columns_times<T>(left, block.first_row, block.rows, rows,
                      {right[0] + block.first_column, at.stride_of_weights()}, block.columns,
                      adding ? Start<T>{gradient.data, gradient.stride} : Start<T>{}, gradient,
-                     !at.turned && at.skips_zeros);
+                     at.skips_zeros);
   if (at.turned)  // inputs in the padding need not be zero, weights there must
     for (Index r = 0; r < block.rows; ++r)
       for (Index i = larger(at.inputs - block.first_column, 0); i < block.columns; ++i) gradient.row(r)[i] = 0;

@@ -52,7 +52,9 @@ class Network {
   }
 
   // The first layer leaves out zeros where these data are mostly that.
-  void reads(const T* inputs, Index rows) { layers_[0].skips_zeros = is_mostly_zeros(inputs, rows, layers_[0].inputs); }
+  void look_for_zeros(const T* inputs, Index rows) {
+    layers_[0].skips_zeros = is_mostly_zeros(inputs, rows, layers_[0].inputs);
+  }
 
   Index count() const { return count_; }
   Layer& layer(Index l) const { return layers_[l]; }

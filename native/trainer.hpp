@@ -34,7 +34,7 @@ class ModelOf final : public Model {
     prepare_training(team.threads());
     begin(parameters, memory);
     if (first) network_.pack(static_cast<const T*>(parameters), before_.data());
-    reads(data);
+    look_for_zeros(data);
     Patience patience{interrupt};
     Index done = 0, kept = 0, taken = 0;
     while (done < steps.count) {
@@ -60,7 +60,7 @@ class ModelOf final : public Model {
                   const Interrupt& interrupt) override {
     prepare_training(team.threads());
     begin(parameters, nullptr);
-    reads(data);
+    look_for_zeros(data);
     Patience patience{interrupt};
     const Batch<T> batch{data, nullptr, data.rows};
     const double loss = measure(batch, step, false, team, patience);
@@ -77,7 +77,7 @@ class ModelOf final : public Model {
   double evaluate(const void* parameters, const Data& data, Team& team, const Interrupt& interrupt) override {
     prepare_passages(team.threads());
     place_parameters(static_cast<const T*>(parameters));
-    reads(data);
+    look_for_zeros(data);
     const Cut pieces = cut(data.rows, network_.work_of_a_row());
     const Batch<T> batch{data, nullptr, data.rows};
     const double total_weight = batch.total_weight();
@@ -100,7 +100,7 @@ class ModelOf final : public Model {
            const Interrupt& interrupt) override {
     prepare_passages(team.threads());
     place_parameters(static_cast<const T*>(parameters));
-    network_.reads(static_cast<const T*>(inputs), rows);
+    network_.look_for_zeros(static_cast<const T*>(inputs), rows);
     const Cut pieces = cut(rows, network_.work_of_a_row());
     const Index n = network_.inputs(), m = network_.outputs();
     Patience patience{interrupt};
@@ -306,7 +306,7 @@ class ModelOf final : public Model {
     return norm > rule_.clip_norm ? T(rule_.clip_norm / norm) : T(1);
   }
 
-  void reads(const Data& data) { network_.reads(static_cast<const T*>(data.inputs), data.rows); }
+  void look_for_zeros(const Data& data) { network_.look_for_zeros(static_cast<const T*>(data.inputs), data.rows); }
 
   // Packs the caller's vectors into ours.
   void begin(const void* parameters, void* const* memory) {
@@ -409,7 +409,8 @@ class ModelOf final : public Model {
     }
   }
 
-  // Blocks of whole rows where they are not long, so that vectors are passed over as they lie, of rows enough to make their numbers worth a thread's while.
+  // Blocks of whole rows where those are not long, so that vectors are passed over as they lie, and of rows enough to
+  // make their numbers worth a thread's while.
   void make_pieces() {
     constexpr Index most_columns = 128, numbers = 2048;
     for (int counting = 1; counting >= 0; --counting) {

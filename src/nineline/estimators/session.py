@@ -18,7 +18,7 @@ from nineline import _checks
 from nineline.column_kinds import ISO, moments_of, numbers_of, texts_of
 from nineline.estimators.splitting import hold_out
 from nineline.estimators.tabular import TabularClassifier, TabularRegressor
-from nineline.estimators.tabular.held_out import class_scores, number_scores
+from nineline.estimators.tabular.scoring import class_scores, number_scores
 
 if TYPE_CHECKING:
     import numpy.typing as npt

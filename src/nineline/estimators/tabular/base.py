@@ -19,11 +19,12 @@ from nineline.ensemble import Ensemble
 from nineline.estimators.frames import as_frame, is_missing
 from nineline.estimators.pickles import Pickled
 from nineline.estimators.tabular import file
-from nineline.estimators.tabular.held_out import HeldOut, scorer_of
+from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.members import Member, Work, train_members
 from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
 from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.rows import Rows, Turns, merge
+from nineline.estimators.tabular.scoring import scorer_of
 from nineline.estimators.tabular.shown import Shown
 from nineline.estimators.tabular.trials import Trial, try_out
 
