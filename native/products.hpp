@@ -83,21 +83,26 @@ inline void block(Rows<T> a, Index first, const Depth& depth, Matrix<const T> b,
     }
 }
 
-// How many rows and vectors of a result fit in the registers, beside the vectors of the right matrix.
-inline constexpr int rows_at_once = registers >= 32 ? 8 : 6;
-inline constexpr int vectors_at_once = registers >= 32 ? 3 : 2;
+// A result of a few vectors is computed in blocks of 8 rows, so that enough sums are under way; a wider one in blocks of
+// 6 rows and twice as many vectors, which fill the registers.
+inline constexpr int few_vectors = registers >= 32 ? 2 : 1;
 
-// J rows of a result, their columns in groups of vectors as even as can be.
-template <class T, Left left, Finish finish, int J, class Depth>
+// J rows of a result, their columns in groups of up to V vectors, of which the last two are about even.
+template <class T, Left left, Finish finish, int J, int V, class Depth>
 inline void strip(Rows<T> a, Index first, const Depth& depth, Matrix<const T> b, Index columns, Start<T> start,
                   Matrix<T> c, const T* beside) {
-  Index vectors = columns / width<T>;
-  for (Index groups = (vectors + vectors_at_once - 1) / vectors_at_once; groups > 0; --groups) {
-    const Index here = (vectors + groups - 1) / groups, numbers = here * width<T>;
+  for (Index vectors = columns / width<T>; vectors > 0;) {
+    const Index here = vectors > V && vectors < 2 * V ? (vectors + 1) / 2 : smaller(vectors, V);
+    const Index numbers = here * width<T>;
+    const auto go = [&](auto count) {
+      if constexpr (decltype(count)::value <= V)
+        block<T, left, finish, J, decltype(count)::value>(a, first, depth, b, start, c, beside);
+    };
     switch (here) {
-      case 1: block<T, left, finish, J, 1>(a, first, depth, b, start, c, beside); break;
-      case 2: block<T, left, finish, J, 2>(a, first, depth, b, start, c, beside); break;
-      default: block<T, left, finish, J, vectors_at_once>(a, first, depth, b, start, c, beside);
+      case 1: go(std::integral_constant<int, 1>{}); break;
+      case 2: go(std::integral_constant<int, 2>{}); break;
+      case 3: go(std::integral_constant<int, 3>{}); break;
+      default: go(std::integral_constant<int, 4>{});
     }
     vectors -= here;
     b.data += numbers;
@@ -111,7 +116,7 @@ inline constexpr Index most_depth = 1024;  // at a time
 
 // Rows of a result, J at a time and then what is left over. Where the left matrix is mostly zeros, the ks that add
 // nothing are left out.
-template <class T, Left left, Finish finish, int J>
+template <class T, Left left, Finish finish, int J, int V>
 inline void strips(Rows<T> a, Index first, Index count, const Stretch& depth, bool zeros, Matrix<const T> b,
                    Index columns, Start<T> start, Matrix<T> c, const T* beside) {
   for (; count >= J; first += J, count -= J) {
@@ -119,9 +124,9 @@ inline void strips(Rows<T> a, Index first, Index count, const Stretch& depth, bo
       std::uint32_t ks[most_depth];
       const Listed some = left == Left::rows ? columns_with_something<T, J>(a, first, depth, ks)
                                              : rows_with_something<T, J>(a, first, depth, ks);
-      strip<T, left, finish, J>(a, first, some, b, columns, start, c, beside);
+      strip<T, left, finish, J, V>(a, first, some, b, columns, start, c, beside);
     } else {
-      strip<T, left, finish, J>(a, first, depth, b, columns, start, c, beside);
+      strip<T, left, finish, J, V>(a, first, depth, b, columns, start, c, beside);
     }
     c.data += J * c.stride;
     start.data += start.data == nullptr ? 0 : J * start.stride;
@@ -129,20 +134,18 @@ inline void strips(Rows<T> a, Index first, Index count, const Stretch& depth, bo
   }
   if constexpr (J > 1) {
     constexpr int less = J > 4 ? 4 : J / 2;
-    if (count > 0) strips<T, left, finish, less>(a, first, count, depth, zeros, b, columns, start, c, beside);
+    if (count > 0) strips<T, left, finish, less, V>(a, first, count, depth, zeros, b, columns, start, c, beside);
   }
 }
 
 // c (count, columns) = finish(start + a[first...] @ b) over a depth, one panel of b after another: as much of it as
 // stays in the second cache while all rows pass by.
-template <class T, Left left, Finish finish>
+template <class T, Left left, Finish finish, int J, int V>
 inline void product(Rows<T> a, Index first, Index count, Index depth, bool zeros, Matrix<const T> b, Index columns,
                     Start<T> start, Matrix<T> c, const T* beside) {
-  constexpr Index near = 1 << 20, group = vectors_at_once * width<T>;
-  constexpr int J = rows_at_once;
-  const Index height = smaller(depth, most_depth);
-  const Index most_columns = larger(near / (larger(height, 1) * Index(sizeof(T))) / group, 1) * group;
-  zeros = zeros && columns > group;  // else the list takes longer than the sums
+  constexpr Index near = 1 << 20, group = V * width<T>;
+  const Index height = smaller(depth, most_depth), bytes = height * Index(sizeof(T));
+  const Index most_columns = columns * bytes <= near ? columns : larger(near / bytes / group, 1) * group;
   for (Index done = 0; done < columns; done += most_columns) {
     const Index here = smaller(most_columns, columns - done);
     const Matrix<const T> panel{b.data + done, b.stride};
@@ -150,12 +153,21 @@ inline void product(Rows<T> a, Index first, Index count, Index depth, bool zeros
     Start<T> from{start.data == nullptr ? nullptr : start.data + done, start.stride};
     Index k = 0;
     for (; k + height < depth; k += height) {
-      strips<T, left, Finish::none, J>(a, first, count, {k, height}, zeros, panel, here, from, to, nullptr);
+      strips<T, left, Finish::none, J, V>(a, first, count, {k, height}, zeros, panel, here, from, to, nullptr);
       from = {to.data, to.stride};
     }
-    strips<T, left, finish, J>(a, first, count, {k, depth - k}, zeros, panel, here, from, to,
-                               beside == nullptr ? nullptr : beside + done);
+    strips<T, left, finish, J, V>(a, first, count, {k, depth - k}, zeros, panel, here, from, to,
+                                  beside == nullptr ? nullptr : beside + done);
   }
+}
+
+template <class T, Left left, Finish finish>
+inline void product(Rows<T> a, Index first, Index count, Index depth, bool zeros, Matrix<const T> b, Index columns,
+                    Start<T> start, Matrix<T> c, const T* beside) {
+  if (columns <= few_vectors * width<T>)  // to list zeros would take longer than the sums
+    product<T, left, finish, 8, few_vectors>(a, first, count, depth, false, b, columns, start, c, beside);
+  else
+    product<T, left, finish, 6, 2 * few_vectors>(a, first, count, depth, zeros, b, columns, start, c, beside);
 }
 
 // c (rows, columns) = finish(start + a (rows, depth) @ b (depth, columns)); `zeros` says that a is mostly zeros.
