@@ -83,8 +83,8 @@ inline void block(Rows<T> a, Index first, const Depth& depth, Matrix<const T> b,
     }
 }
 
-// A result of a few vectors is computed in blocks of 8 rows, so that enough sums are under way; a wider one in blocks of
-// 6 rows and twice as many vectors, which fill the registers.
+// A result of a few vectors is computed in blocks of 8 rows, so that enough sums are under way; a wider one in blocks
+// of 6 rows and twice as many vectors, which fill the registers.
 inline constexpr int few_vectors = registers >= 32 ? 2 : 1;
 
 // J rows of a result, their columns in groups of up to V vectors, of which the last two are about even.
