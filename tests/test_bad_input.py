@@ -392,3 +392,42 @@ def test_making_networks_and_layers(build, error, words):
 )
 def test_what_is_like_the_right_thing_is_taken(call):
     call(make())
+
+
+# Intervals
+
+
+@pytest.fixture(scope="module")
+def answering():
+    from nineline.estimators import TabularRegressor
+
+    return TabularRegressor(random_state=0, n_members=1, max_epochs=1, hidden_layer_sizes=(2,)).fit(X, Y[:, 0])
+
+
+MORE = "give more rows to fit, a larger validation_fraction, or a lower coverage"
+
+
+@pytest.mark.parametrize(
+    ("held_out", "coverage", "needed", "at_most", "way_out"),
+    [
+        (0, 0.9, 20, None, "give more rows to fit, or a larger validation_fraction"),
+        (1, 0.5, 3, None, "give more rows to fit, or a larger validation_fraction"),
+        (2, 0.5, 3, 0.3333, MORE),
+        (20, 0.95, 39, 0.9047, MORE),
+        (100, 0.99, 199, 0.9801, MORE),
+        (1000, 0.999, 1999, 0.998, "no more than 1,000 count; expected at most 0.998: give a lower coverage"),
+    ],
+)
+def test_too_few_rows_held_out_for_an_interval(answering, held_out, coverage, needed, at_most, way_out):
+    answering.residuals_ = np.linspace(-1, 1, held_out)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        answering.predict_interval(X, coverage)
+    said = str(caught.value)
+    assert said.startswith(f"coverage is {coverage}, and training held out {held_out} rows, where it needs {needed:,}")
+    assert said.endswith(way_out)
+    assert ("expected at most" in said) == (at_most is not None)
+    if at_most is not None:  # and the way out is one
+        assert f"expected at most {at_most}:" in said
+        answering.predict_interval(X, at_most)
+    answering.residuals_ = np.linspace(-1, 1, needed)
+    answering.predict_interval(X, coverage)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,7 @@ import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 
+from nineline.cli import main
 from nineline.tables import read_table
 
 
@@ -22,7 +27,7 @@ def nineline(*arguments: object, folder: Path, check: bool = True) -> subprocess
         text=True,
         encoding="utf-8",
         check=False,
-        env={**__import__("os").environ, "COLUMNS": "120", "PYTHONUTF8": "1"},
+        env={**os.environ, "COLUMNS": "120", "PYTHONUTF8": "1"},
     )
     if check:
         assert done.returncode == 0, done.stderr
@@ -68,7 +73,7 @@ def test_predict_writes_csv_to_standard_output_or_a_file(flowers: Path, tmp_path
     assert text.startswith("species\n")
     truth = read_table(flowers / "iris.csv")["species"]
     assert np.mean(np.array(text.split()[1:]) == truth.to_numpy()) > 0.9
-    for name in ("p.csv", "p.parquet", "p.jsonl"):
+    for name in ("p.csv", "p.parquet", "p.jsonl", "p.csv.gz"):
         nineline("predict", "iris.nineline", "iris.csv", "--proba", "--out", tmp_path / name, folder=flowers)
         answers = read_table(tmp_path / name)
         assert answers.columns == ["species", *(f"probability of {s}" for s in ("setosa", "versicolor", "virginica"))]
@@ -83,6 +88,175 @@ def test_predict_matches_columns_by_name(flowers: Path, tmp_path: Path) -> None:
         tmp_path / "n.csv"
     )
     assert nineline("predict", "iris.nineline", tmp_path / "n.csv", folder=flowers).stdout == expected
+
+
+Typed = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def typed(forms: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """Return what types a command in this process, which begins sooner, with a file of `forms` as standard input."""
+
+    def type_(*words: object, folder: Path = forms, given: str | None = None) -> tuple[int, str, str]:
+        data = b"" if given is None else (forms / given).read_bytes()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["nineline", *map(str, words)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        with pytest.raises(SystemExit) as left:
+            main()
+        return (int(left.value.code or 0), *capsys.readouterr())
+
+    return type_
+
+
+@pytest.fixture(scope="module")
+def forms(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the model, and iris.csv in other forms and in three parts."""
+    folder = tmp_path_factory.mktemp("forms")
+    text = (flowers / "iris.csv").read_bytes()
+    for name in ("iris.csv", "iris.nineline"):
+        (folder / name).write_bytes((flowers / name).read_bytes())
+    (folder / "iris.csv.gz").write_bytes(gzip.compress(text))
+    (folder / "iris.csv.zst").write_bytes(zstd(text))
+    (folder / "iris.data").write_bytes(text)
+    frame = read_table(flowers / "iris.csv")
+    frame.write_parquet(folder / "iris.parquet")
+    (folder / "parts").mkdir()
+    (folder / "parts" / ".hidden.csv").write_text("left out")
+    frame[:60].write_csv(folder / "parts" / "a.csv")
+    frame[60:100].select(reversed(frame.columns)).write_ndjson(folder / "parts" / "b.jsonl")
+    (folder / "parts" / "c.csv.gz").write_bytes(gzip.compress(frame[100:].write_csv().encode()))
+    return folder
+
+
+def zstd(data: bytes) -> bytes:
+    """Return a frame of one raw block (RFC 8878, section 3.1.1)."""
+    return (
+        bytes.fromhex("28b52ffda0")
+        + len(data).to_bytes(4, "little")
+        + (len(data) << 3 | 1).to_bytes(3, "little")
+        + data
+    )
+
+
+FORMS = {
+    "gzip": (["iris.csv.gz"], None, "iris.csv.gz"),
+    "zstd": (["iris.csv.zst"], None, "iris.csv.zst"),
+    "another ending": (["iris.data", "--format", "csv"], None, "iris.data"),
+    "standard input": (["-", "--format", "csv"], "iris.csv", "standard input"),
+    "gzip from standard input": (["-", "--format", "csv"], "iris.csv.gz", "standard input"),
+    "zstd from standard input": (["--format", "csv", "-"], "iris.csv.zst", "standard input"),
+    "parquet from standard input": (["-", "--format", "parquet"], "iris.parquet", "standard input"),
+    "a pattern": (["parts/*"], None, "parts/a.csv and 2 more"),
+    "some files": (["parts/a.csv", "parts/b.jsonl", "parts/c.csv.gz"], None, "parts/a.csv and 2 more"),
+    "a file and a pattern": (["parts/a.csv", "./**/[bc].*"], None, "parts/a.csv and 2 more"),
+}
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_predict_takes_a_table_in_any_form(case: str, typed: Typed) -> None:
+    tables, given, _ = FORMS[case]
+    expected = typed("predict", "iris.nineline", "iris.csv")
+    assert expected[0] == 0
+    assert typed("predict", "iris.nineline", *tables, given=given) == expected
+
+
+@pytest.mark.parametrize(
+    ("case", "model"),
+    [
+        ("gzip", "iris"),
+        ("zstd", "iris"),
+        ("another ending", "iris"),
+        ("standard input", "model"),
+        ("a pattern", "model"),
+    ],
+)
+def test_train_takes_a_table_in_any_form(case: str, model: str, typed: Typed, forms: Path, tmp_path: Path) -> None:
+    tables, given, said = FORMS[case]
+    less = ["--target", "species", "--epochs", 3, "--members", 1]
+    typed("train", forms / "iris.csv", *less, "--out", "expected", folder=tmp_path)
+    files = [str(forms / word) if (forms / word.split("*")[0]).exists() else word for word in tables]
+    code, out, err = typed("train", *files, *less, folder=tmp_path, given=given)
+    assert (code, err) == (0, "")
+    assert f"{said}, 150 rows, 6 columns" in out.replace("\n", "").replace(f"{forms}/", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["expected", f"{model}.nineline"])
+    assert (tmp_path / f"{model}.nineline").read_bytes() == (tmp_path / "expected").read_bytes()
+
+
+def test_a_test_part_of_several_files(typed: Typed, tmp_path: Path) -> None:
+    less = ["--target", "species", "--epochs", 3, "--members", 1, "--out", tmp_path / "m"]
+    code, out, _ = typed("train", "-", "--format", "csv", "--test", "parts/*", *less, given="iris.csv")
+    assert code == 0
+    assert "150 to train on, 150 to judge by" in out
+
+
+WRONG_FORMS = {
+    "a pattern of nothing": (["nowhere/*.csv"], None, "no file matches 'nowhere/*.csv'"),
+    "no format": (
+        ["-"],
+        "iris.csv",
+        "standard input has no ending that says what it is; give its format (--format csv",
+    ),
+    "nothing comes": (["-", "--format", "csv"], None, "standard input is empty; expected a table"),
+    "another comes": (
+        ["-", "--format", "parquet"],
+        "iris.csv",
+        "standard input does not read as Parquet, which its format",
+    ),
+    "gzip cut short": (["cut.csv.gz"], None, "cut.csv.gz is cut short or damaged"),
+    "zstd cut short": (["cut.csv.zst"], None, "cut.csv.zst is cut short or damaged"),
+    "gzip cut short on the way": (["-", "--format", "csv"], "cut.csv.gz", "standard input is cut short or damaged"),
+    "one of them cut short": (["iris.csv", "cut.csv.gz"], None, "cut.csv.gz is cut short or damaged"),
+    "an unknown ending": (["iris.data"], None, "iris.data ends in '.data'; expected one of .csv"),
+    "a folder": (["parts"], None, "parts is a folder; name a file in it, or some by a pattern such as 'parts/*.csv'"),
+    "twice": (["iris.csv", "./iris.csv"], None, "iris.csv is named twice, again as ./iris.csv"),
+    "twice by a pattern": (["parts/a.csv", "parts/*"], None, "parts/a.csv is named twice"),
+    "standard input twice": (["-", "-", "--format", "csv"], "iris.csv", "standard input is named twice"),
+    "other columns": (["iris.csv", "less.csv"], None, "less.csv has no column 'petal width (cm)', which iris.csv has"),
+    "out is read": (["parts/*", "--out", "parts/a.csv"], None, "out is parts/a.csv, which is read and would be overwr"),
+}
+
+
+@pytest.mark.parametrize(
+    "command", [["train", "--target", "species"], ["predict", "iris.nineline"]], ids=lambda c: c[0]
+)
+@pytest.mark.parametrize("case", WRONG_FORMS)
+def test_wrong_forms_are_said_in_a_line_and_nothing_is_written(
+    case: str, command: list[str], typed: Typed, forms: Path
+) -> None:
+    tables, given, says = WRONG_FORMS[case]
+    for packing in (".gz", ".zst"):
+        (forms / f"cut.csv{packing}").write_bytes((forms / f"iris.csv{packing}").read_bytes()[:-30])
+    read_table(forms / "iris.csv").drop("petal width (cm)").write_csv(forms / "less.csv")
+    before = {path: path.read_bytes() for path in forms.rglob("*") if path.is_file()}
+    out = [] if "--out" in tables else ["--out", "out.csv"]
+    code, said, err = typed(*command, *tables, *out, given=given)
+    assert (code, said) == (2, "")
+    assert says in err
+    assert err.startswith("nineline: ")
+    assert len(err.splitlines()) == 1
+    assert {path: path.read_bytes() for path in forms.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["predict", "iris.nineline", "iris.csv", "--out", "o.csv.zst"],
+            "ends in '.zst', which is read and not written",
+        ),
+        (["predict", "iris.nineline", "iris.csv", "--out", "o.doc"], "o.doc ends in '.doc'; expected one of"),
+        (["train", "iris.csv", "--target", "species", "--test", "-"], "test is -, standard input, which only TABLE"),
+        (["train", "iris.csv", "--target", "species", "--test", "no*.csv"], "no file matches 'no*.csv'"),
+    ],
+)
+def test_wrong_endings_and_test_parts(words: list[str], says: str, typed: Typed, forms: Path) -> None:
+    before = sorted(forms.iterdir())
+    code, said, err = typed(*words)
+    assert (code, said) == (2, "")
+    assert says in err
+    assert sorted(forms.iterdir()) == before
 
 
 def test_show(flowers: Path) -> None:

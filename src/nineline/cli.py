@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +27,15 @@ class Task(StrEnum):
 
     classification = "classification"
     regression = "regression"
+
+
+class Format(StrEnum):
+    """What a table is whose name does not say it."""
+
+    csv = "csv"
+    tsv = "tsv"
+    parquet = "parquet"
+    jsonl = "jsonl"
 
 
 class Form(StrEnum):
@@ -48,16 +61,34 @@ def options(
     """Small neural networks: train on a table, predict, look inside."""
 
 
-TablePath = Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or JSON lines, by its ending.")]
+Tables = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TABLE",
+        show_default=False,
+        help="CSV, TSV, Parquet or JSON lines, by its ending; .gz and .zst after it too. Several, or a pattern such as "
+        "'data/*.csv', are one table of the same columns. - is standard input.",
+    ),
+]
+FormatOfTables = Annotated[
+    Format | None,
+    typer.Option("--format", help="What TABLE is, whatever its ending; for standard input it has to be said."),
+]
 
 
 @app.command()
 def train(
-    table: TablePath,
+    tables: Tables,
     target: Annotated[str, typer.Option(help="The column to predict.")],
-    out: Annotated[Path | None, typer.Option(help="Where to write the model; by default TABLE.nineline here.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the model; by default TABLE.nineline here, model.nineline if not one file."),
+    ] = None,
+    format_: FormatOfTables = None,
     task: Annotated[Task | None, typer.Option(help="By default decided by the target, and said.")] = None,
-    test: Annotated[Path | None, typer.Option(help="A table to judge by, instead of a part of TABLE.")] = None,
+    test: Annotated[
+        str | None, typer.Option(help="A table or a pattern to judge by, instead of a part of TABLE.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="A column that says 'test' in the rows to judge by.")] = None,
     test_size: Annotated[float, typer.Option(help="The share of rows to judge by otherwise; 0 for none.")] = 0.2,
     drop: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")] = None,
@@ -78,11 +109,14 @@ def train(
     from nineline import files
     from nineline.estimators.session import train_on_table
     from nineline.report import print_session
-    from nineline.tables import read_table, text_columns
+    from nineline.tables import STANDARD_INPUT, read_tables, text_columns
 
     console = Console()
-    target_file = out if out is not None else Path(f"{table.stem}.nineline")
-    files.check_writable(target_file)
+    names, to_judge_by = find_tables(tables), [] if test is None else find_tables([test])
+    if STANDARD_INPUT in to_judge_by:
+        raise ValueError("test is -, standard input, which only TABLE can be; name a file")
+    target_file = out if out is not None else _model_of(tables, names)
+    _check_out(target_file, [*names, *to_judge_by])
     if checkpoint is not None:
         if checkpoint.resolve() == target_file.resolve():
             raise ValueError(f"checkpoint is {checkpoint}, where the model is to be written; name another file")
@@ -91,17 +125,18 @@ def train(
         raise ValueError("--resume is given and --checkpoint is not; name the file to go on from")
     if seed < 0:
         raise ValueError(f"seed is {seed}; expected a whole number, 0 or more")
-    frame = read_table(table)
+    frame = read_tables(names, ending=_ending(format_))
+    shown = _called(names[0]) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
     for name in drop or []:
         if name not in frame.columns:
-            raise ValueError(f"drop is {name!r}, which is no column of {table}")
+            raise ValueError(f"drop is {name!r}, which is no column of {shown}")
         frame = frame.drop(name)
-    console.print(f"[bold]{'table':<12}[/bold]{table}, {frame.height:,} rows, {frame.width} columns", highlight=False)
+    console.print(f"[bold]{'table':<12}[/bold]{shown}, {frame.height:,} rows, {frame.width} columns", highlight=False)
     session = train_on_table(
         frame,
         target,
         task=None if task is None else task.value,
-        test=None if test is None else read_table(test, text_columns(frame)),
+        test=read_tables(to_judge_by, text_columns(frame)) if to_judge_by else None,
         split=split,
         test_size=test_size,
         seed=seed,
@@ -122,31 +157,33 @@ def train(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="A file that train wrote.")],
-    table: TablePath,
-    out: Annotated[Path | None, typer.Option(help="Where to write; by default CSV to standard output.")] = None,
+    tables: Tables,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write, .gz after it or not; by default CSV to standard output.")
+    ] = None,
+    format_: FormatOfTables = None,
     proba: Annotated[bool, typer.Option("--proba", help="Also the probability of each class.")] = False,
 ) -> None:
-    """Write a prediction for every row of a table."""
+    """Write a prediction for every row of a table, in the order of the rows."""
     import polars as pl
 
-    from nineline import files
     from nineline.estimators import TabularClassifier, load
-    from nineline.tables import read_table, write_table
+    from nineline.tables import check_ending, read_tables, write_table
 
+    names = find_tables(tables)
     if out is not None:
-        files.check_writable(out)
-        if out.exists() and (out.samefile(table) or out.samefile(model)):
-            raise ValueError(f"out is {out}, which would be overwritten by its own predictions; name another file")
+        _check_out(out, [*names, model])
+        check_ending(out)
     network = load(model)
     if proba and not isinstance(network, TabularClassifier):
         raise ValueError(f"--proba is for classes, and {model} predicts the number {network.target_name_!r}")
     as_text = [column.name for column in network.columns_.used if column.kind != "number"]
-    rows = network.select(read_table(table, as_text))
+    rows = network.select(read_tables(names, as_text, ending=_ending(format_)))
     answers = {network.target_name_: network.predict(rows)}
     if proba and isinstance(network, TabularClassifier):
         shares = network.predict_proba(rows)
-        names = pl.Series(network.classes_.tolist()).cast(pl.String)  # as the answers are written
-        answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(names)}
+        classes = pl.Series(network.classes_.tolist()).cast(pl.String)  # as the answers are written
+        answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(classes)}
     predictions = pl.DataFrame(answers)
     if out is None:
         sys.stdout.write(predictions.write_csv())
@@ -258,7 +295,7 @@ def demo() -> None:
         here = Path.cwd()
         os.chdir(folder)
         try:
-            train(Path(path.name), "digit")
+            train([path.name], "digit")
         finally:
             os.chdir(here)
     print("\nNow your own: nineline train TABLE --target COLUMN")
@@ -296,3 +333,67 @@ def _widths(hidden: str) -> str | tuple[int, ...]:
         return tuple(int(width) for width in hidden.split(","))
     except ValueError:
         raise ValueError(f"hidden is {hidden!r}; expected widths such as 64,32, or auto") from None
+
+
+def find_tables(words: Sequence[str]) -> list[str]:
+    """Return the files that words name: a file itself, or a pattern such as ``data/*.csv``, in the order of names.
+
+    As in a shell, ``*``, ``?`` and ``[...]`` leave out hidden files; ``**`` stands for any folders. A word that is a
+    file's name is that file, whatever it is spelled with.
+
+    Raises
+    ------
+    TableError
+        A pattern matches no file, or a file is named twice.
+
+    Examples
+    --------
+    >>> find_tables(["jan.csv", "-"])
+    ['jan.csv', '-']
+    """
+    from nineline.tables import STANDARD_INPUT, TableError
+
+    found: list[str] = []
+    for word in words:
+        if not set("*?[") & set(word) or Path(word).exists():
+            found.append(word)
+            continue
+        matches = glob.glob(word, recursive=True)  # noqa: PTH207  (Path.glob: hidden files, no absolute patterns)
+        names = sorted(match for match in matches if not Path(match).is_dir())
+        if not names:
+            raise TableError(f"no file matches {word!r}, seen from {Path.cwd()}; name a file, or another pattern")
+        found += names
+    seen: dict[str | Path, str] = {}
+    for name in found:
+        place = name if name == STANDARD_INPUT else Path(name).resolve()
+        if place in seen:
+            raise TableError(f"{_called(seen[place])} is named twice, again as {name}; name each table once")
+        seen[place] = name
+    return found
+
+
+def _called(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
+def _ending(given: Format | None) -> str | None:
+    return None if given is None else f".{given.value}"
+
+
+def _model_of(words: Sequence[str], names: Sequence[str]) -> Path:
+    """Return where a model is written by default: what one table is called, and no name out of several."""
+    from nineline.tables import PACKINGS, STANDARD_INPUT
+
+    if len(names) > 1 or list(names) != list(words) or names[0] == STANDARD_INPUT:
+        return Path("model.nineline")
+    table = Path(names[0])
+    return Path(f"{Path(table.stem).stem if table.suffix.lower() in PACKINGS else table.stem}.nineline")
+
+
+def _check_out(out: Path, read: Iterable[str | Path]) -> None:
+    """Raise now where `out` could not be written, or would replace what it is made of."""
+    from nineline.files import check_writable
+
+    check_writable(out)
+    if out.exists() and any(Path(name).exists() and out.samefile(name) for name in read):
+        raise ValueError(f"out is {out}, which is read and would be overwritten; name another file")

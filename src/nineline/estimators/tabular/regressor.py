@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
-from nineline.estimators.tabular.held_out import HeldOut
+from nineline.estimators.tabular.held_out import _QUANTILES, HeldOut
 from nineline.estimators.tabular.trials import Trial, try_out
 from nineline.targets import TargetScaling, skewness
 
@@ -157,9 +157,18 @@ class TabularRegressor(RegressorMixin, Tabular):
         n = len(self.residuals_)
         place = math.floor((n + 1) * (1 - coverage) / 2)
         if place < 1:
-            raise ValueError(
-                f"coverage is {coverage}, and training held out {n} rows, of which none lies outside; expected at most "
-                f"{max(0.0, 1 - 2 / (n + 1)):.4g}: fit more rows, or with validation_fraction above 0"
-            )
+            raise ValueError(_too_few(n, coverage))
         answers = self.predict(X)
         return np.column_stack([answers + self.residuals_[place - 1], answers + self.residuals_[n - place]])
+
+
+def _too_few(n: int, coverage: float) -> str:
+    """Return what to say where none of n held-out rows lies outside of bounds of such a coverage."""
+    needed = math.ceil(2 / (1 - coverage)) - 1
+    said = f"coverage is {coverage}, and training held out {n} rows, where it needs {needed:,}"
+    if n < 2:  # no coverage is low enough
+        return f"{said}: give more rows to fit, or a larger validation_fraction"
+    most = f"expected at most {math.floor(1e4 * (1 - 2 / (n + 1)) - 1e-6) / 1e4:.4g}"
+    if needed > _QUANTILES:  # only so many are kept of any number, so that more rows are no help
+        return f"{said}, and no more than {_QUANTILES:,} count; {most}: give a lower coverage"
+    return f"{said}; {most}: give more rows to fit, a larger validation_fraction, or a lower coverage"
