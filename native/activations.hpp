@@ -5,49 +5,57 @@
 
 #include "arrays.hpp"
 #include "math.hpp"
-#include "model.hpp"
+#include "specs.hpp"
+#include "types.hpp"
 
 namespace nineline::NINELINE_LEVEL {
 
 // value(z) is the output for a weighted sum z; slope(z, y) is d y / d z. `a` is the setting (slope or alpha).
 // Where `needs_z` is false the slope is written in terms of the output alone, and z is not kept.
 struct Identity {
+  static constexpr const char* name = "identity";
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return z; }
   template <class V> static V slope(V, V, V) { return splat(Element<V>(1)); }
 };
 
 struct Sigmoid {
+  static constexpr const char* name = "sigmoid";
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return sigmoid(z); }
   template <class V> static V slope(V, V y, V) { return y * (1 - y); }
 };
 
 struct Tanh {
+  static constexpr const char* name = "tanh";
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return tanh(z); }
   template <class V> static V slope(V, V y, V) { return 1 - y * y; }
 };
 
 struct Relu {
+  static constexpr const char* name = "relu";
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return positive_part(z); }
   template <class V> static V slope(V, V y, V) { return y > 0 ? splat(Element<V>(1)) : V{}; }
 };
 
 struct LeakyRelu {
+  static constexpr const char* name = "leaky_relu";
   static constexpr bool needs_z = true;
   template <class V> static V value(V z, V a) { return z > 0 ? z : a * z; }
   template <class V> static V slope(V z, V, V a) { return z > 0 ? splat(Element<V>(1)) : a; }
 };
 
 struct Elu {
+  static constexpr const char* name = "elu";
   static constexpr bool needs_z = true;
   template <class V> static V value(V z, V a) { return z > 0 ? z : a * expm1(z > 0 ? V{} : z); }
   template <class V> static V slope(V z, V y, V a) { return z > 0 ? splat(Element<V>(1)) : y + a; }
 };
 
 struct Selu {
+  static constexpr const char* name = "selu";
   static constexpr bool needs_z = true;
   static constexpr double scale = 1.0507009873554804934193349852946, alpha = 1.6732632423543772848170429916717;
   template <class V> static V value(V z, V) {
@@ -59,18 +67,21 @@ struct Selu {
 };
 
 struct Softplus {
+  static constexpr const char* name = "softplus";
   static constexpr bool needs_z = true;
   template <class V> static V value(V z, V) { return softplus(z); }
   template <class V> static V slope(V z, V, V) { return sigmoid(z); }
 };
 
 struct Exponential {
+  static constexpr const char* name = "exponential";
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return exp(z); }
   template <class V> static V slope(V, V y, V) { return y; }
 };
 
 struct Silu {
+  static constexpr const char* name = "silu";
   static constexpr bool needs_z = true;
   template <class V> static V value(V z, V) { return z * sigmoid(z); }
   template <class V> static V slope(V z, V y, V) {
@@ -80,6 +91,7 @@ struct Silu {
 };
 
 struct Mish {
+  static constexpr const char* name = "mish";
   static constexpr bool needs_z = true;
   template <class V> static V value(V z, V) { return z * tanh(softplus(z)); }
   template <class V> static V slope(V z, V, V) {
@@ -89,6 +101,7 @@ struct Mish {
 };
 
 struct Gelu {
+  static constexpr const char* name = "gelu";
   static constexpr bool needs_z = true;
   template <class V> static V value(V z, V) { return z * normal_distribution(z); }
   template <class V> static V slope(V z, V, V) {
@@ -97,24 +110,27 @@ struct Gelu {
   }
 };
 
+// Across the outputs of a row, and so written as sweeps of its own.
+struct Softmax {
+  static constexpr const char* name = "softmax";
+  static constexpr bool needs_z = false;
+};
+
+// Every activation there is; the names are those of nineline.activations.ACTIVATIONS.
+using Activations = Types<Identity, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Softplus, Exponential, Silu, Mish, Gelu,
+                          Softmax>;
+
+template <class Kind>
+inline bool is(Activation kind) {
+  return kind == Activation(Activations::place<Kind>);
+}
+
 // Calls `work` with the class of an activation that works element by element: all but softmax.
 template <class Work>
 inline void with_activation(Activation kind, Work&& work) {
-  switch (kind) {
-    case Activation::identity: return work(Identity{});
-    case Activation::sigmoid: return work(Sigmoid{});
-    case Activation::tanh: return work(Tanh{});
-    case Activation::relu: return work(Relu{});
-    case Activation::leaky_relu: return work(LeakyRelu{});
-    case Activation::elu: return work(Elu{});
-    case Activation::selu: return work(Selu{});
-    case Activation::softplus: return work(Softplus{});
-    case Activation::exponential: return work(Exponential{});
-    case Activation::silu: return work(Silu{});
-    case Activation::mish: return work(Mish{});
-    case Activation::gelu: return work(Gelu{});
-    case Activation::softmax: return;
-  }
+  Activations::at(int(kind), [&](auto f) {
+    if constexpr (!std::is_same_v<decltype(f), Softmax>) work(f);
+  });
 }
 
 inline bool needs_z(Activation kind) {
@@ -133,6 +149,7 @@ inline void softmax(const T* z, T* p, Index rows, Index outputs, Index stride) {
     for (Index j = outputs; j < stride; ++j) p[j] = 0;
   }
   p -= rows * stride;
+  for (Index i = rows * stride; i < round_up(rows * stride, width<T>); ++i) p[i] = 0;  // packed rows may end in a vector
   for (Index i = 0; i < rows * stride; i += width<T>) store(p + i, exp(load(p + i)));
   for (Index r = 0; r < rows; ++r, p += stride) {
     T total = 0;
@@ -156,8 +173,8 @@ inline void softmax_backward(const T* p, T* errors, Index rows, Index outputs, I
 // A tile of weighted sums, rows of a stride, into outputs; z and y may be the same.
 template <class T>
 inline void activate(Activation kind, T setting, const T* z, T* y, Index rows, Index outputs, Index stride) {
-  if (kind == Activation::softmax) return softmax(z, y, rows, outputs, stride);
-  if (kind == Activation::identity && z == y) return;
+  if (is<Softmax>(kind)) return softmax(z, y, rows, outputs, stride);
+  if (is<Identity>(kind) && z == y) return;
   const Vec<T> a = splat(setting);
   with_activation(kind, [&](auto f) {
     for (Index i = 0; i < rows * stride; i += width<T>) store(y + i, f.value(load(z + i), a));
@@ -168,8 +185,8 @@ inline void activate(Activation kind, T setting, const T* z, T* y, Index rows, I
 template <class T>
 inline void carry_back(Activation kind, T setting, const T* z, const T* y, T* errors, Index rows, Index outputs,
                        Index stride) {
-  if (kind == Activation::softmax) return softmax_backward(y, errors, rows, outputs, stride);
-  if (kind == Activation::identity) return;
+  if (is<Softmax>(kind)) return softmax_backward(y, errors, rows, outputs, stride);
+  if (is<Identity>(kind)) return;
   const Vec<T> a = splat(setting);
   with_activation(kind, [&](auto f) {
     for (Index i = 0; i < rows * stride; i += width<T>) {

@@ -1,4 +1,4 @@
-// An array of numbers that begins on a cache line, is zero at first, and may be read one vector past its end.
+// Memory: arrays of numbers, and lists of objects.
 #pragma once
 
 #include <new>
@@ -9,6 +9,7 @@ namespace nineline::NINELINE_LEVEL {
 
 using Index = std::ptrdiff_t;
 
+// Numbers that begin on a cache line, are zeros at first, and may be read one vector past their end.
 template <class T>
 class Array {
  public:
@@ -36,9 +37,43 @@ class Array {
   T* data_ = nullptr;
 };
 
+// Objects that have destructors, each made from the same arguments.
+template <class Object>
+class List {
+ public:
+  List() = default;
+  template <class... Arguments>
+  explicit List(Index size, const Arguments&... arguments) : List{} {
+    data_ = static_cast<Object*>(::operator new(std::size_t(size) * sizeof(Object), std::align_val_t{64}));
+    for (; size_ < size; ++size_) new (&data_[size_]) Object{arguments...};
+  }
+  List(List&& other) noexcept : List{} { swap(other); }
+  List& operator=(List&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~List() {
+    while (size_ > 0) data_[--size_].~Object();
+    ::operator delete(data_, std::align_val_t{64});
+  }
+
+  Index size() const { return size_; }
+  Object& operator[](Index i) const { return data_[i]; }
+
+ private:
+  void swap(List& other) {
+    Object* const data = data_;
+    const Index size = size_;
+    data_ = other.data_, size_ = other.size_;
+    other.data_ = data, other.size_ = size;
+  }
+  Object* data_ = nullptr;
+  Index size_ = 0;
+};
+
 // Rows of a table, wherever they lie.
 template <class T>
-using Rows = const T* const*;
+using RowList = const T* const*;
 
 inline Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
 

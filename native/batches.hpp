@@ -1,17 +1,17 @@
-// Batches: which rows one is, how it is cut into parts for threads, and how its rows are laid out for their passage.
+// Batches: which rows one is, how it is parted for threads, and how its rows are laid out in a workspace.
 //
-// Twin: the first lines of Reference.measure in src/nineline/engines/reference.py.
+// Twins: the first lines of Reference._measure in src/nineline/engines/reference.py, Rows.spread in src/nineline/rows.py.
 #pragma once
 
-#include "network.hpp"
 #include "threads.hpp"
+#include "workspace.hpp"
 
 namespace nineline::NINELINE_LEVEL {
 
 // Stops the work of a call some time after somebody asked for it: the caller looks up after 50 ms.
-class Patience {
+class InterruptPoll {
  public:
-  explicit Patience(const Interrupt& interrupt) : interrupt_{interrupt} {}
+  explicit InterruptPoll(const Interrupt& interrupt) : interrupt_{interrupt} {}
   // To be called by the caller's thread between tiles; true once the work is to be abandoned.
   bool over() {
     if (interrupt_.asked == nullptr || ++calls_ % 16 != 0) return stopped();
@@ -31,16 +31,16 @@ class Patience {
   bool stopped_ = false;
 };
 
-// How many rows are cut into how many parts of how many rows each.
-struct Cut {
+// How many rows are in how many parts of how many rows each.
+struct Partition {
   Index rows, parts, rows_of_a_part;
   Index begin(Index part) const { return part * rows_of_a_part; }
   Index end(Index part) const { return smaller(rows, begin(part) + rows_of_a_part); }
 };
 
-inline constexpr Index most_parts = 16;
+inline constexpr Index most_parts = 16, tile_rows = 96;
 
-inline Cut cut(Index rows, double work_of_a_row) {
+inline Partition partition(Index rows, double work_of_a_row) {
   constexpr double least_work = 500e3;  // multiplications and additions: some ten microseconds
   constexpr Index least_rows = 24;
   Index parts = smaller(smaller(rows / least_rows, most_parts), Index(double(rows) * work_of_a_row / least_work));
@@ -49,21 +49,31 @@ inline Cut cut(Index rows, double work_of_a_row) {
   return {rows, (rows + rows_of_a_part - 1) / rows_of_a_part, rows_of_a_part};
 }
 
+// Calls work(first, rows) for the tiles of a part.
+template <class Work>
+inline void tiles(const Partition& parts, Index part, int who, InterruptPoll& poll, const Work& work) {
+  for (Index first = parts.begin(part); first < parts.end(part); first += tile_rows) {
+    if (who == 0 ? poll.over() : poll.stopped()) return;
+    work(first, smaller(tile_rows, parts.end(part) - first));
+  }
+}
+
 // Rows of the data in some order; all of them, as they lie, where there is none.
 template <class T>
 struct Batch {
-  const Data& data;
+  const Rows& data;
   const Index* order;
   Index rows;
 
   // That of step i.
-  static Batch of(const Data& data, const Steps& steps, Index i) {
-    if (steps.order == nullptr) return {data, nullptr, data.rows};
+  static Batch of(const Rows& data, const Steps& steps, Index i) {
+    if (steps.order == nullptr) return {data, nullptr, data.count};
     const Index begin = i * steps.batch_size;
     return {data, steps.order + begin, smaller(steps.batch_size, steps.order_size - begin)};
   }
 
   bool shuffled() const { return order != nullptr; }
+  bool sparse() const { return data.begins != nullptr; }
   Index row(Index r) const { return order == nullptr ? r : order[r]; }
   double weight(Index r) const { return double(static_cast<const T*>(data.weights)[row(r)]); }
   double total_weight() const {
@@ -74,47 +84,91 @@ struct Batch {
   }
 };
 
+template <class T>
+inline SparseRow<T> sparse_row(const Rows& data, Index row) {
+  const Index begin = Index(data.begins[row]);
+  return {static_cast<const T*>(data.inputs) + begin, data.columns + begin, Index(data.begins[row + 1]) - begin};
+}
+
 // Asks for the data of some rows, which lie anywhere in memory, while there is something else to compute.
 template <class T>
-inline void call_for(const Network<T>& network, const Batch<T>& batch, Index first, Index end) {
+inline void call_for(const Layout<T>& layout, const Batch<T>& batch, Index first, Index end) {
   constexpr Index line = 64;
-  const auto call = [](const void* from, Index numbers) {
+  const auto call = [](const void* from, Index bytes) {
     const char* begin = static_cast<const char*>(from);
-    const char* end = begin + numbers * Index(sizeof(T));
+    const char* end = begin + bytes;
     for (const char* at = begin - reinterpret_cast<std::uintptr_t>(begin) % line; at < end; at += line)
       __builtin_prefetch(at, 0, 2);
   };
+  const Index n = layout.inputs(), m = layout.outputs(), size = sizeof(T);
   for (Index r = first; r < smaller(end, batch.rows); ++r) {
-    call(static_cast<const T*>(batch.data.inputs) + batch.row(r) * network.inputs(), network.inputs());
-    call(static_cast<const T*>(batch.data.targets) + batch.row(r) * network.outputs(), network.outputs());
+    const Index row = batch.row(r);
+    if (batch.sparse()) {
+      const SparseRow<T> entries = sparse_row<T>(batch.data, row);
+      call(entries.values, entries.count * size);
+      call(entries.columns, entries.count * Index(sizeof(std::int32_t)));
+    } else {
+      call(static_cast<const T*>(batch.data.inputs) + row * n, n * size);
+    }
+    if (batch.data.classes != nullptr) call(batch.data.classes + row, sizeof(std::int64_t));
+    else call(static_cast<const T*>(batch.data.targets) + row * m, m * size);
   }
 }
 
-// Lists rows of a batch where they lie, and lays their targets and what each row counts beside the outputs to come.
+// Lists rows of a batch where they lie.
 template <class T>
-inline void lay_out(const Network<T>& network, const Batch<T>& batch, Index first, Index rows, double total_weight,
-                    bool mean, Passage<T>& passage) {
+inline void list_inputs(const Layout<T>& layout, const Batch<T>& batch, Index first, Index rows, Workspace<T>& to) {
+  to.is_sparse = batch.sparse();
+  const T* const inputs = static_cast<const T*>(batch.data.inputs);
+  if (to.is_sparse)
+    for (Index r = 0; r < rows; ++r) to.sparse[r] = sparse_row<T>(batch.data, batch.row(first + r));
+  else
+    for (Index r = 0; r < rows; ++r) to.inputs[r] = inputs + batch.row(first + r) * layout.inputs();
+}
+
+// And lays their targets and what each row counts beside the outputs to come. True where they were not there already.
+template <class T>
+inline bool lay_out(const Layout<T>& layout, const Batch<T>& batch, Index first, Index rows, double total_weight,
+                    bool mean, Workspace<T>& to) {
   const bool all = !batch.shuffled() && rows == batch.rows;
-  if (all && passage.holds == batch.data.inputs) return;  // all rows again
-  passage.holds = all ? batch.data.inputs : nullptr;
-  const Index n = network.inputs(), m = network.outputs(), stride = network.last().stride;
-  const T *inputs = static_cast<const T*>(batch.data.inputs), *targets = static_cast<const T*>(batch.data.targets);
-  for (Index r = 0; r < rows; ++r) {
-    const Index row = batch.row(first + r);
-    passage.inputs[r] = inputs + row * n;
-    for (Index o = 0; o < m; ++o) passage.targets[r * stride + o] = targets[row * m + o];
+  if (all && to.holds_all) return false;  // all rows again
+  to.holds_all = all;
+  list_inputs(layout, batch, first, rows, to);
+  const Index m = layout.outputs(), stride = layout.last().stride;
+  if (batch.data.classes != nullptr) {
+    for (Index r = 0; r < rows; ++r) {
+      const Index one = Index(batch.data.classes[batch.row(first + r)]);
+      for (Index o = 0; o < m; ++o) to.targets[r * stride + o] = o == one ? T(1) : T(0);
+    }
+  } else {
+    const T* const targets = static_cast<const T*>(batch.data.targets);
+    for (Index r = 0; r < rows; ++r)
+      for (Index o = 0; o < m; ++o) to.targets[r * stride + o] = targets[batch.row(first + r) * m + o];
   }
   const double share = !mean ? 1 : total_weight > 0 ? 1 / total_weight : 0;
   const bool alike = batch.data.weights == nullptr;
-  if (alike && passage.rows_with_factors == rows && passage.same_factor == T(share)) return;
-  passage.rows_with_factors = alike ? rows : 0;
-  passage.same_factor = T(share);
+  if (alike && to.rows_with_factors == rows && to.same_factor == T(share)) return true;
+  to.rows_with_factors = alike ? rows : 0;
+  to.same_factor = T(share);
   for (Index r = 0; r < rows; ++r) {
     const T factor = T(alike ? share : share * batch.weight(first + r));
-    for (Index o = 0; o < m; ++o) passage.factors[r * stride + o] = factor;
+    for (Index o = 0; o < m; ++o) to.factors[r * stride + o] = factor;
   }
-  for (Index i = rows * stride; i < smaller(round_up(rows * stride, width<T>), passage.room() * stride); ++i)
-    passage.factors[i] = 0;  // packed rows may end inside a vector
+  for (Index i = rows * stride; i < smaller(round_up(rows * stride, width<T>), to.room() * stride); ++i)
+    to.factors[i] = 0;  // packed rows may end inside a vector
+  return true;
+}
+
+// Whether the rows of a call are dense and mostly zeros.
+template <class T>
+inline bool is_mostly_zeros(const Layout<T>& layout, const Rows& rows) {
+  return rows.begins == nullptr && is_mostly_zeros(static_cast<const T*>(rows.inputs), rows.count, layout.inputs());
+}
+
+// Workspaces for tiles, one a thread, made when there are more threads than before.
+template <class T>
+inline void make_workspaces(const Layout<T>& layout, int threads, Purpose purpose, List<Workspace<T>>& workspaces) {
+  if (threads > workspaces.size()) workspaces = List<Workspace<T>>{threads, layout, tile_rows, purpose};
 }
 
 }  // namespace nineline::NINELINE_LEVEL

@@ -5,7 +5,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <cstdlib>
+#include <atomic>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -25,22 +26,22 @@ namespace {
 struct Level {
   const char* name;
   bool (*runs_here)();
-  Model* (*make_model)(bool, const LayerPlan*, Index, const LossPlan&, const RulePlan&);
+  Layout* (*make_layout)(bool, const LayerSpec*, Index);
   bool (*apply)(const char*, bool, const void*, void*, Index);
 };
 
 // From the plainest to the fastest.
 const Level all_levels[] = {
-    {"baseline", [] { return true; }, baseline::make_model, baseline::apply},
+    {"baseline", [] { return true; }, baseline::make_layout, baseline::apply},
 #ifdef NINELINE_X86
-    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, avx2::make_model,
+    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, avx2::make_layout,
      avx2::apply},
     {"avx512",
      [] {
        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
      },
-     avx512::make_model, avx512::apply},
+     avx512::make_layout, avx512::apply},
 #endif
 };
 
@@ -95,16 +96,76 @@ void check(const char* name, const auto& array, nb::dlpack::dtype type, std::ini
   }
 }
 
-AnyArray array_of(const char* name, const nb::object& object) {
+AnyArray array_of(const char* name, nb::handle object) {
   AnyArray array;
   if (!nb::try_cast(object, array)) throw nb::type_error((std::string(name) + " is not an array of numbers").c_str());
   return array;
 }
 
-template <std::size_t n>
-int number_of(const char* const (&names)[n], const std::string& name, const char* what) {
-  for (std::size_t i = 0; i < n; ++i)
-    if (name == names[i]) return int(i);
+OwnArray own_array_of(const char* name, nb::handle object) {
+  OwnArray array;
+  if (!nb::try_cast(object, array, false))
+    throw nb::type_error((std::string(name) + " is not an array of numbers that may be written").c_str());
+  return array;
+}
+
+nb::dlpack::dtype type_of(bool single) { return single ? nb::dtype<float>() : nb::dtype<double>(); }
+
+// What NumPy has to say of an array's memory, with less around it than an ndarray has.
+struct View {
+  Py_buffer buffer;
+  bool held;
+  View(nb::handle of, int flags) : held{PyObject_GetBuffer(of.ptr(), &buffer, flags) == 0} {
+    if (!held) PyErr_Clear();
+  }
+  ~View() {
+    if (held) PyBuffer_Release(&buffer);
+  }
+  View(const View&) = delete;
+  View& operator=(const View&) = delete;
+
+  bool is(const char* format) const { return held && buffer.format != nullptr && std::strcmp(buffer.format, format) == 0; }
+  bool is_whole_numbers() const { return buffer.itemsize == 8 && (is("l") || is("q")); }
+  Index shape(int d) const { return Index(buffer.shape[d]); }
+  Index count() const { return Index(buffer.len / buffer.itemsize); }
+};
+
+template <class T>
+bool finite(const T* numbers, Index count) {
+  T zeros[8] = {};  // x * 0 is 0 for every finite x, and NaN for the others
+  Index i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (int j = 0; j < 8; ++j) zeros[j] += numbers[i + j] * 0;
+  for (; i < count; ++i) zeros[0] += numbers[i] * 0;
+  T all = 0;
+  for (const T zero : zeros) all += zero;
+  return all == 0;
+}
+
+// Whether targets are finite and such as a loss takes. Twin: the losses' check_targets in src/nineline/losses.py.
+template <class T>
+bool fit(Targets wanted, const T* targets, Index rows, Index outputs) {
+  const Index count = rows * outputs;
+  if (!finite(targets, count)) return false;
+  if (wanted == Targets::any) return true;
+  T least = 0, most = 0;
+  for (Index i = 0; i < count; ++i) {
+    least = targets[i] < least ? targets[i] : least;
+    most = targets[i] > most ? targets[i] : most;
+  }
+  if (least < 0 || (wanted == Targets::shares && most > 1)) return false;
+  if (wanted != Targets::distributions) return true;
+  for (Index r = 0; r < rows; ++r) {
+    T sum = 0;
+    for (Index o = 0; o < outputs; ++o) sum += targets[r * outputs + o];
+    if (!(std::abs(sum - 1) < T(0.9e-3))) return false;  // what is near the limit of 1e-3 needs a second look
+  }
+  return true;
+}
+
+int number_of(const char* const* names, const std::string& name, const char* what) {
+  for (int i = 0; names[i] != nullptr; ++i)
+    if (name == names[i]) return i;
   throw nb::value_error((std::string(what) + " is '" + name + "', which the native engine does not know").c_str());
 }
 
@@ -119,31 +180,248 @@ void raise_if_interrupted() {
   if (PyErr_Occurred() != nullptr) throw nb::python_error();
 }
 
-// The model
+int checked(int threads) {
+  if (threads < 1 || threads > 1024)
+    throw nb::value_error(("threads is " + std::to_string(threads) + "; expected 1 to 1024").c_str());
+  return threads;
+}
 
-class BoundModel {
+// Rows times parameters below which a call keeps the GIL, for giving it up takes longer than the call.
+constexpr Index short_work = 20000;
+
+// One call at a time. Who waits has given up the GIL; a thread that is inside already, as a handler of signals is, would
+// wait for itself.
+class Gate {
  public:
-  BoundModel(const std::string& level, const std::string& dtype, std::vector<LayerPlan> layers, const LossPlan& loss,
-             const RulePlan& rule)
-      : single_{dtype == "float32"}, layers_{std::move(layers)}, rule_{rule} {
+  bool is_mine() const { return owner_.load(std::memory_order_relaxed) == PyThread_get_thread_ident(); }
+
+  class Turn {
+   public:
+    explicit Turn(Gate& gate) : gate_{gate} {
+      if (gate.is_mine()) throw std::runtime_error("called while another call on the same thread is not over");
+      if (!gate.mutex_.try_lock()) {
+        const nb::gil_scoped_release released;
+        gate.mutex_.lock();
+      }
+      gate.owner_.store(PyThread_get_thread_ident(), std::memory_order_relaxed);
+    }
+    ~Turn() {
+      gate_.owner_.store(0, std::memory_order_relaxed);
+      gate_.mutex_.unlock();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    Gate& gate_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::atomic<unsigned long> owner_{0};
+};
+
+// The layout
+
+class BoundLayout {
+ public:
+  BoundLayout(const std::string& level, const std::string& dtype, std::vector<LayerSpec> layers)
+      : single_{dtype == "float32"}, layers_{std::move(layers)} {
     if (!single_ && dtype != "float64") throw nb::value_error(("dtype is '" + dtype + "'; expected float32 or float64").c_str());
-    check_layers(loss);
-    model_.reset(find_level(level).make_model(single_, layers_.data(), Index(layers_.size()), loss, rule));
+    check_layers();
+    layout_.reset(find_level(level).make_layout(single_, layers_.data(), Index(layers_.size())));
   }
 
-  Index steps(const OwnArray& parameters, const std::vector<OwnArray>& memory, const AnyArray& inputs,
-              const AnyArray& targets, const nb::object& weights, const nb::object& order, Index batch_size,
-              const AnyArray& rates, const OwnArray& losses, std::uint64_t first, int threads) {
-    check("parameters", parameters, type(), {size_});
-    if (int(memory.size()) != memory_size(rule_))
-      throw nb::value_error(("memory has " + std::to_string(memory.size()) + " vectors; expected " +
-                             std::to_string(memory_size(rule_))).c_str());
-    void* vectors[2] = {};
-    for (std::size_t i = 0; i < memory.size(); ++i) {
-      check("memory", memory[i], type(), {size_});
-      vectors[i] = memory[i].data();
+  static BoundLayout& of(nb::handle object) {
+    BoundLayout* layout = nullptr;
+    if (!nb::try_cast(object, layout) || layout == nullptr) throw nb::type_error("layout is not a Layout");
+    return *layout;
+  }
+
+  const Layout& operator*() const { return *layout_; }
+  const Layout* operator->() const { return layout_.get(); }
+  bool single() const { return single_; }
+  nb::dlpack::dtype type() const { return type_of(single_); }
+  Index size() const { return size_; }
+  Index inputs() const { return layers_.front().inputs; }
+  Index outputs() const { return layers_.back().outputs; }
+
+  // The factors of each layer, from those of its blocks, one after another.
+  std::vector<Factors> factors_of(const std::vector<double>& blocks) const {
+    std::vector<Factors> factors;
+    std::size_t next = 0;
+    const auto take = [&] { return next < blocks.size() ? blocks[next++] : (++next, 1.0); };
+    for (const LayerSpec& layer : layers_) {
+      Factors each;
+      if (layer.dense) each.weights = take();
+      if (layer.dense && layer.bias) each.bias = take();
+      factors.push_back(each);
     }
-    const Held held{*this, inputs, targets, weights};
+    if (!blocks.empty() && next != blocks.size())
+      throw nb::value_error(("factors has " + std::to_string(blocks.size()) + " numbers; expected one for each of " +
+                             std::to_string(next) + " blocks").c_str());
+    return factors;
+  }
+
+  void check_fits(const LossSpec& loss) const {
+    if (!baseline::fits(loss.kind, layers_.back().activation)) throw nb::value_error("the loss does not fit the output activation");
+  }
+
+ private:
+  void check_layers() {
+    if (layers_.empty() || !layers_.back().dense) throw nb::value_error("the last layer is not a dense one");
+    Index width = layers_.front().inputs;
+    for (LayerSpec& layer : layers_) {
+      if (layer.inputs != width) throw nb::value_error("a layer does not take what the one before it gives");
+      if (!layer.dense) layer.outputs = width;
+      constexpr Index most = Index(1) << 31;
+      if (layer.inputs < 1 || layer.outputs < 1 || layer.inputs > most || layer.outputs > most)
+        throw nb::value_error("a layer has a width below 1 or above 2^31");
+      if (layer.dense) size_ += (layer.inputs + (layer.bias ? 1 : 0)) * layer.outputs;
+      if (size_ > Index(1) << 40) throw nb::value_error("the network has more than 2^40 parameters");
+      width = layer.outputs;
+    }
+  }
+
+  bool single_;
+  std::vector<LayerSpec> layers_;
+  Index size_ = 0;
+  std::unique_ptr<Layout> layout_;
+};
+
+// Checked rows, as Python handed them over.
+class GivenRows {
+ public:
+  Rows rows;
+
+  GivenRows(const BoundLayout& layout, nb::handle inputs) {
+    if (nb::isinstance<nb::tuple>(inputs)) {
+      take_sparse(layout, nb::borrow<nb::tuple>(inputs));
+      return;
+    }
+    inputs_ = array_of("inputs", inputs);
+    check("inputs", inputs_, layout.type(), {-1, layout.inputs()});
+    rows.count = Index(inputs_.shape(0));
+    rows.inputs = inputs_.data();
+  }
+
+  GivenRows(const BoundLayout& layout, const LossSpec& loss, nb::handle inputs, nb::handle targets, nb::handle weights)
+      : GivenRows{layout, inputs} {
+    if (rows.count == 0) throw nb::value_error("inputs has no rows");
+    targets_ = array_of("targets", targets);
+    if (targets_.ndim() == 1 && targets_.dtype() == nb::dtype<std::int64_t>()) {
+      check("targets", targets_, nb::dtype<std::int64_t>(), {rows.count});
+      if (baseline::targets_of(loss.kind) != Targets::distributions)
+        throw nb::value_error("targets are class numbers, which the loss does not take");
+      rows.classes = static_cast<const std::int64_t*>(targets_.data());
+      outputs_ = layout.outputs();
+    } else {
+      check("targets", targets_, layout.type(), {rows.count, layout.outputs()});
+      rows.targets = targets_.data();
+    }
+    if (!weights.is_none()) {
+      weights_ = array_of("weights", weights);
+      check("weights", weights_, layout.type(), {rows.count});
+      rows.weights = weights_.data();
+    }
+  }
+
+  // What is not seen by the shape of an array: of the rows that the steps of a call name, or of all.
+  void check_contents(const Index* order = nullptr, Index count = 0) const {
+    if (rows.begins == nullptr && rows.classes == nullptr) return;
+    const Index end = order == nullptr ? rows.count : count;
+    for (Index i = 0; i < end; ++i) {
+      const Index row = order == nullptr ? i : order[i];
+      if (rows.begins != nullptr) check_entries(row);
+      if (rows.classes != nullptr && (rows.classes[row] < 0 || rows.classes[row] >= outputs_))
+        throw nb::value_error(("targets has the class " + std::to_string(rows.classes[row]) + " of " +
+                               std::to_string(outputs_)).c_str());
+    }
+  }
+
+ private:
+  // (data, indices, indptr, columns)
+  void take_sparse(const BoundLayout& layout, const nb::tuple& parts) {
+    if (parts.size() != 4) throw nb::value_error("inputs is a tuple of other than (data, indices, indptr, columns)");
+    inputs_ = array_of("data", parts[0]);
+    columns_ = array_of("indices", parts[1]);
+    begins_ = array_of("indptr", parts[2]);
+    check("data", inputs_, layout.type(), {-1});
+    entries_ = Index(inputs_.shape(0));
+    check("indices", columns_, nb::dtype<std::int32_t>(), {entries_});
+    check("indptr", begins_, nb::dtype<std::int64_t>(), {-1});
+    if (begins_.shape(0) == 0) throw nb::value_error("indptr is empty");
+    Index columns = 0;
+    if (!nb::try_cast(parts[3], columns, false)) throw nb::type_error("columns is not a whole number");
+    if (columns != layout.inputs())
+      throw nb::value_error(("inputs has " + std::to_string(columns) + " columns; expected " +
+                             std::to_string(layout.inputs())).c_str());
+    width_ = columns;
+    rows.count = Index(begins_.shape(0)) - 1;
+    rows.inputs = inputs_.data();
+    rows.columns = static_cast<const std::int32_t*>(columns_.data());
+    rows.begins = static_cast<const std::int64_t*>(begins_.data());
+  }
+
+  void check_entries(Index row) const {
+    const Index begin = Index(rows.begins[row]), end = Index(rows.begins[row + 1]);
+    if (begin < 0 || end < begin || end > entries_)
+      throw nb::value_error(("indptr is wrong at row " + std::to_string(row)).c_str());
+    Index least = 0;
+    for (Index e = begin; e < end; ++e) {
+      if (rows.columns[e] < least || rows.columns[e] >= width_)
+        throw nb::value_error(("indices is wrong at row " + std::to_string(row) +
+                               "; expected ascending numbers of columns").c_str());
+      least = Index(rows.columns[e]) + 1;
+    }
+  }
+
+  AnyArray inputs_, columns_, begins_, targets_, weights_;
+  Index entries_ = 0, width_ = 0, outputs_ = 0;
+};
+
+// The training
+
+class BoundTraining {
+ public:
+  BoundTraining(nb::object layout, const LossSpec& loss, const RuleSpec& rule, nb::object parameters, int threads,
+                const std::vector<double>& factors)
+      : held_layout_{std::move(layout)}, held_parameters_{std::move(parameters)}, layout_{BoundLayout::of(held_layout_)},
+        loss_{loss}, threads_{checked(threads)}, targets_{baseline::targets_of(loss.kind)} {
+    layout_.check_fits(loss);
+    const OwnArray flat = own_array_of("parameters", held_parameters_);
+    check("parameters", flat, layout_.type(), {layout_.size()});
+    training_.reset(layout_->train(loss, rule, layout_.factors_of(factors).data(), flat.data()));
+  }
+
+  // One step on all rows of plain arrays, with as little around the arithmetic as can be: what needs a second look is
+  // answered with None.
+  nb::object step(nb::handle inputs, nb::handle targets, double rate) {
+    if (Py_TYPE(inputs.ptr()) != Py_TYPE(held_parameters_.ptr()) || Py_TYPE(targets.ptr()) != Py_TYPE(inputs.ptr()))
+      return nb::none();
+    const View x{inputs, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT}, t{targets, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT};
+    Rows rows;
+    if (!(layout_.single() ? take<float>(x, t, "f", rows) : take<double>(x, t, "d", rows))) return nb::none();
+    Steps steps;
+    steps.rates = &rate;
+    steps.count = 1;
+    double loss = 0;
+    const Gate::Turn turn{gate_};
+    if (rows.count * layout_.size() < short_work) {
+      Team team{1, Denormals::zeros};
+      training_->steps(rows, steps, &loss, team, {});
+    } else {
+      const nb::gil_scoped_release released;
+      Team team{threads_, Denormals::zeros};
+      training_->steps(rows, steps, &loss, team, {ctrl_c, nullptr});
+    }
+    raise_if_interrupted();
+    return nb::float_(loss);
+  }
+
+  Index steps(nb::handle inputs, nb::handle targets, nb::handle weights, nb::handle order, Index batch_size,
+              const AnyArray& rates, const OwnArray& losses) {
+    const GivenRows given{layout_, loss_, inputs, targets, weights};
     check("rates", rates, nb::dtype<double>(), {-1});
     Steps steps;
     AnyArray order_array;
@@ -154,10 +432,11 @@ class BoundModel {
       steps.order_size = Index(order_array.shape(0));
       if (batch_size < 1) throw nb::value_error("batch_size is less than 1");
       for (Index i = 0; i < steps.order_size; ++i)
-        if (steps.order[i] < 0 || steps.order[i] >= held.data.rows)
+        if (steps.order[i] < 0 || steps.order[i] >= given.rows.count)
           throw nb::index_error(("order has the row " + std::to_string(steps.order[i]) + " of " +
-                                 std::to_string(held.data.rows)).c_str());
+                                 std::to_string(given.rows.count)).c_str());
     }
+    given.check_contents(steps.order, steps.order_size);
     steps.batch_size = batch_size;
     steps.rates = static_cast<const double*>(rates.data());
     steps.count = Index(rates.shape(0));
@@ -166,205 +445,201 @@ class BoundModel {
                           : steps.order_size / batch_size + (steps.order_size % batch_size != 0 ? 1 : 0);
     if (steps.count > batches)
       throw nb::value_error("rates has more steps than order has batches");
-    steps.first = first;
+    const Gate::Turn turn{gate_};
     Index done = 0;
     {
-      nb::gil_scoped_release released;
-      const std::lock_guard<std::mutex> lock{mutex_};
-      Team team{checked(threads), Denormals::zeros};
-      done = model_->steps(parameters.data(), vectors, held.data, steps, static_cast<double*>(losses.data()), team, {ctrl_c, nullptr});
+      const nb::gil_scoped_release released;
+      Team team{threads_, Denormals::zeros};
+      done = training_->steps(given.rows, steps, static_cast<double*>(losses.data()), team, {ctrl_c, nullptr});
     }
     raise_if_interrupted();
     return done;
   }
 
-  double gradient(const AnyArray& parameters, const AnyArray& inputs, const AnyArray& targets,
-                  const nb::object& weights, const OwnArray& into, std::uint64_t first, int threads) {
-    check("parameters", parameters, type(), {size_});
-    check("into", into, type(), {size_});
-    const Held held{*this, inputs, targets, weights};
+  double gradient(nb::handle inputs, nb::handle targets, nb::handle weights, const OwnArray& into, const LossSpec* loss) {
+    const LossSpec& spec = loss == nullptr ? loss_ : *loss;
+    if (loss != nullptr) layout_.check_fits(*loss);
+    const GivenRows given{layout_, spec, inputs, targets, weights};
+    given.check_contents();
+    check("into", into, layout_.type(), {layout_.size()});
+    const Gate::Turn turn{gate_};
+    double value = 0;
+    {
+      const nb::gil_scoped_release released;
+      Team team{threads_, Denormals::zeros};
+      value = training_->gradient(given.rows, spec, into.data(), team, {ctrl_c, nullptr});
+    }
+    raise_if_interrupted();
+    return value;
+  }
+
+  void move(const AnyArray& gradient, double rate) {
+    check("gradient", gradient, layout_.type(), {layout_.size()});
+    const Gate::Turn turn{gate_};
+    const nb::gil_scoped_release released;
+    Team team{threads_, Denormals::zeros};
+    training_->move(gradient.data(), rate, team);
+  }
+
+  bool undo() {
+    const Gate::Turn turn{gate_};
+    const nb::gil_scoped_release released;
+    return training_->undo();
+  }
+
+  void before(const OwnArray& into) {
+    check("into", into, layout_.type(), {layout_.size()});
+    const Gate::Turn turn{gate_};
+    training_->before(into.data());
+  }
+
+  double evaluate(nb::handle inputs, nb::handle targets, nb::handle weights) {
+    const GivenRows given{layout_, loss_, inputs, targets, weights};
+    given.check_contents();
+    const Gate::Turn turn{gate_};
     double loss = 0;
     {
-      nb::gil_scoped_release released;
-      const std::lock_guard<std::mutex> lock{mutex_};
-      Team team{checked(threads), Denormals::zeros};
-      loss = model_->gradient(parameters.data(), held.data, first, into.data(), team, {ctrl_c, nullptr});
+      const nb::gil_scoped_release released;
+      Team team{threads_};
+      loss = training_->evaluate(given.rows, team, {ctrl_c, nullptr});
     }
     raise_if_interrupted();
     return loss;
   }
 
-  void undo(const OwnArray& parameters) {
-    check("parameters", parameters, type(), {size_});
-    const nb::gil_scoped_release released;
-    const std::lock_guard<std::mutex> lock{mutex_};
-    model_->undo(parameters.data());
+  void read(const std::vector<OwnArray>& moments) {
+    void* vectors[most_moments] = {};
+    check_moments(moments, vectors);
+    const Gate::Turn turn{gate_};
+    training_->read(vectors);
   }
 
-  double evaluate(const AnyArray& parameters, const AnyArray& inputs, const AnyArray& targets,
-                  const nb::object& weights, int threads) {
-    check("parameters", parameters, type(), {size_});
-    const Held held{*this, inputs, targets, weights};
-    double loss = 0;
-    {
-      nb::gil_scoped_release released;
-      const std::lock_guard<std::mutex> lock{mutex_};
-      Team team{checked(threads)};
-      loss = model_->evaluate(parameters.data(), held.data, team, {ctrl_c, nullptr});
-    }
-    raise_if_interrupted();
-    return loss;
+  void write(const std::vector<AnyArray>& moments, const AnyArray& before, std::uint64_t steps_taken) {
+    const void* vectors[most_moments] = {};
+    check_moments(moments, vectors);
+    check("before", before, layout_.type(), {layout_.size()});
+    const Gate::Turn turn{gate_};
+    training_->write(vectors, before.data(), steps_taken);
   }
 
-  void run(const AnyArray& parameters, const AnyArray& inputs, const OwnArray& outputs, int threads) {
-    check("parameters", parameters, type(), {size_});
-    check("inputs", inputs, type(), {-1, layers_.front().inputs});
-    const Index rows = Index(inputs.shape(0));
-    check("outputs", outputs, type(), {rows, layers_.back().outputs});
-    compute(parameters.data(), inputs.data(), rows, outputs.data(), threads);
-    raise_if_interrupted();
+  std::uint64_t steps_taken() const { return training_->steps_taken; }
+  std::uint64_t seed() const { return training_->seed; }
+  void set_seed(std::uint64_t seed) {
+    const Gate::Turn turn{gate_};
+    training_->seed = seed;
   }
-
-  // A few rows keep the GIL, for giving it up takes longer than they do.
-  void compute(const void* parameters, const void* inputs, Index rows, void* outputs, int threads) {
-    if (rows * size_ < 20000) {
-      const std::unique_lock<std::mutex> lock{mutex_, std::try_to_lock};
-      if (lock.owns_lock()) {
-        Team team{1};
-        model_->run(parameters, inputs, rows, outputs, team, {});
-        return;
-      }
-    }
-    const nb::gil_scoped_release released;
-    const std::lock_guard<std::mutex> lock{mutex_};
-    Team team{checked(threads)};
-    model_->run(parameters, inputs, rows, outputs, team, {ctrl_c, nullptr});
-  }
-
-  bool single() const { return single_; }
-  Index size() const { return size_; }
-  Index inputs() const { return layers_.front().inputs; }
-  Index outputs() const { return layers_.back().outputs; }
+  int threads() const { return threads_; }
+  void set_threads(int threads) { threads_ = checked(threads); }
 
  private:
-  // Checked data.
-  struct Held {
-    Data data;
-    AnyArray weights;
-    Held(const BoundModel& model, const AnyArray& inputs, const AnyArray& targets, const nb::object& given) {
-      check("inputs", inputs, model.type(), {-1, model.inputs()});
-      data.rows = Index(inputs.shape(0));
-      if (data.rows == 0) throw nb::value_error("inputs has no rows");
-      check("targets", targets, model.type(), {data.rows, model.outputs()});
-      data.inputs = inputs.data();
-      data.targets = targets.data();
-      if (!given.is_none()) {
-        weights = array_of("weights", given);
-        check("weights", weights, model.type(), {data.rows});
-        data.weights = weights.data();
-      }
+  void check_moments(const auto& moments, auto* vectors) const {
+    if (int(moments.size()) != training_->moments())
+      throw nb::value_error(("moments has " + std::to_string(moments.size()) + " vectors; expected " +
+                             std::to_string(training_->moments())).c_str());
+    for (std::size_t m = 0; m < moments.size(); ++m) {
+      check("moments", moments[m], layout_.type(), {layout_.size()});
+      vectors[m] = moments[m].data();
     }
-  };
-
-  nb::dlpack::dtype type() const { return single_ ? nb::dtype<float>() : nb::dtype<double>(); }
-  static int checked(int threads) {
-    if (threads < 1 || threads > 1024)
-      throw nb::value_error(("threads is " + std::to_string(threads) + "; expected 1 to 1024").c_str());
-    return threads;
   }
 
-  void check_layers(const LossPlan& loss) {
-    if (layers_.empty() || !layers_.back().dense) throw nb::value_error("the last layer is not a dense one");
-    Index width = layers_.front().inputs;
-    for (LayerPlan& layer : layers_) {
-      if (layer.inputs != width) throw nb::value_error("a layer does not take what the one before it gives");
-      if (!layer.dense) layer.outputs = width;
-      constexpr Index most = Index(1) << 31;
-      if (layer.inputs < 1 || layer.outputs < 1 || layer.inputs > most || layer.outputs > most)
-        throw nb::value_error("a layer has a width below 1 or above 2^31");
-      if (layer.dense) size_ += (layer.inputs + (layer.bias ? 1 : 0)) * layer.outputs;
-      if (size_ > Index(1) << 40) throw nb::value_error("the network has more than 2^40 parameters");
-      width = layer.outputs;
+  // Whether two arrays are rows to learn from.
+  template <class T>
+  bool take(const View& inputs, const View& targets, const char* format, Rows& rows) const {
+    const Index n = layout_.inputs(), m = layout_.outputs();
+    if (!inputs.is(format) || inputs.buffer.ndim != 2 || inputs.shape(1) != n || inputs.shape(0) == 0) return false;
+    rows.count = inputs.shape(0);
+    rows.inputs = inputs.buffer.buf;
+    if (!targets.held || targets.buffer.ndim == 0 || targets.shape(0) != rows.count) return false;
+    if (targets.is(format)) {
+      if (targets.buffer.ndim == 2 ? targets.shape(1) != m : targets.buffer.ndim != 1 || m != 1) return false;
+      rows.targets = targets.buffer.buf;
+      if (!fit(targets_, static_cast<const T*>(rows.targets), rows.count, m)) return false;
+    } else {
+      if (targets_ != Targets::distributions || m == 1 || targets.buffer.ndim != 1 || !targets.is_whole_numbers()) return false;
+      rows.classes = static_cast<const std::int64_t*>(targets.buffer.buf);
+      for (Index r = 0; r < rows.count; ++r)
+        if (rows.classes[r] < 0 || rows.classes[r] >= m) return false;
     }
-    const Activation output = layers_.back().activation;
-    const bool fits = loss.kind == Loss::binary_cross_entropy ? output == Activation::sigmoid
-                      : loss.kind == Loss::cross_entropy      ? output == Activation::softmax
-                                                              : true;
-    if (!fits) throw nb::value_error("the loss does not fit the output activation");
+    return finite(static_cast<const T*>(rows.inputs), rows.count * n);
   }
 
-  bool single_;
-  std::vector<LayerPlan> layers_;
-  RulePlan rule_;
-  Index size_ = 0;
-  std::unique_ptr<Model> model_;
-  std::mutex mutex_;
+  nb::object held_layout_, held_parameters_;  // alive as long as this
+  BoundLayout& layout_;
+  LossSpec loss_;
+  int threads_;
+  Targets targets_;
+  std::unique_ptr<Training> training_;
+  Gate gate_;
 };
 
 // Answers for rows, with as little around the arithmetic as can be: what needs a second look is answered with None.
-class Runner {
+class BoundRunner {
  public:
-  Runner(nb::object model, nb::object parameters, nb::object empty, int threads)
-      : model_{std::move(model)}, parameters_{std::move(parameters)}, empty_{std::move(empty)},
-        dtype_{parameters_.attr("dtype")}, threads_{threads}, bound_{&nb::cast<BoundModel&>(model_)} {
-    const auto array = nb::cast<AnyArray>(parameters_);
-    check("parameters", array, bound_->single() ? nb::dtype<float>() : nb::dtype<double>(), {bound_->size()});
-    data_ = array.data();
+  BoundRunner(nb::object layout, nb::object parameters, nb::object empty, int threads)
+      : held_layout_{std::move(layout)}, held_parameters_{std::move(parameters)}, empty_{std::move(empty)},
+        layout_{BoundLayout::of(held_layout_)}, threads_{checked(threads)}, runner_{layout_->run()} {
+    const AnyArray flat = array_of("parameters", held_parameters_);
+    check("parameters", flat, layout_.type(), {layout_.size()});
+    parameters_ = flat.data();
+    dtype_ = held_parameters_.attr("dtype");
   }
 
-  nb::object operator()(nb::handle inputs) {
-    if (Py_TYPE(inputs.ptr()) != Py_TYPE(parameters_.ptr())) return nb::none();  // not an array, or a special kind
-    View given{inputs, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT};
-    if (!given.held) {
-      PyErr_Clear();
+  nb::object operator()(nb::handle inputs, nb::object out) {
+    if (gate_.is_mine()) return nb::none();  // a handler of signals asks while this thread is answering
+    if (Py_TYPE(inputs.ptr()) != Py_TYPE(held_parameters_.ptr())) return nb::none();  // not an array, or a special kind
+    const View view{inputs, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT};
+    const Index n = layout_.inputs();
+    if (!view.is(layout_.single() ? "f" : "d")) return nb::none();
+    const bool one_row = view.buffer.ndim == 1 && view.shape(0) == n && n > 1;
+    if (!one_row && (view.buffer.ndim != 2 || view.shape(1) != n || view.shape(0) == 0)) return nb::none();
+    if (!(layout_.single() ? finite(static_cast<const float*>(view.buffer.buf), view.count())
+                           : finite(static_cast<const double*>(view.buffer.buf), view.count())))
       return nb::none();
-    }
-    const Py_buffer& view = given.view;
-    const char* format = bound_->single() ? "f" : "d";
-    if (view.format == nullptr || std::strcmp(view.format, format) != 0) return nb::none();
-    const bool one_row = view.ndim == 1 && view.shape[0] == bound_->inputs() && bound_->inputs() > 1;
-    if (!one_row && (view.ndim != 2 || view.shape[1] != bound_->inputs() || view.shape[0] == 0)) return nb::none();
-    const Index rows = one_row ? 1 : view.shape[0];
-    if (!(bound_->single() ? finite<float>(view) : finite<double>(view))) return nb::none();
+    Rows rows;
+    rows.count = one_row ? 1 : view.shape(0);
+    rows.inputs = view.buffer.buf;
+    return answer(rows, one_row, std::move(out));
+  }
 
-    nb::object outputs = one_row ? empty_(bound_->outputs(), dtype_) : empty_(nb::make_tuple(rows, bound_->outputs()), dtype_);
-    View written{outputs, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE};
-    if (!written.held) throw nb::python_error();
-    bound_->compute(data_, view.buf, rows, written.view.buf, threads_);
-    raise_if_interrupted();
-    return outputs;
+  // Answers for sparse rows, (data, indices, indptr, columns).
+  nb::object sparse(const nb::tuple& inputs, nb::object out) {
+    const GivenRows given{layout_, inputs};
+    given.check_contents();
+    return answer(given.rows, false, std::move(out));
   }
 
  private:
-  struct View {
-    Py_buffer view;
-    bool held;
-    View(nb::handle of, int flags) : held{PyObject_GetBuffer(of.ptr(), &view, flags) == 0} {}
-    ~View() {
-      if (held) PyBuffer_Release(&view);
-    }
-    View(const View&) = delete;
-    View& operator=(const View&) = delete;
-  };
-
-  template <class T>
-  static bool finite(const Py_buffer& view) {
-    const T* numbers = static_cast<const T*>(view.buf);
-    const Index count = view.len / Index(sizeof(T));
-    T zeros[8] = {};  // x * 0 is 0 for every finite x, and NaN for the others
-    Index i = 0;
-    for (; i + 8 <= count; i += 8)
-      for (int j = 0; j < 8; ++j) zeros[j] += numbers[i + j] * 0;
-    for (; i < count; ++i) zeros[0] += numbers[i] * 0;
-    T all = 0;
-    for (const T zero : zeros) all += zero;
-    return all == 0;
+  // Whether memory of the caller's is such as answers are written into.
+  bool fits(const View& out, Index rows, bool one_row) const {
+    return out.is(layout_.single() ? "f" : "d") && out.buffer.ndim == (one_row ? 1 : 2) &&
+           out.shape(one_row ? 0 : 1) == layout_.outputs() && (one_row || out.shape(0) == rows);
   }
 
-  nb::object model_, parameters_, empty_, dtype_;
+  nb::object answer(const Rows& rows, bool one_row, nb::object out) {
+    const Index m = layout_.outputs();
+    const bool given = !out.is_none();
+    if (!given) out = one_row ? empty_(m, dtype_) : empty_(nb::make_tuple(rows.count, m), dtype_);
+    const View written{out, given ? PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT : PyBUF_WRITABLE};
+    if (given && !fits(written, rows.count, one_row)) return nb::none();
+    const Gate::Turn turn{gate_};
+    if (rows.count * layout_.size() < short_work) {
+      Team team{1};
+      runner_->run(parameters_, rows, written.buffer.buf, team, {});
+    } else {
+      const nb::gil_scoped_release released;
+      Team team{threads_};
+      runner_->run(parameters_, rows, written.buffer.buf, team, {ctrl_c, nullptr});
+    }
+    raise_if_interrupted();
+    return out;
+  }
+
+  nb::object held_layout_, held_parameters_, empty_, dtype_;
+  BoundLayout& layout_;
   int threads_;
-  BoundModel* bound_;
-  const void* data_;
+  std::unique_ptr<Runner> runner_;
+  const void* parameters_;
+  Gate gate_;
 };
 
 nb::object apply(const std::string& function, const AnyArray& array, const std::string& level) {
@@ -385,74 +660,82 @@ NB_MODULE(_native, module) {
   using namespace nineline;
   nb::set_leak_warnings(false);
 
-  nb::class_<LayerPlan>(module, "LayerPlan");
+  nb::class_<LayerSpec>(module, "LayerSpec");
   module.def(
       "dense",
-      [](Index inputs, Index outputs, bool bias, const std::string& activation, double setting, double weights_factor,
-         double bias_factor) {
-        LayerPlan plan;
-        plan.inputs = inputs;
-        plan.outputs = outputs;
-        plan.bias = bias;
-        plan.activation = Activation(number_of(activation_names, activation, "activation"));
-        plan.setting = setting;
-        plan.weights_factor = weights_factor;
-        plan.bias_factor = bias_factor;
-        return plan;
+      [](Index inputs, Index outputs, bool bias, const std::string& activation, double setting) {
+        LayerSpec spec;
+        spec.inputs = inputs;
+        spec.outputs = outputs;
+        spec.bias = bias;
+        spec.activation = Activation(number_of(baseline::names().activations, activation, "activation"));
+        spec.setting = setting;
+        return spec;
       },
-      nb::arg("inputs"), nb::arg("outputs"), nb::arg("bias"), nb::arg("activation"), nb::arg("setting") = 0.0,
-      nb::arg("weights_factor") = 1.0, nb::arg("bias_factor") = 1.0);
+      nb::arg("inputs"), nb::arg("outputs"), nb::arg("bias"), nb::arg("activation"), nb::arg("setting") = 0.0);
   module.def(
       "dropout",
       [](Index width, double rate) {
-        LayerPlan plan;
-        plan.dense = false;
-        plan.inputs = plan.outputs = width;
-        plan.rate = rate;
-        return plan;
+        LayerSpec spec;
+        spec.dense = false;
+        spec.inputs = spec.outputs = width;
+        spec.rate = rate;
+        return spec;
       },
       nb::arg("width"), nb::arg("rate"));
 
-  nb::class_<LossPlan>(module, "LossPlan");
+  nb::class_<LossSpec>(module, "LossSpec");
   module.def(
       "loss",
       [](const std::string& name, double setting, bool mean) {
-        return LossPlan{Loss(number_of(loss_names, name, "loss")), setting, mean};
+        return LossSpec{Loss(number_of(baseline::names().losses, name, "loss")), setting, mean};
       },
       nb::arg("name"), nb::arg("setting") = 0.0, nb::arg("mean") = true);
 
-  nb::class_<RulePlan>(module, "RulePlan");
+  nb::class_<RuleSpec>(module, "RuleSpec");
   module.def(
       "rule",
-      [](const std::string& name, double momentum, bool nesterov, double beta_1, double beta_2, double epsilon,
+      [](const std::string& optimizer, double momentum, bool nesterov, double beta_1, double beta_2, double epsilon,
          bool epsilon_hat, double weight_decay, double l1, double l2, bool penalty_by_rows, double clip_norm,
          std::uint64_t seed) {
-        return RulePlan{Rule(number_of(rule_names, name, "rule")), momentum, nesterov, beta_1, beta_2, epsilon,
-                        epsilon_hat, weight_decay, l1, l2, penalty_by_rows, clip_norm, seed};
+        const auto kind = Optimizer(number_of(baseline::names().optimizers, optimizer, "optimizer"));
+        return RuleSpec{kind, momentum, nesterov, beta_1, beta_2, epsilon, epsilon_hat, weight_decay, l1, l2,
+                        penalty_by_rows, clip_norm, seed};
       },
-      nb::arg("name"), nb::kw_only(), nb::arg("momentum") = 0.0, nb::arg("nesterov") = false, nb::arg("beta_1") = 0.0,
+      nb::arg("optimizer"), nb::kw_only(), nb::arg("momentum") = 0.0, nb::arg("nesterov") = false, nb::arg("beta_1") = 0.0,
       nb::arg("beta_2") = 0.0, nb::arg("epsilon") = 0.0, nb::arg("epsilon_hat") = false,
       nb::arg("weight_decay") = 0.0, nb::arg("l1") = 0.0, nb::arg("l2") = 0.0, nb::arg("penalty_by_rows") = false,
       nb::arg("clip_norm") = 0.0, nb::arg("seed") = 0);
 
-  nb::class_<BoundModel>(module, "Model")
-      .def(nb::init<const std::string&, const std::string&, std::vector<LayerPlan>, const LossPlan&, const RulePlan&>(),
-           nb::arg("level"), nb::arg("dtype"), nb::arg("layers"), nb::arg("loss"), nb::arg("rule"))
-      .def("steps", &BoundModel::steps, nb::arg("parameters").noconvert(), nb::arg("memory").noconvert(), nb::arg("inputs"),
-           nb::arg("targets"), nb::arg("weights").none(), nb::arg("order").none(), nb::arg("batch_size"),
-           nb::arg("rates"), nb::arg("losses").noconvert(), nb::arg("first"), nb::arg("threads"))
-      .def("gradient", &BoundModel::gradient, nb::arg("parameters"), nb::arg("inputs"), nb::arg("targets"),
-           nb::arg("weights").none(), nb::arg("into").noconvert(), nb::arg("first"), nb::arg("threads"))
-      .def("undo", &BoundModel::undo, nb::arg("parameters").noconvert())
-      .def("evaluate", &BoundModel::evaluate, nb::arg("parameters"), nb::arg("inputs"), nb::arg("targets"),
-           nb::arg("weights").none(), nb::arg("threads"))
-      .def("run", &BoundModel::run, nb::arg("parameters"), nb::arg("inputs"), nb::arg("outputs").noconvert(),
-           nb::arg("threads"));
+  nb::class_<BoundLayout>(module, "Layout")
+      .def(nb::init<const std::string&, const std::string&, std::vector<LayerSpec>>(), nb::arg("level"),
+           nb::arg("dtype"), nb::arg("layers"));
 
-  nb::class_<Runner>(module, "Runner")
-      .def(nb::init<nb::object, nb::object, nb::object, int>(), nb::arg("model"), nb::arg("parameters"), nb::arg("empty"),
+  nb::class_<BoundTraining>(module, "Training")
+      .def(nb::init<nb::object, const LossSpec&, const RuleSpec&, nb::object, int, const std::vector<double>&>(),
+           nb::arg("layout"), nb::arg("loss"), nb::arg("rule"), nb::arg("parameters"), nb::arg("threads"),
+           nb::arg("factors") = std::vector<double>{})
+      .def("step", &BoundTraining::step, nb::arg("inputs").none(), nb::arg("targets").none(), nb::arg("rate"))
+      .def("steps", &BoundTraining::steps, nb::arg("inputs").none(), nb::arg("targets").none(), nb::arg("weights").none(),
+           nb::arg("order").none(), nb::arg("batch_size"), nb::arg("rates"), nb::arg("losses").noconvert())
+      .def("gradient", &BoundTraining::gradient, nb::arg("inputs").none(), nb::arg("targets").none(),
+           nb::arg("weights").none(), nb::arg("into").noconvert(), nb::arg("loss").none() = nb::none())
+      .def("move", &BoundTraining::move, nb::arg("gradient"), nb::arg("rate"))
+      .def("undo", &BoundTraining::undo)
+      .def("before", &BoundTraining::before, nb::arg("into").noconvert())
+      .def("evaluate", &BoundTraining::evaluate, nb::arg("inputs").none(), nb::arg("targets").none(),
+           nb::arg("weights").none())
+      .def("read", &BoundTraining::read, nb::arg("moments").noconvert())
+      .def("write", &BoundTraining::write, nb::arg("moments"), nb::arg("before"), nb::arg("steps_taken"))
+      .def_prop_ro("steps_taken", &BoundTraining::steps_taken)
+      .def_prop_rw("seed", &BoundTraining::seed, &BoundTraining::set_seed)
+      .def_prop_rw("threads", &BoundTraining::threads, &BoundTraining::set_threads);
+
+  nb::class_<BoundRunner>(module, "Runner")
+      .def(nb::init<nb::object, nb::object, nb::object, int>(), nb::arg("layout"), nb::arg("parameters"), nb::arg("empty"),
            nb::arg("threads"))
-      .def("__call__", &Runner::operator(), nb::arg("inputs").none());
+      .def("__call__", &BoundRunner::operator(), nb::arg("inputs").none(), nb::arg("out").none() = nb::none())
+      .def("sparse", &BoundRunner::sparse, nb::arg("inputs"), nb::arg("out").none() = nb::none());
 
   module.def("apply", &apply, nb::arg("function"), nb::arg("array"), nb::arg("level"));
   module.def("levels", &levels);

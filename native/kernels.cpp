@@ -1,12 +1,27 @@
 // Compiled once per instruction set, which NINELINE_LEVEL names.
 #include "kernels.hpp"
-#include "trainer.hpp"
+#include "runner.hpp"
+#include "training.hpp"
 
 namespace nineline::NINELINE_LEVEL {
 
-Model* make_model(bool single, const LayerPlan* layers, Index count, const LossPlan& loss, const RulePlan& rule) {
-  if (single) return new ModelOf<float>{layers, count, loss, rule};
-  return new ModelOf<double>{layers, count, loss, rule};
+nineline::Layout* make_layout(bool single, const LayerSpec* layers, Index count) {
+  if (single) return new Layout<float>{layers, count};
+  return new Layout<double>{layers, count};
+}
+
+Names names() { return {Activations::names, Losses::names, Optimizers<float>::names}; }
+
+bool fits(Loss loss, Activation output) {
+  bool answer = false;
+  with_loss(loss, [&](auto kind) { answer = !kind.only_joined || joins<decltype(kind)>(output); });
+  return answer;
+}
+
+Targets targets_of(Loss loss) {
+  Targets answer{};
+  with_loss(loss, [&](auto kind) { answer = kind.targets; });
+  return answer;
 }
 
 namespace {

@@ -14,19 +14,19 @@
 
 namespace nineline::NINELINE_LEVEL {
 
-struct Layer : LayerPlan {
+struct Layer : LayerSpec {
   Index input_stride = 0;  // of a row of inputs in a tile
   Index stride = 0;        // of a row of outputs
   bool turned = false;
-  bool keeps_z = false;  // the weighted sums are needed after the outputs
-  bool learns_inputs = false;    // somebody asks for the errors of the inputs
+  bool keeps_z = false;  // training needs the weighted sums after the outputs
   bool input_is_packed = false;  // without padding, as the outputs of a turned layer are
-  bool skips_zeros = false;      // the inputs are data, and mostly zeros (so it is not turned)
+  bool has_turned_copy = false;  // of its weights, for the errors of its inputs
 
   Index flat = 0;     // where its parameters begin in Python's vector: weights (inputs, outputs), then bias
   Index place = 0;    // where they begin in ours: rows of `stride` (turned: `input_stride`), then bias
   Index weights = 0;  // how many numbers the weights take there
   Index size = 0;     // with the bias
+  Index turned_place = 0;  // where the turned copy begins, in the vector of those
 
   Index rows_of_weights() const { return turned ? outputs : inputs; }
   Index stride_of_weights() const { return turned ? input_stride : stride; }
@@ -36,6 +36,46 @@ struct Layer : LayerPlan {
   bool as_in_python() const { return !turned && stride == outputs; }
 };
 
+// A few numbers at most, for which a call of memcpy or memcmp would take longer than what it does: halves that overlap.
+template <class T, int most = width<T>>
+inline void copy_few(const T* from, Index count, T* to) {
+  constexpr int half = most / 2;
+  if constexpr (half > 0) {
+    if (count < half) return copy_few<T, half>(from, count, to);
+    __builtin_memcpy(to, from, half * sizeof(T));
+    __builtin_memcpy(to + count - half, from + count - half, half * sizeof(T));
+  }
+}
+template <class T, int most = width<T>>
+inline bool same_few(const T* a, Index count, const T* b) {
+  constexpr int half = most / 2;
+  if constexpr (half > 0) {
+    if (count < half) return same_few<T, half>(a, count, b);
+    return __builtin_memcmp(a, b, half * sizeof(T)) == 0 &&
+           __builtin_memcmp(a + count - half, b + count - half, half * sizeof(T)) == 0;
+  }
+  return true;
+}
+
+template <class T>
+inline void copy_row(const T* from, Index count, T* to) {
+  constexpr Index w = width<T>;
+  if (count < w) return copy_few(from, count, to);
+  for (Index i = 0; i + w <= count; i += w) store(to + i, load(from + i));
+  store(to + count - w, load(from + count - w));
+}
+
+// Whether the bits are the same.
+template <class T>
+inline bool same_row(const T* a, Index count, const T* b) {
+  constexpr Index w = width<T>;
+  if (count < w) return same_few(a, count, b);
+  Int<Vec<T>> all = bits(load(a + count - w)) ^ bits(load(b + count - w));
+  for (Index i = 0; i + w <= count; i += w) all |= bits(load(a + i)) ^ bits(load(b + i));
+  const Int<Vec<T>> none{};
+  return __builtin_memcmp(&all, &none, sizeof all) == 0;
+}
+
 // Python's layout into ours. What is padding must be zero before, and stays so.
 template <class T>
 inline void pack(const Layer& at, const T* flat, T* padded) {
@@ -43,10 +83,9 @@ inline void pack(const Layer& at, const T* flat, T* padded) {
     for (Index o = 0; o < at.outputs; ++o)
       for (Index i = 0; i < at.inputs; ++i) padded[o * at.input_stride + i] = flat[i * at.outputs + o];
   } else {
-    for (Index i = 0; i < at.inputs; ++i)
-      __builtin_memcpy(padded + i * at.stride, flat + i * at.outputs, at.outputs * sizeof(T));
+    for (Index i = 0; i < at.inputs; ++i) copy_row(flat + i * at.outputs, at.outputs, padded + i * at.stride);
   }
-  if (at.bias) __builtin_memcpy(padded + at.weights, flat + at.inputs * at.outputs, at.outputs * sizeof(T));
+  if (at.bias) copy_row(flat + at.inputs * at.outputs, at.outputs, padded + at.weights);
 }
 
 // And back.
@@ -56,10 +95,31 @@ inline void unpack(const Layer& at, const T* padded, T* flat) {
     for (Index o = 0; o < at.outputs; ++o)
       for (Index i = 0; i < at.inputs; ++i) flat[i * at.outputs + o] = padded[o * at.input_stride + i];
   } else {
-    for (Index i = 0; i < at.inputs; ++i)
-      __builtin_memcpy(flat + i * at.outputs, padded + i * at.stride, at.outputs * sizeof(T));
+    for (Index i = 0; i < at.inputs; ++i) copy_row(padded + i * at.stride, at.outputs, flat + i * at.outputs);
   }
-  if (at.bias) __builtin_memcpy(flat + at.inputs * at.outputs, padded + at.weights, at.outputs * sizeof(T));
+  if (at.bias) copy_row(padded + at.weights, at.outputs, flat + at.inputs * at.outputs);
+}
+
+// Whether packing would change no bit.
+template <class T>
+inline bool is_packed(const Layer& at, const T* flat, const T* padded) {
+  using Word = typename Simd<T>::Word;
+  Word different = 0;
+  if (at.turned) {
+    for (Index o = 0; o < at.outputs; ++o)
+      for (Index i = 0; i < at.inputs; ++i) {
+        Word theirs, ours;
+        __builtin_memcpy(&theirs, flat + i * at.outputs + o, sizeof(T));
+        __builtin_memcpy(&ours, padded + o * at.input_stride + i, sizeof(T));
+        different |= theirs ^ ours;
+      }
+  } else if (at.stride == at.outputs) {
+    different = !same_row(flat, at.inputs * at.outputs, padded);
+  } else {
+    for (Index i = 0; i < at.inputs; ++i)
+      different |= !same_row(flat + i * at.outputs, at.outputs, padded + i * at.stride);
+  }
+  return different == 0 && (!at.bias || same_row(flat + at.inputs * at.outputs, at.outputs, padded + at.weights));
 }
 
 // A tile of rows that has its own memory, and the list of its rows.
@@ -74,7 +134,7 @@ struct Tile {
   }
   T* data() const { return numbers.data(); }
   T* row(Index r) const { return const_cast<T*>(list[r]); }
-  Rows<T> rows(Index first = 0) const { return list.data() + first; }
+  RowList<T> rows(Index first = 0) const { return list.data() + first; }
 };
 
 // A few rows of at most one vector, as in the tutorial's network: there the plain loops, with the activation applied
@@ -85,7 +145,7 @@ inline bool is_small(Index rows, Index stride) {
 }
 
 template <class T>
-inline void small_forward(const Layer& at, const T* parameters, Rows<T> inputs, Index rows, T* z, T* outputs) {
+inline void small_forward(const Layer& at, const T* parameters, RowList<T> inputs, Index rows, T* z, T* outputs) {
   constexpr Index w = width<T>;
   const Vec<T> bias = at.bias ? load(parameters + at.weights) : Vec<T>{}, a = splat(T(at.setting));
   with_activation(at.activation, [&](auto f) {
@@ -100,7 +160,7 @@ inline void small_forward(const Layer& at, const T* parameters, Rows<T> inputs, 
 
 // gradient[i] (+)= the sum over r of left[r][first + i] * right[r], one vector.
 template <class T>
-inline void small_gradient(Rows<T> left, Index first, Index height, Rows<T> right, Index rows, bool adding,
+inline void small_gradient(RowList<T> left, Index first, Index height, RowList<T> right, Index rows, bool adding,
                            T* gradient) {
   constexpr Index w = width<T>;
   for (Index i = 0; i < height; ++i) {
@@ -126,22 +186,23 @@ inline void small_errors(const Layer& at, const Layer& below, const T* turned_ov
   });
 }
 
-// z = inputs @ weights + bias; outputs = activation(z). `parameters` are the layer's own.
+// z = inputs @ weights + bias; outputs = activation(z). `parameters` are the layer's own; `zeros` says that the inputs
+// are mostly that.
 template <class T>
-inline void forward(const Layer& at, const T* parameters, Rows<T> inputs, Index rows, T* z, T* outputs) {
-  if (!at.turned && is_small<T>(rows, at.stride) && at.activation != Activation::softmax)
+inline void forward(const Layer& at, const T* parameters, RowList<T> inputs, Index rows, bool zeros, T* z, T* outputs) {
+  if (!at.turned && is_small<T>(rows, at.stride) && !is<Softmax>(at.activation))
     return small_forward(at, parameters, inputs, rows, z, outputs);
   const T* bias = at.bias ? parameters + at.weights : nullptr;
   if (at.turned) {
     dots<T>(inputs, rows, at.inputs, {parameters, at.input_stride}, at.outputs, bias, z);
     const Index end = rows * at.outputs;  // sweeps go on to the end of its vector
     for (Index i = end; i < round_up(end, width<T>); ++i) z[i] = 0;
-  } else if (at.activation == Activation::relu && z == outputs) {
+  } else if (is<Relu>(at.activation) && z == outputs) {
     return rows_times<Finish::positive_part, T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0},
-                                                {z, at.stride}, at.skips_zeros);
+                                                {z, at.stride}, zeros);
   } else {
     rows_times<Finish::none, T>(inputs, rows, at.inputs, {parameters, at.stride}, at.stride, {bias, 0}, {z, at.stride},
-                                at.skips_zeros);
+                                zeros);
   }
   activate(at.activation, T(at.setting), z, outputs, rows, at.outputs, at.stride);
 }
@@ -153,16 +214,15 @@ struct Block {
 
 // gradient[block] (+)= inputs.T @ delta, as rows of a stride.
 template <class T>
-inline void learn_weights(const Layer& at, Rows<T> inputs, Rows<T> delta, Index rows, const Block& block, bool adding,
-                          Matrix<T> gradient) {
-  const Rows<T> left = at.turned ? delta : inputs, right = at.turned ? inputs : delta;
+inline void learn_weights(const Layer& at, RowList<T> inputs, RowList<T> delta, Index rows, bool zeros,
+                          const Block& block, bool adding, Matrix<T> gradient) {
+  const RowList<T> left = at.turned ? delta : inputs, right = at.turned ? inputs : delta;
   if (is_small<T>(rows, at.stride_of_weights()))
     small_gradient(left, block.first_row, block.rows, right, rows, adding, gradient.data);
   else
     columns_times<T>(left, block.first_row, block.rows, rows,
                      {right[0] + block.first_column, at.stride_of_weights()}, block.columns,
-                     adding ? Start<T>{gradient.data, gradient.stride} : Start<T>{}, gradient,
-                     at.skips_zeros);
+                     adding ? Start<T>{gradient.data, gradient.stride} : Start<T>{}, gradient, zeros);
   if (at.turned)  // inputs in the padding need not be zero, weights there must
     for (Index r = 0; r < block.rows; ++r)
       for (Index i = larger(at.inputs - block.first_column, 0); i < block.columns; ++i) gradient.row(r)[i] = 0;
@@ -198,7 +258,7 @@ inline void learn_bias(const Layer& at, const T* delta, Index rows, Index first,
 // errors = delta @ weights.T, for the layer below; `turned_over` are the weights as (outputs, inputs). Behind a relu,
 // the errors of its weighted sums; else the activation is still to be carried back through, and the answer is false.
 template <class T>
-inline bool input_errors(const Layer& at, const T* parameters, const T* turned_over, Rows<T> delta, Index rows,
+inline bool input_errors(const Layer& at, const T* parameters, const T* turned_over, RowList<T> delta, Index rows,
                          const T* positive, T* errors) {
   const Matrix<const T> weights{at.turned ? parameters : turned_over, at.input_stride};
   const Matrix<T> to{errors, at.input_stride};

@@ -8,12 +8,22 @@
 namespace nineline::NINELINE_LEVEL {
 
 // value(y, t) is the loss of one output y with target t, gradient(y, t) its derivative by y; `a` is the setting.
-struct SquaredError {
+// A loss that `Joins` an activation has a closed form behind it: delta is y - t there, and the value is taken from the
+// weighted sum z. Where it is `only_joined` no other output fits it.
+struct AnyOutput {
+  using Joins = void;
+  static constexpr bool only_joined = false;
+  static constexpr Targets targets = Targets::any;
+};
+
+struct SquaredError : AnyOutput {
+  static constexpr const char* name = "squared_error";
   template <class V> static V value(V y, V t, V) { return (y - t) * (y - t) * Element<V>(0.5); }
   template <class V> static V gradient(V y, V t, V) { return y - t; }
 };
 
-struct AbsoluteError {
+struct AbsoluteError : AnyOutput {
+  static constexpr const char* name = "absolute_error";
   template <class V> static V value(V y, V t, V) { return absolute(y - t); }
   template <class V> static V gradient(V y, V t, V) {
     const V r = y - t;
@@ -21,7 +31,8 @@ struct AbsoluteError {
   }
 };
 
-struct Huber {
+struct Huber : AnyOutput {
+  static constexpr const char* name = "huber";
   template <class V> static V value(V y, V t, V a) {
     const V r = absolute(y - t);
     return r <= a ? r * r * Element<V>(0.5) : a * (r - a * Element<V>(0.5));
@@ -32,7 +43,8 @@ struct Huber {
   }
 };
 
-struct Quantile {
+struct Quantile : AnyOutput {
+  static constexpr const char* name = "quantile";
   template <class V> static V value(V y, V t, V a) {
     const V r = t - y;
     return maximum((a - 1) * r, a * r);
@@ -50,29 +62,62 @@ inline V away_from_zero(V x) {
 }
 
 struct Poisson {
+  static constexpr const char* name = "poisson";
+  using Joins = Exponential;
+  static constexpr bool only_joined = false;
+  static constexpr Targets targets = Targets::not_negative;
   template <class V> static V value(V y, V t, V) { return y - t * log(away_from_zero(y)); }
   template <class V> static V gradient(V y, V t, V) { return 1 - t / away_from_zero(y); }
+  template <class V> static V joined_value(V z, V y, V t) { return y - t * z; }
 };
 
-// Behind the activation that a loss is joined with, delta is y - t, and the value is taken from the weighted sum z.
-struct PoissonOfExponential {
-  template <class V> static V value(V z, V y, V t) { return y - t * z; }
+struct BinaryCrossEntropy {
+  static constexpr const char* name = "binary_cross_entropy";
+  using Joins = Sigmoid;
+  static constexpr bool only_joined = true;
+  static constexpr Targets targets = Targets::shares;
+  template <class V> static V joined_value(V z, V, V t) { return softplus(z) - t * z; }
 };
 
-struct CrossEntropyOfSigmoid {
-  template <class V> static V value(V z, V, V t) { return softplus(z) - t * z; }
+struct CrossEntropy {
+  static constexpr const char* name = "cross_entropy";
+  using Joins = Softmax;
+  static constexpr bool only_joined = true;
+  static constexpr Targets targets = Targets::distributions;
 };
 
-inline bool joined(Loss loss, Activation activation) {
-  return (loss == Loss::poisson && activation == Activation::exponential) ||
-         (loss == Loss::binary_cross_entropy && activation == Activation::sigmoid) ||
-         (loss == Loss::cross_entropy && activation == Activation::softmax);
+// The targets are errors that point downhill, and the gradient is minus them: where the loss lies behind a chain rule.
+struct OutputErrors : AnyOutput {
+  static constexpr const char* name = "output_errors";
+  template <class V> static V value(V y, V t, V) { return -(t * y); }
+  template <class V> static V gradient(V, V t, V) { return -t; }
+};
+
+// Every loss there is; the names are those of nineline.losses.LOSSES, and output_errors beside them.
+using Losses = Types<SquaredError, AbsoluteError, Huber, Quantile, Poisson, BinaryCrossEntropy, CrossEntropy,
+                     OutputErrors>;
+
+// Calls `work` with the class of a loss.
+template <class Work>
+inline void with_loss(Loss kind, Work&& work) {
+  Losses::at(int(kind), work);
+}
+
+template <class Kind>
+inline bool joins(Activation activation) {
+  if constexpr (std::is_void_v<typename Kind::Joins>) return false;
+  else return is<typename Kind::Joins>(activation);
+}
+
+template <class... Kinds>
+inline bool any_joins(Types<Kinds...>, Activation activation) {
+  return (joins<Kinds>(activation) || ...);
 }
 
 // The outputs of a tile beside its targets. `factors` holds, for every output, what its row counts (0 in the padding);
 // all have the same stride, that of the last layer.
 template <class T>
-struct Answers {
+struct Outputs {
   const T* z;
   const T* y;
   const T* targets;
@@ -81,24 +126,24 @@ struct Answers {
 };
 
 // Writes factor * gradient into delta and returns the sum of factor * value.
-template <class Loss, class T>
-inline T sweep(const Answers<T>& at, T setting, T* delta) {
+template <class Kind, class T>
+inline T sweep(const Outputs<T>& at, T setting, T* delta) {
   const Vec<T> a = splat(setting);
   Vec<T> total{};
   for (Index i = 0; i < at.rows * at.stride; i += width<T>) {
     const Vec<T> y = load(at.y + i), t = load(at.targets + i), factor = load(at.factors + i);
-    total += factor * Loss::value(y, t, a);
-    store(delta + i, factor * Loss::gradient(y, t, a));
+    total += factor * Kind::value(y, t, a);
+    store(delta + i, factor * Kind::gradient(y, t, a));
   }
   return sum(total);
 }
 
-template <class Loss, class T>
-inline T joined_sweep(const Answers<T>& at, T* delta) {
+template <class Kind, class T>
+inline T joined_sweep(const Outputs<T>& at, T* delta) {
   Vec<T> total{};
   for (Index i = 0; i < at.rows * at.stride; i += width<T>) {
     const Vec<T> y = load(at.y + i), t = load(at.targets + i), factor = load(at.factors + i);
-    total += factor * Loss::value(load(at.z + i), y, t);
+    total += factor * Kind::joined_value(load(at.z + i), y, t);
     store(delta + i, factor * (y - t));
   }
   return sum(total);
@@ -106,7 +151,7 @@ inline T joined_sweep(const Answers<T>& at, T* delta) {
 
 // log(sum_j exp(z_j)) - sum_j t_j z_j, row by row, with the largest z taken off first.
 template <class T>
-inline T cross_entropy_of_softmax(const Answers<T>& at, T* delta) {
+inline T cross_entropy_of_softmax(const Outputs<T>& at, T* delta) {
   T total = 0;
   for (Index r = 0; r < at.rows; ++r) {
     const T *z = at.z + r * at.stride, *y = at.y + r * at.stride, *t = at.targets + r * at.stride;
@@ -127,25 +172,22 @@ inline T cross_entropy_of_softmax(const Answers<T>& at, T* delta) {
 
 // The loss of a tile; delta becomes the errors of the last weighted sums.
 template <class T>
-inline T measure(const LossPlan& loss, Activation activation, T activation_setting, const Answers<T>& at, T* delta) {
-  const T setting = T(loss.setting);
-  if (joined(loss.kind, activation)) {
-    switch (loss.kind) {
-      case Loss::poisson: return joined_sweep<PoissonOfExponential>(at, delta);
-      case Loss::binary_cross_entropy: return joined_sweep<CrossEntropyOfSigmoid>(at, delta);
-      default: return cross_entropy_of_softmax(at, delta);
-    }
-  }
+inline T measure(const LossSpec& loss, Activation activation, T activation_setting, const Outputs<T>& at, T* delta) {
   T total = 0;
-  switch (loss.kind) {
-    case Loss::squared_error: total = sweep<SquaredError>(at, setting, delta); break;
-    case Loss::absolute_error: total = sweep<AbsoluteError>(at, setting, delta); break;
-    case Loss::huber: total = sweep<Huber>(at, setting, delta); break;
-    case Loss::quantile: total = sweep<Quantile>(at, setting, delta); break;
-    case Loss::poisson: total = sweep<Poisson>(at, setting, delta); break;
-    default: break;  // the cross-entropies are always joined
-  }
-  carry_back(activation, activation_setting, at.z, at.y, delta, at.rows, at.outputs, at.stride);
+  with_loss(loss.kind, [&](auto kind) {
+    using Kind = decltype(kind);
+    if constexpr (!std::is_void_v<typename Kind::Joins>) {
+      if (joins<Kind>(activation)) {
+        if constexpr (std::is_same_v<Kind, CrossEntropy>) total = cross_entropy_of_softmax(at, delta);
+        else total = joined_sweep<Kind>(at, delta);
+        return;
+      }
+    }
+    if constexpr (!Kind::only_joined) {
+      total = sweep<Kind>(at, T(loss.setting), delta);
+      carry_back(activation, activation_setting, at.z, at.y, delta, at.rows, at.outputs, at.stride);
+    }
+  });
   return total;
 }
 

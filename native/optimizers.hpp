@@ -1,13 +1,23 @@
 // Optimizers: each rule reads as its formula, on vectors of parameters.
 //
-// p parameters, g gradient, r the learning rate of the step; `first` and `second` are what the rule remembers.
+// p parameters, g gradient, r the learning rate of the step, t its number from 1. of(spec, t) is the rule of a step, and
+// at(r) the same at a learning rate; `moments` is how many vectors it remembers.
 // Twin: src/nineline/optimizers.py, class by class.
 #pragma once
 
 #include "arrays.hpp"
-#include "model.hpp"
+#include "specs.hpp"
+#include "types.hpp"
 
 namespace nineline::NINELINE_LEVEL {
+
+// x^t by squaring.
+inline double power(double x, std::uint64_t t) {
+  double result = 1;
+  for (; t > 0; t >>= 1, x *= x)
+    if (t & 1) result *= x;
+  return result;
+}
 
 // 1 / (sqrt(s) + epsilon) for s >= 0; 0 where s is infinite.
 template <class V>
@@ -22,18 +32,22 @@ inline V inverse_of_root(V s, Element<V> epsilon) {
 // p -= r g; with momentum m: v = m v - r g, p += v; with Nesterov's: p += m v - r g.
 template <class T>
 struct GradientDescent {
-  static constexpr int memory = 0;
+  static constexpr const char* name = "gradient_descent";
+  static constexpr int moments = 0;
   T rate = 0;
+  static GradientDescent of(const RuleSpec&, std::uint64_t) { return {}; }
   GradientDescent at(double r) const { return {T(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>&, Vec<T>&) const { return p - rate * g; }
 };
 
 template <class T>
 struct Momentum {
-  static constexpr int memory = 1;
+  static constexpr const char* name = "momentum";
+  static constexpr int moments = 1;
   T momentum;
   bool nesterov;
   T rate = 0;
+  static Momentum of(const RuleSpec& spec, std::uint64_t) { return {T(spec.momentum), spec.nesterov}; }
   Momentum at(double r) const { return {momentum, nesterov, T(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>& v, Vec<T>&) const {
     v = momentum * v - rate * g;
@@ -44,9 +58,11 @@ struct Momentum {
 // s = d s + (1 - d) g^2; p -= r g / (sqrt(s) + epsilon).
 template <class T>
 struct RMSprop {
-  static constexpr int memory = 1;
+  static constexpr const char* name = "rmsprop";
+  static constexpr int moments = 1;
   T decay, rest, epsilon;
   T rate = 0;
+  static RMSprop of(const RuleSpec& spec, std::uint64_t) { return {T(spec.beta_2), T(1 - spec.beta_2), T(spec.epsilon)}; }
   RMSprop at(double r) const { return {decay, rest, epsilon, T(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>& s, Vec<T>&) const {
     s = decay * s + rest * (g * g);
@@ -58,11 +74,18 @@ struct RMSprop {
 // p -= r (m / (1 - b1^t)) / (sqrt(s / (1 - b2^t)) + epsilon).
 template <class T>
 struct Adam {
-  static constexpr int memory = 2;
+  static constexpr const char* name = "adam";
+  static constexpr int moments = 2;
   T beta_1, rest_1, beta_2, rest_2, epsilon;
   double unbiased_1, weight_decay;  // 1 / (1 - b1^t)
   T unbiased_2;                     // 1 / (1 - b2^t)
   T rate = 0, shrink = 0;
+  static Adam of(const RuleSpec& spec, std::uint64_t t) {
+    const double unbiased_2 = 1 / (1 - power(spec.beta_2, t));
+    const double epsilon = spec.epsilon * (spec.epsilon_hat ? __builtin_sqrt(unbiased_2) : 1);
+    return {T(spec.beta_1), T(1 - spec.beta_1), T(spec.beta_2), T(1 - spec.beta_2), T(epsilon),
+            1 / (1 - power(spec.beta_1, t)), spec.weight_decay, T(unbiased_2)};
+  }
   Adam at(double r) const {
     Adam rule = *this;
     rule.rate = T(r * unbiased_1);
@@ -76,52 +99,47 @@ struct Adam {
   }
 };
 
-// x^t by squaring.
-inline double power(double x, std::uint64_t t) {
-  double result = 1;
-  for (; t > 0; t >>= 1, x *= x)
-    if (t & 1) result *= x;
-  return result;
+// Every optimizer there is, as the native engine tells them apart (AdamW is an adam with a weight_decay).
+template <class T>
+using Optimizers = Types<GradientDescent<T>, Momentum<T>, RMSprop<T>, Adam<T>>;
+
+inline int moments_of(Optimizer kind) {
+  int moments = 0;
+  Optimizers<float>::at(int(kind), [&](auto rule) { moments = rule.moments; });
+  return moments;
 }
 
-// Calls `work` with the rule of step t, from 1; its at(r) is the rule at a learning rate.
+// Calls `work` with the rule of step t.
 template <class T, class Work>
-inline void with_rule(const RulePlan& plan, std::uint64_t t, Work&& work) {
-  switch (plan.kind) {
-    case Rule::gradient_descent:
-      if (plan.momentum == 0) return work(GradientDescent<T>{});
-      return work(Momentum<T>{T(plan.momentum), plan.nesterov});
-    case Rule::rmsprop:
-      return work(RMSprop<T>{T(plan.beta_2), T(1 - plan.beta_2), T(plan.epsilon)});
-    case Rule::adam: {
-      const double unbiased_2 = 1 / (1 - power(plan.beta_2, t));
-      const double epsilon = plan.epsilon * (plan.epsilon_hat ? __builtin_sqrt(unbiased_2) : 1);
-      return work(Adam<T>{T(plan.beta_1), T(1 - plan.beta_1), T(plan.beta_2), T(1 - plan.beta_2), T(epsilon),
-                          1 / (1 - power(plan.beta_1, t)), plan.weight_decay, T(unbiased_2)});
-    }
-  }
+inline void with_rule(const RuleSpec& spec, std::uint64_t t, Work&& work) {
+  Optimizers<T>::at(int(spec.kind), [&](auto kind) { work(decltype(kind)::of(spec, t)); });
 }
 
 // The vectors of training, all laid out alike.
 template <class T>
 struct Vectors {
   T* parameters;
-  T* memory[2];
-  T* before;  // null, or where the parameters before the step are kept
+  T* moments[most_moments];
 };
 
-// One step of a rule on numbers that lie side by side from `begin`, whole vectors of them.
+// One step of a rule on numbers that lie side by side from `begin`, whole vectors of them. Where there is `before`,
+// what they were before the step is kept there.
 template <class T, class Step>
-inline void update(const Step& step, const Vectors<T>& at, Index begin, Index count, const T* gradient, T scale) {
+inline void update(const Step& step, const Vectors<T>& at, const Vectors<T>& before, Index begin, Index count,
+                   const T* gradient, T scale) {
   for (Index i = begin; i < begin + count; i += width<T>, gradient += width<T>) {
     Vec<T> first{}, second{};
-    if constexpr (Step::memory > 0) first = load(at.memory[0] + i);
-    if constexpr (Step::memory > 1) second = load(at.memory[1] + i);
+    if constexpr (Step::moments > 0) first = load(at.moments[0] + i);
+    if constexpr (Step::moments > 1) second = load(at.moments[1] + i);
     const Vec<T> parameters = load(at.parameters + i);
-    if (at.before != nullptr) store(at.before + i, parameters);
+    if (before.parameters != nullptr) {
+      store(before.parameters + i, parameters);
+      if constexpr (Step::moments > 0) store(before.moments[0] + i, first);
+      if constexpr (Step::moments > 1) store(before.moments[1] + i, second);
+    }
     store(at.parameters + i, step(parameters, scale * load(gradient), first, second));
-    if constexpr (Step::memory > 0) store(at.memory[0] + i, first);
-    if constexpr (Step::memory > 1) store(at.memory[1] + i, second);
+    if constexpr (Step::moments > 0) store(at.moments[0] + i, first);
+    if constexpr (Step::moments > 1) store(at.moments[1] + i, second);
   }
 }
 

@@ -41,7 +41,7 @@ enum class Finish { none, positive_part, where_positive };
 // c[j][v] = start[j][v] + sum over k of a(j, k) * b[k][v], with a(j, k) = a[first + j][k] for Left::rows and
 // a[k][first + j] for Left::columns.
 template <class T, Left left, Finish finish, int J, int V, class Depth>
-inline void block(Rows<T> a, Index first, const Depth& depth, Matrix<const T> b, Start<T> start, Matrix<T> c,
+inline void block(RowList<T> a, Index first, const Depth& depth, Matrix<const T> b, Start<T> start, Matrix<T> c,
                   const T* beside) {
   constexpr int w = width<T>;
   Vec<T> sums[J][V];
@@ -89,7 +89,7 @@ inline constexpr int few_vectors = registers >= 32 ? 2 : 1;
 
 // J rows of a result, their columns in groups of up to V vectors, of which the last two are about even.
 template <class T, Left left, Finish finish, int J, int V, class Depth>
-inline void strip(Rows<T> a, Index first, const Depth& depth, Matrix<const T> b, Index columns, Start<T> start,
+inline void strip(RowList<T> a, Index first, const Depth& depth, Matrix<const T> b, Index columns, Start<T> start,
                   Matrix<T> c, const T* beside) {
   for (Index vectors = columns / width<T>; vectors > 0;) {
     const Index here = vectors > V && vectors < 2 * V ? (vectors + 1) / 2 : smaller(vectors, V);
@@ -117,7 +117,7 @@ inline constexpr Index most_depth = 1024;  // at a time
 // Rows of a result, J at a time and then what is left over. Where the left matrix is mostly zeros, the ks that add
 // nothing are left out.
 template <class T, Left left, Finish finish, int J, int V>
-inline void strips(Rows<T> a, Index first, Index count, const Stretch& depth, bool zeros, Matrix<const T> b,
+inline void strips(RowList<T> a, Index first, Index count, const Stretch& depth, bool zeros, Matrix<const T> b,
                    Index columns, Start<T> start, Matrix<T> c, const T* beside) {
   for (; count >= J; first += J, count -= J) {
     if (zeros) {
@@ -141,7 +141,7 @@ inline void strips(Rows<T> a, Index first, Index count, const Stretch& depth, bo
 // c (count, columns) = finish(start + a[first...] @ b) over a depth, one panel of b after another: as much of it as
 // stays in the second cache while all rows pass by.
 template <class T, Left left, Finish finish, int J, int V>
-inline void product(Rows<T> a, Index first, Index count, Index depth, bool zeros, Matrix<const T> b, Index columns,
+inline void product(RowList<T> a, Index first, Index count, Index depth, bool zeros, Matrix<const T> b, Index columns,
                     Start<T> start, Matrix<T> c, const T* beside) {
   constexpr Index near = 1 << 20, group = V * width<T>;
   const Index height = smaller(depth, most_depth), bytes = height * Index(sizeof(T));
@@ -162,7 +162,7 @@ inline void product(Rows<T> a, Index first, Index count, Index depth, bool zeros
 }
 
 template <class T, Left left, Finish finish>
-inline void product(Rows<T> a, Index first, Index count, Index depth, bool zeros, Matrix<const T> b, Index columns,
+inline void product(RowList<T> a, Index first, Index count, Index depth, bool zeros, Matrix<const T> b, Index columns,
                     Start<T> start, Matrix<T> c, const T* beside) {
   if (columns <= few_vectors * width<T>)  // to list zeros would take longer than the sums
     product<T, left, finish, 8, few_vectors>(a, first, count, depth, false, b, columns, start, c, beside);
@@ -172,14 +172,14 @@ inline void product(Rows<T> a, Index first, Index count, Index depth, bool zeros
 
 // c (rows, columns) = finish(start + a (rows, depth) @ b (depth, columns)); `zeros` says that a is mostly zeros.
 template <Finish finish = Finish::none, class T>
-inline void rows_times(Rows<T> a, Index rows, Index depth, Matrix<const T> b, Index columns, Start<T> start,
+inline void rows_times(RowList<T> a, Index rows, Index depth, Matrix<const T> b, Index columns, Start<T> start,
                        Matrix<T> c, bool zeros = false, const T* beside = nullptr) {
   product<T, Left::rows, finish>(a, 0, rows, depth, zeros, b, columns, start, c, beside);
 }
 
 // c (height, columns) = start + a[:, first:first + height].T @ b, with a (depth, ...) and b (depth, columns).
 template <class T>
-inline void columns_times(Rows<T> a, Index first, Index height, Index depth, Matrix<const T> b, Index columns,
+inline void columns_times(RowList<T> a, Index first, Index height, Index depth, Matrix<const T> b, Index columns,
                           Start<T> start, Matrix<T> c, bool zeros) {
   product<T, Left::columns, Finish::none>(a, first, height, depth, zeros, b, columns, start, c, nullptr);
 }
@@ -187,7 +187,7 @@ inline void columns_times(Rows<T> a, Index first, Index height, Index depth, Mat
 // c (rows, columns) = start + a (rows, depth) @ b.T, with b (columns, depth): for a few columns, where the lanes lie
 // along the depth (padded with zeros in b) and are summed at the end. c is packed: row r begins at r * columns.
 template <class T>
-inline void dots(Rows<T> a, Index rows, Index depth, Matrix<const T> b, Index columns, const T* start, T* c) {
+inline void dots(RowList<T> a, Index rows, Index depth, Matrix<const T> b, Index columns, const T* start, T* c) {
   constexpr int w = width<T>;
   for (Index r = 0; r < rows; r += w) {
     const Index here = smaller(w, rows - r);

@@ -157,7 +157,7 @@ double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-void Pace::step_done() {
+void TeamTuner::step_done() {
   const double now = seconds();
   if (steps_ < 0) {  // the first step after a change wakes threads and caches
     steps_ = 0;
@@ -172,19 +172,19 @@ void Pace::step_done() {
     return;
   }
   if (elapsed < trial || steps_ < least_steps) return;
-  const double pace = elapsed / steps_;
-  if (phase_ == Phase::team && pace < 10 * trial) {
-    pace_of_team_ = pace;
+  const double seconds_of_step = elapsed / steps_;
+  if (phase_ == Phase::team && seconds_of_step < 10 * trial) {
+    seconds_of_team_ = seconds_of_step;
     begin(Phase::alone, true);
     return;
   }
-  const bool alone = phase_ == Phase::alone && pace < pace_of_team_;  // in long steps helpers take what they can
+  const bool alone = phase_ == Phase::alone && seconds_of_step < seconds_of_team_;  // in long steps helpers take what they can
   between_ = alone != best_alone_ ? trials_between : between_ < most_between ? 2 * between_ : between_;
   best_alone_ = alone;
   begin(Phase::going_on, alone);
 }
 
-void Pace::begin(Phase phase, bool alone) {
+void TeamTuner::begin(Phase phase, bool alone) {
   steps_ = alone != alone_ ? -1 : 0;
   began_ = seconds();
   phase_ = phase;

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "model.hpp"
+#include "specs.hpp"
 
 namespace nineline {
 
@@ -66,7 +66,7 @@ double seconds();
 // Whether a step is done faster alone or by the team: tries both now and then, for a team costs some microseconds a
 // step, and a core that another program is using is no help. While the answer stays the same it tries less and less
 // often. The results are the same bits either way.
-class Pace {
+class TeamTuner {
  public:
   bool alone() const { return alone_; }
   // To be called after every step.
@@ -83,7 +83,7 @@ class Pace {
   bool alone_ = false, best_alone_ = false;
   int between_ = trials_between;
   int steps_ = -1;
-  double began_ = 0, pace_of_team_ = 0;
+  double began_ = 0, seconds_of_team_ = 0;
 };
 
 }  // namespace nineline

@@ -35,7 +35,7 @@ inline bool any_bit(const T* numbers) {
 
 // Lists the rows of a stretch with something in J columns from the first.
 template <class T, int J>
-inline Listed rows_with_something(Rows<T> a, Index first, const Stretch& rows, std::uint32_t* ks) {
+inline Listed rows_with_something(RowList<T> a, Index first, const Stretch& rows, std::uint32_t* ks) {
   Index count = 0;
   for (Index k = rows.begin; k < rows.begin + rows.count; ++k) {
     ks[count] = std::uint32_t(k);
@@ -46,7 +46,7 @@ inline Listed rows_with_something(Rows<T> a, Index first, const Stretch& rows, s
 
 // Lists the columns of a stretch with something in J rows from the first.
 template <class T, int J>
-inline Listed columns_with_something(Rows<T> a, Index first, const Stretch& columns, std::uint32_t* ks) {
+inline Listed columns_with_something(RowList<T> a, Index first, const Stretch& columns, std::uint32_t* ks) {
   constexpr int w = width<T>;
   const Index end = columns.begin + columns.count;
   Index count = 0, k = columns.begin;

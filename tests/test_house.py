@@ -19,24 +19,27 @@ SOURCE = Path(nineline.__file__).parent
 
 # Rooms from the ground up. A module belongs to the room that its name begins with.
 FLOORS = [
-    ["nineline._typing", "nineline._checks", "nineline._value", "nineline.draws"],
+    [
+        "nineline._typing",
+        "nineline._checks",
+        "nineline._value",
+        "nineline._stepping",
+        "nineline.draws",
+        "nineline.rows",
+    ],
     [
         "nineline.activations",
         "nineline.losses",
         "nineline.initializers",
         "nineline.schedules",
         "nineline.optimizers",
-        "nineline.stopping",
-        "nineline.history",
-        "nineline.progress",
     ],
     ["nineline.layers"],
     ["nineline.network", "nineline.ensemble"],
+    ["nineline.files"],
     ["nineline.engines"],
-    ["nineline.loop", "nineline.training", "nineline.gradient_check"],
+    ["nineline.training", "nineline.gradient_check"],
     [
-        "nineline.files",
-        "nineline.checkpoints",
         "nineline.view",
         "nineline.column_kinds",
         "nineline.columns",
@@ -51,20 +54,22 @@ FLOORS = [
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 # These read a network, and nobody below the estimators reads them.
-READERS = {"nineline.files", "nineline.checkpoints", "nineline.view", "nineline.interchange"}
+READERS = {"nineline.view", "nineline.interchange"}
+
+# A file describes a network, and what trains one keeps itself in such a file, when it is asked to.
+FILES = {"nineline.training.checkpoints", "nineline.training.snapshot_file"}
 
 # Imports inside a function may lead upward through these doors alone.
 DOORS = {
     ("nineline.network", "nineline.engines"): "Network.run: engines work on networks, and one answers for them",
-    ("nineline.network", "nineline.training"): "Network.train: training is a loop around networks, and a method",
+    ("nineline.network", "nineline.training.arguments"): "Network.train: a loop around networks, and a method",
+    ("nineline.network", "nineline.training.plan"): "Network.train: likewise",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
-    ("nineline.training", "nineline.checkpoints"): "train(checkpoint=...): what a training is, is seen from outside",
-    ("nineline.loop", "nineline.checkpoints"): "a loop tells where it stands: likewise",
     ("nineline.network", "nineline.interchange.c"): "Network.to_c: a translation is made from outside, and a method",
     ("nineline.network", "nineline.interchange.sklearn"): "Network.from_sklearn: likewise",
     ("nineline.network", "nineline.interchange.torch"): "Network.from_torch and to_torch: likewise",
     ("nineline.network", "nineline.interchange.onnx_reader"): "Network.from_onnx: likewise",
-    ("nineline.history", "nineline.view.plots"): "History.plot: pictures need an extra, and are a method",
+    ("nineline.training.history", "nineline.view.plots"): "History.plot: pictures need an extra, and are a method",
 }
 
 
@@ -157,8 +162,8 @@ def test_every_module_has_a_room():
 
 def test_the_source_was_read():
     assert ("nineline.layers", "nineline.activations") in {(each.module, each.target) for each in IMPORTS}
-    assert ("nineline.network", "nineline.training") in {(each.module, each.target) for each in IMPORTS}
-    assert not any(each.target == "nineline.engines.contract" for each in imports_of("nineline.engines"))  # for types
+    assert ("nineline.network", "nineline.training.arguments") in {(each.module, each.target) for each in IMPORTS}
+    assert not any(each.target == "nineline.engines.contract" for each in imports_of("nineline.rows"))
 
 
 def test_lower_rooms_never_import_upper_ones():
@@ -182,6 +187,18 @@ def test_files_and_pictures_are_imported_by_nobody_below_the_estimators():
         and not (each.deferred and (each.module, each.target) in DOORS)
     ]
     assert told(readers) == []
+
+
+def test_files_are_opened_by_those_who_keep_themselves_in_one():
+    below = FLOOR["nineline.estimators"]
+    opening = {
+        each.module
+        for each in PLACED
+        if room_of(each.target) == "nineline.files"
+        and room_of(each.module) not in READERS
+        and FLOOR[room_of(each.module)] < below
+    }
+    assert opening == FILES | {"nineline.network"}
 
 
 def test_no_two_modules_import_each_other():

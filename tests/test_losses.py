@@ -213,7 +213,7 @@ def test_check_lets_fitting_outputs_through_and_names_them_otherwise(name):
         (BinaryCrossEntropy(), Sigmoid(), [[0.0, 1.5]], "outputs has the target 1.5"),
         (BinaryCrossEntropy(), Sigmoid(), [[-1.0, 1.0]], "outputs has the target -1"),
         (CrossEntropy(), Softmax(), [[1.0, 0.0], [1.0, 1.0]], "the target row [1.0, 1.0] (row 1)"),
-        (CrossEntropy(), Softmax(), [[0.0, 0.0]], "numpy.eye(2)[labels]"),
+        (CrossEntropy(), Softmax(), [[0.0, 0.0]], "or the numbers of classes, (rows,)"),
         (CrossEntropy(), Softmax(), [[2.0, -1.0]], "the target row [2.0, -1.0] (row 0)"),
     ],
     ids=lambda v: repr(v)[:40],

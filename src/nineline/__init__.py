@@ -6,15 +6,17 @@ The names here need NumPy alone. Tables and scikit-learn estimators are in `nine
 
 from nineline.activations import Activation, sigmoid, sigmoid_prime
 from nineline.gradient_check import GradientCheck, gradient_check
-from nineline.history import History
 from nineline.initializers import Initializer
 from nineline.layers import Dropout, Layer
-from nineline.loop import DivergenceError, Epoch
 from nineline.losses import Loss
 from nineline.network import Network
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
 from nineline.schedules import Schedule
-from nineline.stopping import EarlyStopping
+from nineline.training.epoch import Epoch
+from nineline.training.errors import DivergenceError
+from nineline.training.history import History
+from nineline.training.trainer import Trainer
+from nineline.training.watch import EarlyStopping
 
 __version__ = "0.1.0"
 
@@ -36,6 +38,7 @@ __all__ = [
     "Optimizer",
     "RMSprop",
     "Schedule",
+    "Trainer",
     "gradient_check",
     "sigmoid",
     "sigmoid_prime",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -40,7 +42,7 @@ def resolve(argument: str, given: object, base: type[T], table: Mapping[str, Cal
         return given
     if isinstance(given, str):
         if given in table:
-            return table[given]()
+            return _made(table[given])
         raise ValueError(f"{argument} is {given!r}, which is not known{nearest(given, table)}")
     if isinstance(given, type) and issubclass(given, base):
         raise TypeError(f"{argument} is the class {given.__name__}; pass an instance: {given.__name__}()")
@@ -49,8 +51,16 @@ def resolve(argument: str, given: object, base: type[T], table: Mapping[str, Cal
     )
 
 
+@functools.cache
+def _made(kind: Callable[[], T]) -> T:
+    """Return an object with the settings it has by default: it is fixed once made, so one will do."""
+    return kind()
+
+
 def positive_integer(argument: str, value: object, *, minimum: int = 1) -> int:
     """Return `value` as an int of at least `minimum`, or say what is wrong with it."""
+    if type(value) is int and value >= minimum:
+        return value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{argument} is {_say(value)}; expected a whole number, {minimum} or more")
     if value < minimum:
@@ -84,6 +94,8 @@ def number(
     high_open: bool = False,
 ) -> float:
     """Return `value` as a float within the range, or say what is wrong with it."""
+    if type(value) is float and (low < value < high or (value == low and not low_open)):
+        return value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{argument} is {_say(value)}; expected a number")
     too_low = value <= low if low_open else value < low
@@ -123,8 +135,15 @@ def generator(argument: str, rng: RandomSource) -> np.random.Generator:
     raise TypeError(f"{argument} is {_say(rng)}; expected a seed, a numpy.random.Generator or None")
 
 
-def as_float(argument: str, data: object, dtype: np.dtype[np.floating[Any]]) -> Array:
+def as_float(
+    argument: str,
+    data: object,
+    dtype: np.dtype[np.floating[Any]],
+    wanted: str = "expected finite numbers: drop or fill such rows first",
+) -> Array:
     """Return `data` as a floating-point array of `dtype` without NaN or infinity, of any shape."""
+    if type(data) is np.ndarray and data.dtype == dtype and data.flags.c_contiguous and is_finite(data):
+        return data
     if hasattr(data, "toarray"):
         raise TypeError(f"{argument} is a sparse matrix; pass a dense array: {argument}.toarray()")
     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
@@ -155,36 +174,45 @@ def as_float(argument: str, data: object, dtype: np.dtype[np.floating[Any]]) -> 
         result: Array = np.ascontiguousarray(array, dtype=dtype)
     if array.ndim == 0:
         result = result.reshape(())
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = result.sum()  # finite only where all are, and it takes no memory
-    if not np.isfinite(total) and not (finite := np.isfinite(result)).all():
+    if not is_finite(result):
+        finite = np.isfinite(result)
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
         value = array[where]
-        cause = (
-            f"which {dtype} cannot hold; scale the data or use dtype=float64"
-            if np.isfinite(value)
-            else "expected finite numbers: drop or fill such rows first"
-        )
+        cause = f"which {dtype} cannot hold; scale the data or use dtype=float64" if np.isfinite(value) else wanted
         place = f" at {where}" if where else ""
         raise ValueError(f"{argument} has {value}{place}, {cause}")
     return result
 
 
-def matrix(argument: str, data: object, columns: int, taker: str, dtype: np.dtype[np.floating[Any]]) -> Array:
-    """Return `data` as a finite (rows, columns) array of `dtype` with at least one row."""
+def is_finite(array: Array) -> bool:
+    """Return whether a C-contiguous array holds neither NaN nor infinity."""
+    # The sum of squares is finite only where all are; it takes no memory, and says nothing when it overflows.
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+
+
+def matrix(
+    argument: str, data: object, columns: int, taker: str, dtype: np.dtype[np.floating[Any]], hint: str = ""
+) -> Array:
+    """Return `data` as a finite (rows, columns) array of `dtype` with at least one row; `hint` ends a message."""
     array = as_float(argument, data, dtype)
     if array.ndim == 1 and columns == 1:
         array = array.reshape(-1, 1)
-    if array.ndim != 2:
-        hint = ""
-        if array.ndim == 1:
-            hint = f"; for one row of {array.size} use {argument}.reshape(1, -1)"
-        raise ValueError(f"{argument} has shape {array.shape}; {taker} takes (rows, {columns}){hint}")
-    if array.shape[1] != columns:
-        raise ValueError(f"{argument} has {_count(array.shape[1], 'column')}, {taker} takes {columns}")
-    if array.shape[0] == 0:
-        raise ValueError(f"{argument} is empty (0 rows); expected at least one row")
+    check_shape(argument, array.shape, columns, taker, hint)
     return array
+
+
+def check_shape(argument: str, shape: tuple[int, ...], columns: int, taker: str, hint: str = "") -> None:
+    """Raise ValueError where a shape is not (rows, columns) with at least one row, and say the likely cause."""
+    if len(shape) != 2:
+        if shape == (columns,) and not hint:
+            hint = f"; for one row of {columns} use {argument}.reshape(1, -1)"
+        raise ValueError(f"{argument} has shape {shape}; {taker} takes (rows, {columns}){hint}")
+    if shape[1] != columns:
+        if shape[0] == columns and not hint:
+            hint = f"; if rows and columns are swapped, use {argument}.T"
+        raise ValueError(f"{argument} has {_count(shape[1], 'column')}, {taker} takes {columns}{hint}")
+    if shape[0] == 0:
+        raise ValueError(f"{argument} is empty (0 rows); expected at least one row")
 
 
 def row_weights(argument: str, data: object, rows: int, dtype: np.dtype[np.floating[Any]]) -> Array | None:

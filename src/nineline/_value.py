@@ -23,10 +23,11 @@ class Value:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in vars(self) and not name.startswith("_"):
+        settings = self.__dict__
+        if name in settings and not name.startswith("_"):
             raise AttributeError(f"{name} is fixed once made; make a new {type(self).__name__}")
-        super().__setattr__(name, value)
+        settings[name] = value
 
-    def settle(self, name: str, **bounds: float | bool) -> None:
+    def check_number(self, name: str, **bounds: float | bool) -> None:
         """Make sure that a setting is a number within `bounds` (see `_checks.number`), and a plain float."""
         vars(self)[name] = _checks.number(name, vars(self)[name], **bounds)  # type: ignore[arg-type]

@@ -147,7 +147,7 @@ class LeakyRelu(Activation):
     initializer = "he_uniform"
 
     def __post_init__(self) -> None:
-        self.settle("slope")
+        self.check_number("slope")
 
     def value(self, z: Array) -> Array:
         return np.where(z > 0, z, self.slope * z)
@@ -170,7 +170,7 @@ class Elu(Activation):
     initializer = "he_uniform"
 
     def __post_init__(self) -> None:
-        self.settle("alpha")
+        self.check_number("alpha")
 
     def value(self, z: Array) -> Array:
         return np.where(z > 0, z, self.alpha * np.expm1(np.minimum(z, 0)))

@@ -305,7 +305,7 @@ def main() -> None:
     """Run the command line; what is wrong with the input is said in a line, with exit status 2."""
     from polars.exceptions import PolarsError
 
-    from nineline.loop import DivergenceError
+    from nineline.training.errors import DivergenceError
 
     try:
         app()

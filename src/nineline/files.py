@@ -26,7 +26,7 @@ import numpy as np
 
 from nineline.activations import ACTIVATIONS, Activation
 from nineline.initializers import Initializer, Normal, Scaled, Uniform, Zeros
-from nineline.layers import Dropout, Layer, in_a_word
+from nineline.layers import Dropout, Layer, summary
 from nineline.network import Network
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.layers import AbstractLayer
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
+TRAINER: Final = "trainer"
+"""The kind of file that `Trainer.save` writes."""
 _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
 _INITIALIZERS: Final[dict[str, type[Initializer]]] = {kind.__name__: kind for kind in (Normal, Scaled, Uniform, Zeros)}
@@ -82,7 +84,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network that `save` wrote, with the same parameters to the last bit; or the one in a checkpoint.
+    """Read a network that `save` wrote, with the same parameters to the last bit; or the one in a training's file.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     OSError
         The file cannot be read.
     """
-    header, arrays = read(path, "network", "checkpoint")
+    header, arrays = read(path, "network", "checkpoint", TRAINER)
     if header["kind"] == "checkpoint" and header.get("network") is None:
         raise FileError(
             f"{os.fspath(path)} is a checkpoint of a network with layers or activations of your own, and a file holds "
@@ -297,6 +299,7 @@ def _describe_layer(layer: AbstractLayer) -> dict[str, Any]:
             "bias": layer.bias is not None,
             "learning_rate": layer.learning_rate,
             "initializer": _describe_initializer(layer.initializer),
+            **({} if layer.trainable else {"trainable": False}),
         }
     raise ValueError(f"{layer!r} is a layer of your own, and a file holds no code; save network.parameters yourself")
 
@@ -311,7 +314,14 @@ def _rebuild_layer(described: dict[str, Any]) -> AbstractLayer:
     settings = dict(described["initializer"])
     zeros = Zeros()  # nothing is drawn for weights that come from the file
     layer = Layer(
-        described["inputs"], described["outputs"], activation, bias=bias, initializer=zeros, rng=0, learning_rate=rate
+        described["inputs"],
+        described["outputs"],
+        activation,
+        bias=bias,
+        initializer=zeros,
+        rng=0,
+        learning_rate=rate,
+        trainable=described.get("trainable", True),
     )
     if settings:
         layer.initializer = _INITIALIZERS[settings.pop("kind")](**settings)
@@ -333,7 +343,8 @@ def in_words(described: Mapping[str, Any]) -> tuple[list[str], int]:
         if any(type(width) is not int for width in (inputs, outputs)):
             raise TypeError("a width is no whole number")
         parameters += (inputs + bool(bias)) * outputs
-        words.append(in_a_word(inputs, outputs, rebuild_activation(layer["activation"]), bool(bias)))
+        activation, trainable = rebuild_activation(layer["activation"]), layer.get("trainable", True) is not False
+        words.append(summary(inputs, outputs, activation, bool(bias), trainable))
     return words, parameters
 
 

@@ -92,9 +92,9 @@ def gradient_check(
     Press et al., Numerical Recipes, section 5.7, on the choice of h.
     """
     the_loss = _checks.resolve("loss", loss, Loss, LOSSES)
-    rows, targets = network.check_data("inputs", inputs, "outputs", outputs)
-    the_loss.check(network.output_layer.activation, targets)
-    weights = _checks.row_weights("sample_weight", sample_weight, len(rows), network.dtype)
+    rows = network.check_rows(inputs, outputs, sample_weight, classes=the_loss.takes_classes)
+    batch = rows.spread(network.n_outputs)
+    the_loss.check(network.output_layer.activation, batch.targets)
     if tolerance is None:
         tolerance = 1e-6 if network.dtype == np.float64 else 1e-4
     draw = Draw(seed=0, step=0)
@@ -102,9 +102,7 @@ def gradient_check(
     def measure(of: Network) -> tuple[float, Array]:
         gradient = np.empty_like(of.parameters)
         views = [of.views(gradient, number) for number in range(len(of.layers))]
-        weight = None if weights is None else weights.astype(of.dtype)
-        data = rows.astype(of.dtype), targets.astype(of.dtype), weight
-        return loss_and_gradients(of, the_loss, *data, draw, views), gradient
+        return loss_and_gradients(of, the_loss, batch.astype(of.dtype), draw, views), gradient
 
     _, analytic = measure(network.astype(network.dtype))
     twin = network.astype(np.float64)

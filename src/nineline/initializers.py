@@ -39,8 +39,8 @@ class Uniform(Initializer):
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        self.settle("low")
-        self.settle("high", low=self.low)
+        self.check_number("low")
+        self.check_number("high", low=self.low)
 
     def draw(self, inputs: int, outputs: int, rng: np.random.Generator) -> Array:
         return rng.uniform(self.low, self.high, (inputs, outputs))
@@ -54,7 +54,7 @@ class Normal(Initializer):
     standard_deviation: float = 0.05
 
     def __post_init__(self) -> None:
-        self.settle("standard_deviation", low=0)
+        self.check_number("standard_deviation", low=0)
 
     def draw(self, inputs: int, outputs: int, rng: np.random.Generator) -> Array:
         return rng.normal(0.0, self.standard_deviation, (inputs, outputs))
@@ -95,7 +95,7 @@ class Scaled(Initializer):
     distribution: str = "uniform"
 
     def __post_init__(self) -> None:
-        self.settle("gain", low=0, low_open=True)
+        self.check_number("gain", low=0, low_open=True)
         if self.fan not in ("in", "average"):
             raise ValueError(f"fan is {self.fan!r}; expected 'in' or 'average'")
         if self.distribution not in ("uniform", "normal"):

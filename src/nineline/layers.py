@@ -39,6 +39,8 @@ class AbstractLayer(ABC):
     """The attributes that hold what the last forward pass saw."""
     adopted: bool = False
     """Whether the learned arrays are views into a network's vector."""
+    trainable: bool = True
+    """Whether the layer learns. A Trainer takes note of it when it is made."""
 
     @abstractmethod
     def connect(self, width: int) -> int:
@@ -111,6 +113,8 @@ class Layer(AbstractLayer):
     dtype : float32 or float64
     learning_rate : float
         How far `backward` moves the weights. Training does not use it: its optimizer has its own.
+    trainable : bool
+        Whether the layer learns. False freezes it: its gradient is not even computed.
 
     Attributes
     ----------
@@ -150,6 +154,7 @@ class Layer(AbstractLayer):
         rng: RandomSource = None,
         dtype: npt.DTypeLike = np.float64,
         learning_rate: float = 1.0,
+        trainable: bool = True,
     ) -> None:
         self.n_inputs = _checks.positive_integer("inputs", inputs)
         self.n_outputs = _checks.positive_integer("outputs", outputs)
@@ -169,6 +174,7 @@ class Layer(AbstractLayer):
         self.initializer = _checks.resolve("initializer", initializer, Initializer, INITIALIZERS)
         self.dtype = _checks.floating_dtype("dtype", dtype)
         self.learning_rate = _checks.number("learning_rate", learning_rate, low=0)
+        self.trainable = _checks.boolean("trainable", trainable)
         self._z: Array | None = None
         self._weights: Array = np.empty((self.n_inputs, self.n_outputs), self.dtype)
         self._bias: Array | None = np.empty(self.n_outputs, self.dtype) if bias else None
@@ -191,7 +197,7 @@ class Layer(AbstractLayer):
         """Learn from the errors of the outputs, and return the errors of the inputs.
 
         ``delta = output_errors * activation'``; the errors of the inputs are ``delta @ weights.T``, with the
-        weights before the update; ``weights += learning_rate * inputs.T @ delta``.
+        weights before the update; ``weights += learning_rate * inputs.T @ delta``, where the layer is trainable.
 
         Parameters
         ----------
@@ -212,9 +218,10 @@ class Layer(AbstractLayer):
             )
         delta = self.delta(errors)
         input_errors = self.input_errors(delta)
-        for name, step in self.steps(delta).items():
-            block = self.blocks()[name]
-            block += self.learning_rate * step
+        if self.trainable:
+            for name, step in self.steps(delta).items():
+                block = self.blocks()[name]
+                block += self.learning_rate * step
         return input_errors
 
     def delta(self, output_errors: Array) -> Array:
@@ -286,7 +293,7 @@ class Layer(AbstractLayer):
         return str(self._weights) if self._bias is None else f"{self._weights}\nbias {self._bias}"
 
     def __repr__(self) -> str:
-        return in_a_word(self.n_inputs, self.n_outputs, self.activation, self._bias is not None)
+        return summary(self.n_inputs, self.n_outputs, self.activation, self._bias is not None, self.trainable)
 
     def _rows(self, argument: str, data: npt.ArrayLike, columns: int) -> Array:
         return _checks.matrix(argument, data, columns, "the layer", self.dtype)
@@ -300,12 +307,12 @@ class Layer(AbstractLayer):
         block[...] = array
 
 
-def in_a_word(inputs: int, outputs: int, activation: Activation, bias: bool) -> str:
+def summary(inputs: int, outputs: int, activation: Activation, bias: bool, trainable: bool = True) -> str:
     """Return a dense layer as it prints: by the name of its activation, where that has no settings of its own."""
     names = {kind: name for name, kind in ACTIVATIONS.items()}
     plain = type(activation) in names and activation == type(activation)()
     word = names[type(activation)] if plain else activation
-    return f"Layer({inputs}, {outputs}, {word!r}{', bias=True' if bias else ''})"
+    return f"Layer({inputs}, {outputs}, {word!r}{', bias=True' * bias}{', trainable=False' * (not trainable)})"
 
 
 @final

@@ -38,6 +38,9 @@ class Loss(Value, ABC):
 
     reduction: str = "mean"
 
+    takes_classes: ClassVar[bool] = False
+    """Whether targets may be the numbers of classes, (rows,)."""
+
     def __post_init__(self) -> None:
         if self.reduction not in ("mean", "sum"):
             raise ValueError(f"reduction is {self.reduction!r}; expected 'mean' or 'sum'")
@@ -52,6 +55,14 @@ class Loss(Value, ABC):
 
     def check(self, activation: Activation, targets: Array) -> None:
         """Raise ValueError where the output activation or the targets do not fit this loss."""
+        self.check_output(activation)
+        self.check_targets(targets)
+
+    def check_output(self, activation: Activation) -> None:
+        """Raise ValueError where the output activation does not fit this loss."""
+
+    def check_targets(self, targets: Array) -> None:
+        """Raise ValueError where targets, (rows, outputs), do not fit this loss."""
 
     # What training uses: the same two, seen from the weighted sums in front of the last activation.
 
@@ -119,7 +130,7 @@ class Huber(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.settle("delta", low=0, low_open=True)
+        self.check_number("delta", low=0, low_open=True)
 
     def value(self, outputs: Array, targets: Array) -> Array:
         r = np.abs(outputs - targets)
@@ -145,7 +156,7 @@ class Quantile(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.settle("level", low=0, high=1, low_open=True, high_open=True)
+        self.check_number("level", low=0, high=1, low_open=True, high_open=True)
 
     def value(self, outputs: Array, targets: Array) -> Array:
         r = targets - outputs
@@ -204,8 +215,10 @@ class Poisson(JoinedLoss):
     def joined_value(self, z: Array, targets: Array) -> Array:
         return (np.exp(z) - targets * z).sum(axis=1)
 
-    def check(self, activation: Activation, targets: Array) -> None:
+    def check_output(self, activation: Activation) -> None:
         self._check_output(activation, Exponential, Softplus)
+
+    def check_targets(self, targets: Array) -> None:
         if (targets < 0).any():
             raise ValueError(f"outputs has the target {targets.min():g}; the poisson loss takes counts, 0 or more")
 
@@ -231,8 +244,10 @@ class BinaryCrossEntropy(JoinedLoss):
     def joined_value(self, z: Array, targets: Array) -> Array:
         return (np.logaddexp(z, 0).astype(z.dtype) - targets * z).sum(axis=1)
 
-    def check(self, activation: Activation, targets: Array) -> None:
+    def check_output(self, activation: Activation) -> None:
         self._check_output(activation, Sigmoid)
+
+    def check_targets(self, targets: Array) -> None:
         if targets.min() < 0 or targets.max() > 1:
             worst = targets.min() if targets.min() < 0 else targets.max()
             raise ValueError(f"outputs has the target {worst:g}; binary_cross_entropy takes 0, 1 or probabilities")
@@ -242,11 +257,12 @@ class BinaryCrossEntropy(JoinedLoss):
 class CrossEntropy(JoinedLoss):
     """``-sum_j t_j * log(p_j)`` over the classes j of a row: one of several.
 
-    Outputs p are a softmax; targets t are one-hot rows (``numpy.eye(classes)[labels]``) or probabilities
+    Outputs p are a softmax; targets t are the numbers of classes, (rows,), from 0, or one-hot rows, or probabilities
     that sum to 1. From the weighted sums: ``log(sum_j exp(z_j)) - sum_j t_j * z_j``, delta ``p - t``.
     """
 
     joins = Softmax
+    takes_classes = True
 
     def value(self, outputs: Array, targets: Array) -> Array:
         return -(targets * np.log(_away_from_zero(outputs))).sum(axis=1)
@@ -258,15 +274,32 @@ class CrossEntropy(JoinedLoss):
         z = z - z.max(axis=1, keepdims=True)
         return np.log(np.exp(z).sum(axis=1)) - (targets * z).sum(axis=1)
 
-    def check(self, activation: Activation, targets: Array) -> None:
+    def check_output(self, activation: Activation) -> None:
         self._check_output(activation, Softmax)
+
+    def check_targets(self, targets: Array) -> None:
         sums = targets.sum(axis=1)
         if targets.min() < 0 or np.abs(sums - 1).max() > 1e-3:
             row = int(np.argmax((targets < 0).any(axis=1) | (np.abs(sums - 1) > 1e-3)))
             raise ValueError(
                 f"outputs has the target row {targets[row].tolist()} (row {row}); cross_entropy takes one-hot rows "
-                f"or probabilities that sum to 1: numpy.eye({targets.shape[1]})[labels] makes them from class numbers"
+                f"or probabilities that sum to 1, or the numbers of classes, (rows,) whole numbers from 0"
             )
+
+
+@final
+class OutputErrors(Loss):
+    """The loss behind a chain rule: ``-sum(errors * outputs)``, where the targets are errors of the outputs.
+
+    Its gradient is minus the errors, so that a step goes where they point: downhill, as `Layer.backward` has them. It
+    is what `Trainer.step_from` descends on, and has no name, for no table of targets holds errors.
+    """
+
+    def value(self, outputs: Array, targets: Array) -> Array:
+        return -(targets * outputs).sum(axis=1)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        return -targets
 
 
 def _away_from_zero(x: Array) -> Array:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from nineline import _checks
+from nineline._stepping import Stepping
 from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.rows import ROWS_AT_ONCE, Sparse, check_inputs, check_rows, dense
 
 if TYPE_CHECKING:
     import os
@@ -18,14 +20,15 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array, RandomSource
     from nineline.activations import Activation
-    from nineline.history import History
     from nineline.initializers import Initializer
     from nineline.interchange.c import CProgram
-    from nineline.loop import Epoch
     from nineline.losses import Loss
     from nineline.optimizers import Optimizer
+    from nineline.rows import Rows
     from nineline.schedules import Schedule
-    from nineline.stopping import EarlyStopping
+    from nineline.training.epoch import Epoch
+    from nineline.training.history import History
+    from nineline.training.watch import EarlyStopping
 
 
 class Block(NamedTuple):
@@ -141,7 +144,9 @@ class Network:
         for number, layer in enumerate(self.layers):
             layer.adopt(self.views(self._parameters, number))
             layer.dtype, layer.adopted = dtype, True
-        self._answer: Callable[[object], Array | None] | None = None
+        self._answer: Callable[..., Array | None] | None = None
+        self.stepping = Stepping()
+        self.kept_by_engines: dict[object, Any] = {}
 
     def views(self, vector: Array, layer: int) -> dict[str, Array]:
         """Return one layer's blocks as views into `vector`, which is as long as `parameters`."""
@@ -160,7 +165,7 @@ class Network:
     def parameters(self, values: npt.ArrayLike) -> None:
         if values is self._parameters:
             return
-        array = _checks.as_float("parameters", values, self.dtype)
+        array = _checks.as_float("parameters", values, self.dtype, "expected finite numbers")
         if array.shape != self._parameters.shape:
             raise ValueError(f"parameters has shape {array.shape}; this network's is {self._parameters.shape}")
         self._parameters[...] = array
@@ -180,13 +185,15 @@ class Network:
         """The generator that training uses unless it is given its own."""
         return _checks.generator("rng", self._rng)
 
-    def run(self, inputs: npt.ArrayLike) -> Array:
+    def run(self, inputs: Any, out: Array | None = None) -> Array:
         """Return the network's answers.
 
         Parameters
         ----------
-        inputs : array_like, (rows, n_inputs)
+        inputs : array_like or SciPy sparse matrix, (rows, n_inputs)
             Or one row, (n_inputs,).
+        out : array, (rows, n_outputs) or (n_outputs,), optional
+            Where to write them: C-contiguous, of the network's dtype. It is what is returned.
 
         Returns
         -------
@@ -195,24 +202,48 @@ class Network:
 
         Examples
         --------
+        >>> import numpy as np
         >>> from nineline import Network
-        >>> Network(3, 6, 1).run([[0, 0, 1], [1, 0, 1]]).shape
+        >>> network = Network(3, 6, 1)
+        >>> network.run([[0, 0, 1], [1, 0, 1]]).shape
         (2, 1)
+        >>> answers = np.empty((2, 1))
+        >>> network.run([[0, 0, 1], [1, 0, 1]], out=answers) is answers
+        True
         """
         if self._answer is None:
             from nineline.engines import choose_answerer
 
             self._answer = choose_answerer(self)
-        outputs = self._answer(inputs)
+        outputs = self._answer(inputs, out)
         if outputs is None:  # not an array such as the engine reads
-            rows = _checks.as_float("inputs", inputs, self.dtype)
-            one_row = rows.ndim == 1 and rows.size == self.n_inputs > 1
-            rows = self._rows("inputs", rows[np.newaxis] if one_row else rows)
-            outputs = self._answer(rows)
-            if outputs is None:
-                outputs = self.forward(rows)
-            return outputs[0] if one_row else outputs
+            return self._run_checked(inputs, out)
         return outputs
+
+    def _run_checked(self, inputs: Any, out: Array | None) -> Array:
+        """Answer for inputs that need a closer look."""
+        rows = inputs if hasattr(inputs, "tocsr") else _checks.as_float("inputs", inputs, self.dtype)
+        one_row = rows.ndim == 1 and rows.shape[0] == self.n_inputs > 1
+        given = check_inputs("inputs", rows[np.newaxis] if one_row else rows, self.n_inputs, self.dtype)
+        shape = (self.n_outputs,) if one_row else (given.shape[0], self.n_outputs)
+        if out is None:
+            out = np.empty(shape, self.dtype)
+        elif not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != self.dtype:
+            kind = f"a {out.dtype} array of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+            raise ValueError(f"out is {kind}; expected one of {self.dtype}, {shape}")
+        elif not (out.flags.c_contiguous and out.flags.writeable):
+            raise ValueError(
+                f"out is not C-contiguous and writeable; make it with numpy.empty({shape}, '{self.dtype}')"
+            )
+        answers = out.reshape(1, -1) if one_row else out
+        assert self._answer is not None
+        answer = getattr(self._answer, "sparse", None) if isinstance(given, Sparse) else self._answer
+        if answer is not None and answer(given, answers) is not None:
+            return out
+        for start in range(0, given.shape[0], ROWS_AT_ONCE):
+            piece = slice(start, start + ROWS_AT_ONCE)
+            answers[piece] = self.forward(dense(given, piece))
+        return out
 
     def forward(self, inputs: npt.ArrayLike) -> Array:
         """Return the network's answers, as `run` does, and let every layer remember what it saw.
@@ -258,8 +289,8 @@ class Network:
         array, (rows, n_outputs)
             Outputs − what the network answered.
         """
-        rows, targets = self.check_data("inputs", inputs, "outputs", outputs)
-        errors = targets - self.forward(rows)
+        rows = self.check_rows(inputs, outputs).spread(self.n_outputs)
+        errors = rows.targets - self.forward(rows.inputs)
         downhill: Array = errors
         for layer in reversed(self.layers):
             downhill = layer.backward(downhill)
@@ -267,9 +298,9 @@ class Network:
 
     def train(
         self,
-        inputs: npt.ArrayLike,
+        inputs: Any,
         outputs: npt.ArrayLike,
-        iterations: int = 10_000,
+        iterations: int | None = None,
         *,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -277,7 +308,7 @@ class Network:
         loss: str | Loss | None = None,
         optimizer: str | Optimizer | None = None,
         schedule: str | Schedule | Callable[[float], float] | None = None,
-        validation: float | tuple[npt.ArrayLike, ...] | None = None,
+        validation: float | tuple[Any, ...] | None = None,
         stop: int | EarlyStopping | None = None,
         sample_weight: npt.ArrayLike | None = None,
         l1: float = 0.0,
@@ -293,18 +324,19 @@ class Network:
         threads: int | None = None,
         rng: RandomSource = None,
     ) -> History:
-        """Train the network.
+        """Train the network: a loop around a `Trainer`.
 
         With no further argument it is the tutorial's rule: gradient descent on the whole batch, learning
         rate 1, half the squared error summed over rows, the errors printed every 1,000 iterations.
 
         Parameters
         ----------
-        inputs : array_like, (rows, n_inputs)
+        inputs : array_like or SciPy sparse matrix, (rows, n_inputs)
         outputs : array_like, (rows, n_outputs)
-            What the network should answer: numbers, 0 or 1, one-hot rows.
-        iterations : int
-            Steps on the whole batch, where `epochs` is not given.
+            What the network should answer: numbers, 0 or 1, one-hot rows. With cross_entropy also class numbers,
+            (rows,), from 0 to n_outputs - 1.
+        iterations : int, optional
+            Steps on the whole batch; by default 10,000, where `epochs` is not given.
         epochs : int, optional
             Passes over the data.
         batch_size : int, optional
@@ -371,7 +403,7 @@ class Network:
             An argument is wrong; nothing has been changed (a schedule of your own may fail only later).
         nineline.files.FileError
             The checkpoint to go on from is damaged, or none.
-        nineline.checkpoints.CheckpointError
+        nineline.training.errors.CheckpointError
             A checkpoint could not be written; the one before is intact, the network as far as it came.
         DivergenceError
             The loss stopped being finite. The network is back at its last finite state, and the error holds
@@ -388,28 +420,28 @@ class Network:
         >>> history.best_validation_loss < 1e-3
         True
         """
-        from nineline.training import train
+        from nineline.engines import Rule
+        from nineline.training.arguments import train
+        from nineline.training.plan import Plan
 
-        return train(
-            self,
-            inputs,
-            outputs,
+        rule = Rule(loss, optimizer, l1=l1, l2=l2, clip_norm=clip_norm)
+        plan = Plan(
             iterations,
             epochs=epochs,
             batch_size=batch_size,
             shuffle=shuffle,
-            loss=loss,
-            optimizer=optimizer,
             schedule=schedule,
-            validation=validation,
             stop=stop,
-            sample_weight=sample_weight,
-            l1=l1,
-            l2=l2,
-            clip_norm=clip_norm,
             report_every=report_every,
             progress=progress,
             on_epoch=on_epoch,
+        )
+        return train(
+            self,
+            (inputs, outputs, sample_weight),
+            validation,
+            rule,
+            plan,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             resume=resume,
@@ -473,20 +505,62 @@ class Network:
 
         return from_onnx(path)
 
-    def check_data(
-        self, inputs_name: str, inputs: npt.ArrayLike, outputs_name: str, outputs: npt.ArrayLike
-    ) -> tuple[Array, Array]:
-        """Return inputs and outputs as finite arrays of this network's dtype and widths, or raise."""
-        rows = self._rows(inputs_name, inputs)
-        targets = _checks.matrix(outputs_name, outputs, self.n_outputs, "the network's last layer", self.dtype)
-        if len(rows) != len(targets):
-            raise ValueError(
-                f"{inputs_name} has {len(rows)} rows and {outputs_name} has {len(targets)}; expected as many of each"
-            )
-        return rows, targets
+    def check_rows(
+        self, inputs: Any, outputs: Any, sample_weight: Any = None, *, classes: bool = False, of: str = ""
+    ) -> Rows:
+        """Return what a user passed as Rows of this network's dtype and widths, or raise; see `rows.check_rows`."""
+        return check_rows(
+            inputs,
+            outputs,
+            sample_weight,
+            n_inputs=self.n_inputs,
+            n_outputs=self.n_outputs,
+            dtype=self.dtype,
+            classes=classes,
+            of=of,
+        )
 
     def _rows(self, argument: str, data: npt.ArrayLike) -> Array:
         return _checks.matrix(argument, data, self.n_inputs, "the network", self.dtype)
+
+    def blend(self, other: Network, share: float) -> None:
+        """Move every parameter a share of the way to another network's: ``p += share * (other's p - p)``.
+
+        So does a target network follow the one that learns (Polyak averaging).
+
+        Parameters
+        ----------
+        other : Network
+            Of the same shape and dtype.
+        share : float
+            In [0, 1]: 0 leaves this network as it is, 1 makes it the other.
+
+        Examples
+        --------
+        >>> from nineline import Network
+        >>> network = Network(3, 6, 1, rng=0)
+        >>> target = network.copy()
+        >>> history = network.train([[0, 1, 1]], [[1]], 10, report_every=0)
+        >>> target.blend(network, 0.005)
+
+        References
+        ----------
+        Lillicrap et al. (2016), Continuous control with deep reinforcement learning, arXiv 1509.02971, algorithm 1.
+        """
+        if not isinstance(other, Network):
+            raise TypeError(f"other is a {type(other).__name__}; expected a Network")
+        share = _checks.number("share", share, low=0, high=1)
+        if [block[1:] for block in self.blocks] != [block[1:] for block in other.blocks] or self.dtype != other.dtype:
+            raise ValueError(f"other is {other!r}; expected one of the same shape and dtype as {self!r}")
+        with self.stepping:
+            if share == 1:
+                self._parameters[...] = other.parameters
+            else:
+                self._parameters += self.dtype.type(share) * (other.parameters - self._parameters)
+
+    def copy(self) -> Network:
+        """Return the same network with parameters of its own."""
+        return deepcopy(self)
 
     def astype(self, dtype: npt.DTypeLike) -> Network:
         """Return a copy of this network in another dtype, float32 or float64."""
@@ -495,9 +569,9 @@ class Network:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**vars(self), "layers": [copy(layer) for layer in self.layers]}
-        del state["_parameters"], state["_answer"]  # the layers carry the values; views are made anew there
-        return state
+        made_anew = ("_parameters", "_answer", "stepping", "kept_by_engines")  # the layers carry the values
+        state = {name: value for name, value in vars(self).items() if name not in made_anew}
+        return {**state, "layers": [copy(layer) for layer in self.layers]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

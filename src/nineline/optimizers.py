@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 class State:
     """What a rule remembers: the number of steps taken, and vectors as long as the parameters."""
 
-    def __init__(self, vectors: dict[str, Array]) -> None:
-        self.steps = 0
+    def __init__(self, vectors: dict[str, Array], steps: int = 0) -> None:
+        self.steps = steps
         self.vectors = vectors
+
+    def copy(self) -> State:
+        """Return the same, with vectors of its own."""
+        return State({name: vector.copy() for name, vector in self.vectors.items()}, self.steps)
 
 
 @dataclass(eq=False, repr=False)
@@ -43,7 +47,8 @@ class Optimizer(Value, ABC):
         Positive; training multiplies it by the schedule's factor.
     factors : mapping of str to float
         Learning-rate factors of parameter blocks, by the block's name (``"0.weights"``, ``"1.bias"``) or
-        by its kind in every layer (``"weights"``, ``"bias"``). A factor of 0 freezes a block.
+        by its kind in every layer (``"weights"``, ``"bias"``). A factor of 0 freezes a block: its gradient is not even
+        computed.
 
     Examples
     --------
@@ -59,11 +64,15 @@ class Optimizer(Value, ABC):
     """The names of the vectors in this rule's state."""
 
     def __post_init__(self) -> None:
-        self.settle("learning_rate", low=0, low_open=True)
+        self.check_number("learning_rate", low=0, low_open=True)
         if not isinstance(self.factors, Mapping) or not all(isinstance(name, str) for name in self.factors):
             raise TypeError(f"factors is {self.factors!r}; expected numbers by block, such as {{'0.weights': 0.1}}")
         for name, factor in self.factors.items():
             _checks.number(f"factors[{name!r}]", factor, low=0)
+
+    def factor(self, name: str, kind: str) -> float:
+        """Return the learning-rate factor of a block: by its name, else by its kind, else 1."""
+        return self.factors.get(name, self.factors.get(kind, 1.0))
 
     def start(self, parameters: Array) -> State:
         """Return the state before the first step: zeros."""
@@ -107,7 +116,7 @@ class GradientDescent(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.settle("momentum", low=0, high=1, high_open=True)
+        self.check_number("momentum", low=0, high=1, high_open=True)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov is True and momentum is 0; Nesterov's step needs a momentum, such as 0.9")
 
@@ -151,8 +160,8 @@ class RMSprop(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.settle("decay", low=0, high=1, high_open=True)
-        self.settle("epsilon", low=0, low_open=True)
+        self.check_number("decay", low=0, high=1, high_open=True)
+        self.check_number("epsilon", low=0, low_open=True)
 
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
         square = state.vectors["square"]
@@ -173,9 +182,9 @@ class _AdamRule(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.settle("beta_1", low=0, high=1, high_open=True)
-        self.settle("beta_2", low=0, high=1, high_open=True)
-        self.settle("epsilon", low=0, low_open=True)
+        self.check_number("beta_1", low=0, high=1, high_open=True)
+        self.check_number("beta_2", low=0, high=1, high_open=True)
+        self.check_number("epsilon", low=0, low_open=True)
         vars(self)["epsilon_hat"] = _checks.boolean("epsilon_hat", self.epsilon_hat)
 
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
@@ -247,7 +256,7 @@ class AdamW(_AdamRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.settle("weight_decay", low=0)
+        self.check_number("weight_decay", low=0)
 
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
         parameters -= rate * self.weight_decay * parameters

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from nineline import files
 from nineline.files import FileError
-from nineline.history import sparkline
+from nineline.training.history import sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,6 +131,11 @@ def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
             lines["stopped"] = str(history["stopped"])
         for name in ("optimizer", "loss", "schedule", "batch_size"):
             lines[name] = str(training["settings"][name])
+    elif kind == files.TRAINER:
+        lines["training"] = f"{int(header['training']['steps']):,} steps"
+        for name in ("loss", "optimizer"):
+            lines[name] = ", ".join(f"{key}={value!r}" for key, value in header["rule"][name].items() if key != "name")
+            lines[name] = f"{header['rule'][name]['name']}({lines[name]})"
     elif kind != "network":
         raise ValueError(f"a kind of model that is not known: {kind!r}")
     return lines, columns

@@ -56,8 +56,8 @@ class Step(Schedule):
     decay: float = 0.1
 
     def __post_init__(self) -> None:
-        self.settle("every", low=0, low_open=True)
-        self.settle("decay", low=0, low_open=True)
+        self.check_number("every", low=0, low_open=True)
+        self.check_number("decay", low=0, low_open=True)
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.decay ** math.floor(epoch / self.every))
@@ -71,7 +71,7 @@ class ExponentialDecay(Schedule):
     decay: float = 0.95
 
     def __post_init__(self) -> None:
-        self.settle("decay", low=0, low_open=True)
+        self.check_number("decay", low=0, low_open=True)
 
     def factor(self, epoch: float, epochs: float) -> float:
         return float(self.decay**epoch)
@@ -96,7 +96,7 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        self.settle("final", low=0)
+        self.check_number("final", low=0)
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.final + (1 - self.final) * _half_cosine(epoch / epochs)
@@ -119,9 +119,9 @@ class OneCycle(Schedule):
     final: float = 4e-6
 
     def __post_init__(self) -> None:
-        self.settle("warmup", low=0, high=1, low_open=True, high_open=True)
-        self.settle("start", low=0)
-        self.settle("final", low=0)
+        self.check_number("warmup", low=0, high=1, low_open=True, high_open=True)
+        self.check_number("start", low=0)
+        self.check_number("final", low=0)
 
     def factor(self, epoch: float, epochs: float) -> float:
         t = epoch / epochs
@@ -155,9 +155,9 @@ class WarmupStableDecay(Schedule):
     final: float = 1e-3
 
     def __post_init__(self) -> None:
-        self.settle("warmup", low=0, high=1, low_open=True, high_open=True)
-        self.settle("stable", low=0, high=1, high_open=True)
-        self.settle("final", low=0)
+        self.check_number("warmup", low=0, high=1, low_open=True, high_open=True)
+        self.check_number("stable", low=0, high=1, high_open=True)
+        self.check_number("final", low=0)
         if self.stable < self.warmup:
             raise ValueError(f"stable is {self.stable}, warmup is {self.warmup}; expected warmup to end first")
 

@@ -23,7 +23,7 @@ PROGRAM = """
 import json, os, random, signal, sys, time
 import numpy as np
 from nineline import AdamW, Dropout, Layer, Network
-from nineline.checkpoints import Keeper
+from nineline.training.checkpoints import Checkpoint
 
 folder, engine, threads, kills = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 path = os.path.join(folder, "run.nineline")
@@ -52,7 +52,7 @@ def life(seed):
         traceback.print_exc()
         os._exit(1)
 
-Keeper.due = property(lambda self: True)  # at every opportunity
+Checkpoint.due = property(lambda self: True)  # at every opportunity
 chance, killed, ends, seed = random.Random(1), 0, [], 7
 span = 0.02
 while killed < kills or not ends:

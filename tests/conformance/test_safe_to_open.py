@@ -27,19 +27,22 @@ from rich.console import Console
 from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 
-from nineline import DivergenceError, Network, files
+from nineline import DivergenceError, Network, Trainer, files
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.estimators import load as load_estimator
 from nineline.files import FORMAT_VERSION, FileError, read_header
 from nineline.report import print_file
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-KINDS = ["network", "checkpoint", "classifier", "regressor"]
+KINDS = ["network", "checkpoint", "classifier", "regressor", "trainer"]
+SINCE = {"trainer": 3}  # the version of the format that first had it
 MUTANTS = int(os.environ.get("NINELINE_FUZZ", "800"))
 MEMORY = 256 * 2**20  # bytes beyond what the process has taken already
 
 
 def load(kind: str, path: Path) -> Any:
+    if kind == "trainer":
+        return Trainer.load(path)
     return Network.load(path) if kind in ("network", "checkpoint") else load_estimator(path)
 
 
@@ -57,13 +60,16 @@ def test_every_format_up_to_this_one_has_golden_files() -> None:
     assert versions == list(range(1, FORMAT_VERSION + 1))
 
 
-@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "version"), [(kind, v) for kind in KINDS for v in range(SINCE.get(kind, 1), FORMAT_VERSION + 1)]
+)
 def test_golden_files_answer_as_they_did(kind: str, version: int) -> None:
     folder = GOLDEN / str(version)
     model = load(kind, folder / f"{kind}.nineline")
     expected = json.loads((folder / "answers.json").read_text())[kind]
-    if kind in ("network", "checkpoint"):
+    if kind == "trainer":
+        answers = model.network.run(np.linspace(-1, 1, 12).reshape(4, 3))
+    elif kind in ("network", "checkpoint"):
         answers = model.run(np.linspace(-1, 1, 12).reshape(4, 3))
     else:
         answers = model.predict_proba(table()[:8]) if kind == "classifier" else model.predict(table()[:8])
@@ -210,7 +216,7 @@ SPOILED = st.lists(st.tuples(SHARE, st.integers(0, 4), st.binary(min_size=1, max
 
 
 SETTINGS = settings(
-    max_examples=max(1, MUTANTS // 9),  # in each of nine tests
+    max_examples=max(1, MUTANTS // 11),  # in each of eleven tests
     derandomize=MUTANTS < 10_000,
     deadline=None,
     database=None,
@@ -245,6 +251,10 @@ def try_everything(kind: str, path: Path) -> None:
         model = load(kind, path)
     except FileError:
         return
+    if isinstance(model, Trainer):  # it was read, so it goes on
+        with contextlib.suppress(DivergenceError):
+            model.step(np.zeros((1, 3)), np.array([1]))
+        model = model.network
     if isinstance(model, Network):  # it was read, so it is a network
         with np.errstate(all="ignore"):
             assert model.run(np.zeros((1, model.n_inputs))).shape == (1, model.n_outputs)
@@ -376,10 +386,14 @@ def shown(path: Path) -> str:
         ),
         ("classifier", ["TabularClassifier", "hi, lo, mid", "category", "constant", "green, red"]),
         ("regressor", ["TabularRegressor", "target      target", "test rows 0"]),
+        (
+            "trainer",
+            ["m, trainer, format 3", "trainable=False", "4 steps", "cross_entropy(", "adam(learning_rate=0.01"],
+        ),
     ],
 )
 def test_show_says_what_is_inside_without_the_weights(kind: str, said: list[str], tmp_path: Path) -> None:
-    data = bytearray((GOLDEN / "1" / f"{kind}.nineline").read_bytes())
+    data = bytearray((GOLDEN / str(SINCE.get(kind, 1)) / f"{kind}.nineline").read_bytes())
     data[-8:] = b"\xff" * 8  # the last weight's bytes, which nobody reads here
     (tmp_path / "m").write_bytes(data)
     text = shown(tmp_path / "m")

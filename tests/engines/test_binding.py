@@ -9,10 +9,12 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from nineline import Adam, Dropout, Layer, Network
 from nineline.activations import ACTIVATIONS
 from nineline.engines import native
+from nineline.rows import Sparse
 
 pytestmark = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -28,11 +30,20 @@ def network_of(dtype="float64", sizes=(3, 4, 2), activation="tanh", output="iden
     return Network(*sizes, activation=activation, output=output, bias=True, rng=0, dtype=dtype)
 
 
-def model_of(network, loss="squared_error", rule="adam", **settings):
-    averages = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8} if rule == "adam" else {}
-    layers = native._layers(network, None)
-    plans = module.loss(loss), module.rule(rule, **averages, **settings)
-    return module.Model(native.level(), network.dtype.name, layers, *plans)
+def spec_of(optimizer="adam", **settings):
+    averages = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8} if optimizer == "adam" else {}
+    return module.rule(optimizer, **averages, **settings)
+
+
+def training_of(network, loss="squared_error", optimizer="adam", threads=1, parameters=None, **settings):
+    """Return a training of the network's parameters, or of a vector of its own."""
+    parameters = network.parameters if parameters is None else parameters
+    layout, rule = native._new_layout(network), spec_of(optimizer, **settings)
+    return module.Training(layout, module.loss(loss), rule, parameters, threads)
+
+
+def runner_of(network, threads=1):
+    return module.Runner(native._new_layout(network), network.parameters, np.empty, threads)
 
 
 def swapped(array):
@@ -60,25 +71,28 @@ N = 3 * 4 + 4 + 4 * 2 + 2
 
 def arguments_of(call):
     """Return new arguments by name, as they are right."""
-    network = network_of()
-    parameters = network.parameters.copy()
     data = {"inputs": X.copy(), "targets": Y.copy(), "weights": np.linspace(0, 2, 10)}
+    steps = {
+        "order": np.arange(10)[::-1].copy(),
+        "batch_size": 4,
+        "rates": np.full(3, 0.01),
+        "losses": np.full(3, -1.0),
+    }
+    moments = [np.zeros(N), np.zeros(N)]
     return {
-        "steps": {
-            "parameters": parameters,
-            "memory": [np.zeros(N), np.zeros(N)],
-            **data,
-            "order": np.arange(10)[::-1].copy(),
-            "batch_size": 4,
-            "rates": np.full(3, 0.01),
-            "losses": np.full(3, -1.0),
-            "first": 0,
-            "threads": 1,
-        },
-        "evaluate": {"parameters": parameters, **data, "threads": 1},
-        "run": {"parameters": parameters, "inputs": X.copy(), "outputs": np.full((10, 2), -1.0), "threads": 1},
-        "undo": {"parameters": parameters},
+        "steps": {**data, **steps},
+        "gradient": {**data, "into": np.full(N, -1.0)},
+        "move": {"gradient": np.ones(N), "rate": 0.1},
+        "evaluate": data,
+        "before": {"into": np.full(N, -1.0)},
+        "read": {"moments": moments},
+        "write": {"moments": moments, "before": np.ones(N), "steps_taken": 3},
     }[call]
+
+
+def sparse_of(rows):
+    """Return rows as the engine takes sparse ones."""
+    return tuple(Sparse.of("inputs", scipy.sparse.csr_array(rows), rows.dtype))
 
 
 WRONG_VECTORS = {
@@ -127,22 +141,75 @@ def to(value):
     return lambda _: value
 
 
-THREADS = {
-    "0": (to(0), ValueError),
-    "-1": (to(-1), ValueError),
-    "half": (to(0.5), TypeError),
-    "None": (to(None), TypeError),
-    "beyond C++": (to(2**70), TypeError),
+BEYOND = {"beyond C++": (to(2**70), TypeError), "None": (to(None), TypeError), "half": (to(0.5), TypeError)}
+PARTS = {
+    "data": (0, without(WRONG_VECTORS, "None", "empty", "backward")),
+    "indices": (
+        1,
+        {"64 bits": (lambda v: v.astype("int64"), TypeError), "one less": (lambda v: v[:-1].copy(), ValueError)},
+    ),
+    "indptr": (
+        2,
+        {"32 bits": (lambda v: v.astype("int32"), TypeError), "empty": (lambda v: v[:0].copy(), ValueError)},
+    ),
+    "columns": (3, {"another": (to(4), ValueError), "None": (to(None), TypeError)}),
+}
+CONTENTS = {
+    "a column too far": (1, lambda v: np.where(np.arange(len(v)) == 2, 3, v)),
+    "a column below": (1, lambda v: np.where(np.arange(len(v)) == 0, -1, v)),
+    "a column twice": (1, lambda v: np.where(np.arange(len(v)) == 1, v[0], v)),
+    "columns out of order": (1, lambda v: v[[1, 0, *range(2, len(v))]]),
+    "rows that go back": (2, lambda v: np.where(np.arange(len(v)) == 3, v[2] - 1, v)),
+    "rows beyond the end": (2, lambda v: np.where(np.arange(len(v)) == len(v) - 1, v[-1] + 1, v)),
+    "rows far beyond the end": (2, lambda v: np.where(np.arange(len(v)) == len(v) - 1, LARGE, v)),
+    "rows before the beginning": (2, lambda v: np.where(np.arange(len(v)) == 0, -1, v)),
+}
+
+
+def with_part(number, change):
+    def changed(inputs):
+        parts = list(sparse_of(inputs))
+        parts[number] = change(parts[number])
+        return tuple(parts)
+
+    return changed
+
+
+SPARSE = {
+    "three parts": (lambda m: sparse_of(m)[:3], ValueError),
+    "no parts": (to(()), ValueError),
+    **{
+        f"{part}: {name}": (with_part(number, change), error)
+        for part, (number, changes) in PARTS.items()
+        for name, (change, error) in changes.items()
+    },
+    **{name: (with_part(number, change), (ValueError, TypeError)) for name, (number, change) in CONTENTS.items()},
+}
+CLASSES = {
+    "classes of a loss that takes none": (lambda m: np.zeros(len(m), np.int64), ValueError),
 }
 DATA = {
-    **for_all("inputs", WRONG_MATRICES),
-    **for_all("targets", WRONG_MATRICES),
+    **for_all("inputs", WRONG_MATRICES | SPARSE),
+    **for_all("targets", WRONG_MATRICES | CLASSES),
     **for_all("weights", without(WRONG_VECTORS, "None")),
-    **for_all("threads", THREADS),
 }
+MOMENTS = {
+    "none": (to([]), ValueError),
+    "one": (lambda m: m[:1], ValueError),
+    "three": (lambda m: [*m, np.zeros(N)], ValueError),
+    "None": (to(None), TypeError),
+}
+
+
+def second(changes):
+    return {
+        f"second {name}": (lambda m, change=change: [m[0], change(m[1])], error)
+        for name, (change, error) in changes.items()
+    }
+
+
 WRONG = {
     "steps": {
-        **for_all("parameters", WRONG_VECTORS | READ_ONLY),
         **DATA,
         **for_all("order", without(WRONG_VECTORS, "None", "too short", "too long", "whole numbers")),
         **for_all(
@@ -165,54 +232,171 @@ WRONG = {
                 "the lowest": (to(-LARGE - 1), ValueError),
                 "too many rates": (to(5), ValueError),
                 "far too many rates": (to(LARGE), ValueError),
-                "half": (to(0.5), TypeError),
-                "None": (to(None), TypeError),
-                "beyond C++": (to(2**70), TypeError),
+                **BEYOND,
             },
         ),
         **for_all("rates", without(WRONG_VECTORS, "too short", "empty")),
         **for_all("losses", WRONG_VECTORS | READ_ONLY),
-        **for_all(
-            "memory",
-            {
-                "none": (to([]), ValueError),
-                "one": (lambda m: m[:1], ValueError),
-                "three": (lambda m: [*m, np.zeros(N)], ValueError),
-                "None": (to(None), TypeError),
-                **{
-                    f"second {name}": (lambda m, change=change: [m[0], change(m[1])], error)
-                    for name, (change, error) in (WRONG_VECTORS | READ_ONLY).items()
-                },
-            },
-        ),
-        **for_all(
-            "first", {"-1": (to(-1), TypeError), "beyond C++": (to(2**64), TypeError), "None": (to(None), TypeError)}
-        ),
     },
-    "evaluate": {**for_all("parameters", WRONG_VECTORS), **DATA},
-    "run": {
-        **for_all("parameters", WRONG_VECTORS),
-        **for_all("inputs", WRONG_MATRICES),
-        **for_all("outputs", WRONG_MATRICES | READ_ONLY),
-        **for_all("threads", without(THREADS, "0", "-1")),  # a few rows are answered by the caller alone
+    "gradient": {
+        **DATA,
+        **for_all("into", WRONG_VECTORS | READ_ONLY),
+        **for_all("loss", {"another thing": (to(3), TypeError)}),
     },
-    "undo": for_all("parameters", WRONG_VECTORS | READ_ONLY),
+    "move": {
+        **for_all("gradient", WRONG_VECTORS),
+        **for_all("rate", {"text": (to("a"), TypeError), "None": (to(None), TypeError)}),
+    },
+    "evaluate": DATA,
+    "before": for_all("into", WRONG_VECTORS | READ_ONLY),
+    "read": for_all("moments", MOMENTS | second(WRONG_VECTORS | READ_ONLY)),
+    "write": {
+        **for_all("moments", MOMENTS | second(WRONG_VECTORS)),
+        **for_all("before", WRONG_VECTORS),
+        **for_all("steps_taken", {"-1": (to(-1), TypeError), **BEYOND, "2**64": (to(2**64), TypeError)}),
+    },
 }
 
 
 @pytest.mark.parametrize(("call", "name"), [(call, name) for call, cases in WRONG.items() for name in cases])
 def test_what_does_not_fit_is_refused_and_nothing_is_written(call, name):
     argument, change, error = WRONG[call][name]
-    arguments = arguments_of(call)
-    arguments[argument] = change(arguments[argument])
-    before = copy.deepcopy(arguments)
+    arguments, network = arguments_of(call), network_of()
+    arguments[argument] = change(arguments.get(argument))
+    before, parameters, training = copy.deepcopy(arguments), network.parameters.copy(), training_of(network)
     with pytest.raises(error):
-        getattr(model_of(network_of()), call)(**arguments)
-    for key in ("parameters", "outputs", "losses"):
+        getattr(training, call)(**arguments)
+    assert training.steps_taken == 0
+    np.testing.assert_array_equal(network.parameters, parameters)
+    for key in ("losses", "into"):
         if isinstance(before.get(key), np.ndarray):
             np.testing.assert_array_equal(arguments[key], before[key])
-    for vector, as_before in zip(arguments.get("memory") or [], before.get("memory") or [], strict=True):
+    for vector, as_before in zip(arguments.get("moments") or [], before.get("moments") or [], strict=True):
         np.testing.assert_array_equal(vector, as_before)
+
+
+WRONG_TRAININGS = {
+    **for_all("parameters", WRONG_VECTORS | READ_ONLY),
+    **for_all(
+        "threads", {"0": (to(0), ValueError), "-1": (to(-1), ValueError), "too many": (to(1025), ValueError), **BEYOND}
+    ),
+    **for_all(
+        "factors",
+        {
+            "too few": (to([1.0]), ValueError),
+            "too many": (to([1.0] * 5), ValueError),
+            "None": (to(None), TypeError),
+            "text": (to(["a"] * 4), TypeError),
+        },
+    ),
+    **for_all("layout", {"None": (to(None), TypeError), "a loss": (lambda _: module.loss("huber"), TypeError)}),
+    **for_all("loss", {"None": (to(None), TypeError), "unfit": (lambda _: module.loss("cross_entropy"), ValueError)}),
+    **for_all("rule", {"None": (to(None), TypeError), "a loss": (lambda _: module.loss("huber"), TypeError)}),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TRAININGS)
+def test_trainings_that_make_no_sense(name):
+    argument, change, error = WRONG_TRAININGS[name]
+    network = network_of()
+    arguments = {
+        "layout": native._new_layout(network),
+        "loss": module.loss("squared_error"),
+        "rule": spec_of(),
+        "parameters": network.parameters.copy(),
+        "threads": 1,
+        "factors": [1.0] * 4,
+    }
+    module.Training(**arguments)
+    arguments[argument] = change(arguments[argument])
+    with pytest.raises(error):
+        module.Training(**arguments)
+
+
+def test_the_number_of_threads_is_checked_later_too():
+    training = training_of(network_of())
+    for wrong, error in ((0, ValueError), (1025, ValueError), ("a", TypeError)):
+        with pytest.raises(error):
+            training.threads = wrong
+    training.threads = 3
+    assert training.threads == 3
+
+
+# The quick way: what does not fit is no error there, and nothing happens
+
+
+QUICK = {**for_all("inputs", WRONG_MATRICES), **for_all("targets", WRONG_MATRICES)}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_quick_step_takes_no_step_where_it_has_to_look_twice(name):
+    argument, change, _ = QUICK[name]
+    arguments, network = {"inputs": X.copy(), "targets": Y.copy()}, network_of()
+    arguments[argument] = change(arguments[argument])
+    training, parameters = training_of(network), network.parameters.copy()
+    assert training.step(**arguments, rate=0.1) is None
+    assert training.steps_taken == 0
+    np.testing.assert_array_equal(network.parameters, parameters)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["inputs", "targets"])
+def test_the_quick_step_finds_what_is_not_finite_wherever_it_is(where, value, dtype):
+    network = network_of(dtype)
+    training = training_of(network)
+    plain = {"inputs": X.astype(dtype), "targets": Y.astype(dtype)}
+    for place in range(plain[where].size):
+        arrays = {name: array.copy() for name, array in plain.items()}
+        arrays[where].flat[place] = value
+        assert training.step(**arrays, rate=0.1) is None
+    assert training.steps_taken == 0
+    assert training.step(**plain, rate=0.1) > 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("loss", "output", "right", "wrong"),
+    [
+        ("binary_cross_entropy", "sigmoid", [[0.0, 1.0], [0.5, 1.0]], [[[0, 1.1], [0, 0]], [[0, 1], [-0.1, 0]]]),
+        ("poisson", "exponential", [[0.0, 100.0], [1, 2]], [[[0, 1], [-1, 0]]]),
+        ("cross_entropy", "softmax", [[0.25, 0.75], [1, 0]], [[[1, 1], [1, 0]], [[1, 0], [0, 0]], [[2, -1], [1, 0]]]),
+        ("squared_error", "identity", [[-5.0, 100.0], [1, 2]], []),
+    ],
+)
+def test_the_quick_step_takes_targets_that_fit_the_loss(loss, output, right, wrong, dtype):
+    network = network_of(dtype, output=output)
+    training, inputs = training_of(network, loss), X[:2].astype(dtype)
+    assert np.isfinite(training.step(inputs, np.array(right, dtype), 0.01))
+    for targets in wrong:
+        assert training.step(inputs, np.array(targets, dtype), 0.01) is None
+    assert training.steps_taken == 1
+
+
+def test_the_quick_step_takes_class_numbers_where_they_are_meant():
+    inputs = X[:3].copy()
+    for classes, loss, output, taken in [
+        ([0, 1, 1], "cross_entropy", "softmax", True),
+        ([0, 2, 1], "cross_entropy", "softmax", False),
+        ([0, -1, 1], "cross_entropy", "softmax", False),
+        ([0, LARGE, 1], "cross_entropy", "softmax", False),
+        ([0, 1, 1], "squared_error", "softmax", False),
+    ]:
+        training = training_of(network_of(output=output), loss)
+        assert (training.step(inputs, np.array(classes), 0.1) is not None) == taken
+        assert training.step(inputs, np.array(classes).astype(np.int32), 0.1) is None
+    training = training_of(network_of(output="softmax"), "cross_entropy")
+    for wrong in ([0, 2, 1], [0, -1, 1], [0, LARGE, 1]):
+        with pytest.raises(ValueError, match="targets has the class"):
+            training.evaluate(inputs, np.array(wrong), None)
+
+
+def test_a_trainings_parameters_live_as_long_as_it():
+    training = training_of(network_of(), parameters=np.ones(N))
+    gc.collect()
+    assert training.step(X, Y, 0.1) > 0
+    assert training.undo() is True
+    assert training.undo() is False
 
 
 @pytest.mark.parametrize(
@@ -223,27 +407,28 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(call, name):
             "steps",
             lambda a: {"order": frozen(a["order"]), "rates": frozen(a["rates"]), "weights": frozen(a["weights"])},
         ),
-        ("steps", lambda a: {"memory": tuple(a["memory"])}),
-        ("evaluate", lambda a: {name: frozen(a[name]) for name in ("parameters", "inputs", "targets", "weights")}),
-        ("run", lambda a: {name: frozen(a[name]) for name in ("parameters", "inputs")}),
+        ("evaluate", lambda a: {name: frozen(a[name]) for name in ("inputs", "targets", "weights")}),
+        ("move", lambda a: {"gradient": frozen(a["gradient"])}),
+        ("write", lambda a: {"moments": tuple(map(frozen, a["moments"])), "before": frozen(a["before"])}),
     ],
 )
 def test_what_is_only_read_may_be_read_only(call, change):
     answers = []
     for spoil in (lambda _: {}, change):
-        arguments = arguments_of(call)
+        arguments, network = arguments_of(call), network_of()
         arguments |= spoil(arguments)
-        answer = getattr(model_of(network_of()), call)(**arguments)
-        answers.append([answer, arguments["parameters"].tolist(), arguments.get("outputs", X).tolist()])
+        answer = getattr(training_of(network), call)(**arguments)
+        answers.append([answer, network.parameters.tolist()])
     assert answers[0] == answers[1]
 
 
 def taken(rates=3, **changes):
     """Take steps and return their losses and the parameters after them."""
     arguments = arguments_of("steps") | {"rates": np.full(rates, 0.01), "losses": np.full(rates, -1.0)} | changes
-    done = model_of(network_of()).steps(**arguments)
+    network = network_of()
+    done = training_of(network).steps(**arguments)
     assert done == rates
-    return arguments["losses"].tolist(), arguments["parameters"].tolist()
+    return arguments["losses"].tolist(), network.parameters.tolist()
 
 
 def test_no_rates_are_no_steps():
@@ -277,16 +462,19 @@ def test_rows_of_no_weight_at_all_have_no_loss():
 
 def test_any_seed_and_any_number_of_steps_before():
     network = Network(Dropout(0.5), Layer(3, 2), rng=0)
-    for seed, first in [(2**64 - 1, 0), (0, 2**64 - 3), (2**63, 2**63)]:
-        arguments = arguments_of("steps") | {"parameters": network.parameters.copy(), "memory": [], "first": first}
-        model = model_of(network, rule="gradient_descent", seed=seed)
-        assert model.steps(**arguments) == 3
+    for seed, first in [(2**64 - 1, 0), (0, 2**64 - 4), (2**63, 2**63)]:
+        arguments = arguments_of("steps")
+        training = training_of(network, optimizer="gradient_descent", seed=seed)
+        training.write([], network.parameters, first)
+        assert training.steps(**arguments) == 3
         assert np.isfinite(arguments["losses"]).all()
-    with pytest.raises(TypeError):
-        module.rule("gradient_descent", seed=2**64)
+        assert training.steps_taken == first + 3
+    for wrong in (lambda: module.rule("gradient_descent", seed=2**64), lambda: setattr(training, "seed", 2**64)):
+        with pytest.raises(TypeError):
+            wrong()
 
 
-# Plans
+# Specs
 
 
 def dense(inputs=3, outputs=2, **settings):
@@ -300,13 +488,13 @@ def dense(inputs=3, outputs=2, **settings):
         (lambda: dense(activation=""), ValueError, "activation is ''"),
         (lambda: dense(activation=None), TypeError, None),
         (lambda: module.loss("hinge"), ValueError, "loss is 'hinge'"),
-        (lambda: module.rule("lion"), ValueError, "rule is 'lion'"),
+        (lambda: module.rule("lion"), ValueError, "optimizer is 'lion'"),
         (lambda: dense(inputs=2**70), TypeError, None),
         (lambda: dense(inputs=1.5), TypeError, None),
         (lambda: module.dropout("3", 0.5), TypeError, None),
     ],
 )
-def test_plans_that_make_no_sense(make, error, words):
+def test_specs_that_make_no_sense(make, error, words):
     with pytest.raises(error, match=words):
         make()
 
@@ -331,39 +519,76 @@ def test_plans_that_make_no_sense(make, error, words):
         ({"layers": lambda: [None]}, TypeError, None),
         ({"layers": dense}, TypeError, None),
         ({"layers": lambda: [module.loss("huber")]}, TypeError, None),
-        ({"loss": lambda: module.loss("cross_entropy")}, ValueError, "the loss does not fit"),
-        ({"loss": lambda: module.loss("binary_cross_entropy")}, ValueError, "the loss does not fit"),
-        ({"loss": lambda: None}, TypeError, None),
-        ({"rule": dense}, TypeError, None),
     ],
 )
-def test_models_that_make_no_sense(changes, error, words):
-    plans = {"layers": lambda: [dense()], "loss": lambda: module.loss("huber"), "rule": lambda: module.rule("rmsprop")}
-    arguments = {"level": "baseline", "dtype": "float64"} | {name: make() for name, make in plans.items()}
+def test_layouts_that_make_no_sense(changes, error, words):
+    arguments = {"level": "baseline", "dtype": "float64", "layers": [dense()]}
     arguments |= {name: value() if callable(value) else value for name, value in changes.items()}
     with pytest.raises(error, match=words):
-        module.Model(**arguments)
+        module.Layout(**arguments)
+
+
+def test_a_gradient_by_a_loss_that_does_not_fit_the_output():
+    with pytest.raises(ValueError, match="the loss does not fit"):
+        training_of(network_of()).gradient(X, Y, None, np.empty(N), module.loss("cross_entropy"))
+
+
+@pytest.mark.parametrize(("loss", "output"), [("cross_entropy", "tanh"), ("binary_cross_entropy", "softmax")])
+def test_a_loss_that_does_not_fit_the_output(loss, output):
+    layout = module.Layout("baseline", "float64", [dense(activation=output)])
+    with pytest.raises(ValueError, match="the loss does not fit"):
+        module.Training(layout, module.loss(loss), module.rule("rmsprop"), np.ones(8), 1)
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, 2.0, -1.0, np.nan, np.inf])
 def test_any_rate_of_dropout_is_survived(rate):
     """Network lets through what is in [0, 1)."""
-    plans = [module.dropout(3, rate), dense(3, 2)]
-    model = module.Model("baseline", "float64", plans, module.loss("huber", 1.0), module.rule("gradient_descent"))
-    model.steps(**(arguments_of("steps") | {"parameters": np.ones(8), "memory": []}))
+    layout = module.Layout("baseline", "float64", [module.dropout(3, rate), dense(3, 2)])
+    rule = module.rule("gradient_descent")
+    module.Training(layout, module.loss("huber", 1.0), rule, np.ones(8), 1).steps(**arguments_of("steps"))
 
 
 def test_a_runner_of_something_else():
-    model, parameters = model_of(network_of()), network_of().parameters
-    for wrong in [(None, parameters, np.empty, 1), (model, None, np.empty, 1), (model, parameters, np.empty, None)]:
+    layout, parameters = native._new_layout(network_of()), network_of().parameters
+    for wrong in [(None, parameters, np.empty, 1), (layout, None, np.empty, 1), (layout, parameters, np.empty, None)]:
         with pytest.raises((TypeError, ValueError, AttributeError, RuntimeError)):
             module.Runner(*wrong)
     for change, error in (WRONG_VECTORS).values():
         with pytest.raises((error, AttributeError, RuntimeError)):
-            module.Runner(model, change(parameters), np.empty, 1)
+            module.Runner(layout, change(parameters), np.empty, 1)
 
 
-def test_models_can_be_made_and_forgotten():
+WRONG_INPUTS = {name: change for name, change in WRONG_MATRICES.items() if name != "one row less"}
+
+
+@pytest.mark.parametrize("name", [*WRONG_INPUTS, *SPARSE])
+def test_a_runner_answers_none_or_raises_for_what_does_not_fit(name):
+    runner = runner_of(network_of())
+    if name in SPARSE:
+        change, error = SPARSE[name]
+        with pytest.raises(error):
+            runner.sparse(change(X))
+    else:
+        assert runner(WRONG_INPUTS[name][0](X)) is None
+    assert runner(X).shape == runner.sparse(sparse_of(X)).shape == (10, 2)
+
+
+@pytest.mark.parametrize("name", [*WRONG_MATRICES, "read-only"])
+def test_a_runner_writes_into_nothing_else(name):
+    out = np.full((10, 2), -1.0)
+    change, _ = (WRONG_MATRICES | READ_ONLY)[name]
+    wrong = change(out)
+    before, runner = copy.deepcopy(wrong), runner_of(network_of())
+    if name == "None":
+        assert runner(X, wrong).shape == (10, 2)
+        return
+    assert runner(X, wrong) is None
+    if isinstance(before, np.ndarray):
+        np.testing.assert_array_equal(wrong, before)
+    assert runner(X, out) is out
+
+
+def test_networks_can_be_made_and_forgotten():
     for _ in range(300):
         network = network_of(sizes=(30, 40, 20))
         network.train(np.ones((2, 30)), np.ones((2, 20)), 1, report_every=0)
@@ -389,8 +614,8 @@ def test_nan_spoils_the_answers_of_its_own_row_alone(sizes, activation, dtype):
     inputs = np.random.default_rng(1).normal(size=(70, sizes[0])).astype(dtype)
     expected = network.run(inputs)
     inputs[[5, 69]] = np.nan
-    outputs = np.empty_like(expected)
-    model_of(network).run(network.parameters, inputs, outputs, 1)
+    sparse = scipy.sparse.csr_array(inputs)  # whose entries nobody looks at again
+    outputs = runner_of(network).sparse((sparse.data, sparse.indices, sparse.indptr.astype(np.int64), sizes[0]))
     assert np.isnan(outputs[[5, 69]]).all()
     kept = np.delete(np.arange(70), [5, 69])
     np.testing.assert_array_equal(outputs[kept], expected[kept])
@@ -424,16 +649,17 @@ def test_nan_anywhere_makes_a_loss_of_nan_and_no_step(sizes, goal, where, dtype)
     }
     arrays[where][-1] = np.nan
     before = network.parameters.copy()
-    model = model_of(network, goal[0])
-    memory, losses = [np.zeros_like(before), np.zeros_like(before)], np.empty(4)
-    done = model.steps(
-        memory=memory, order=None, batch_size=70, rates=np.full(4, 0.1), losses=losses, first=0, threads=1, **arrays
-    )
+    training = training_of(network, goal[0])
+    parameters = arrays.pop("parameters")
+    moments, losses = [np.ones_like(before), np.ones_like(before)], np.empty(4)
+    done = training.steps(**arrays, order=None, batch_size=70, rates=np.full(4, 0.1), losses=losses)
     assert done == 1
     assert np.isnan(losses[0])
-    assert np.isnan(model.evaluate(threads=1, **arrays))
-    np.testing.assert_array_equal(network.parameters, before)
-    assert not any(vector.any() for vector in memory)
+    assert np.isnan(training.evaluate(**arrays))
+    np.testing.assert_array_equal(parameters, before)
+    training.read(moments)
+    assert not any(vector.any() for vector in moments)
+    assert training.steps_taken == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -441,35 +667,40 @@ def test_nan_anywhere_makes_a_loss_of_nan_and_no_step(sizes, goal, where, dtype)
 def test_before_the_first_step_there_is_nothing_to_undo(begun, dtype):
     """Training undoes when the loss of the very first batch is not finite."""
     network = network_of(dtype)
-    before = network.parameters.copy()
-    model = model_of(network, rule="gradient_descent")
+    before, into = network.parameters.copy(), np.empty_like(network.parameters)
+    training = training_of(network, optimizer="gradient_descent")
     if begun:
         data = np.full((10, 3), np.nan, dtype), Y.astype(dtype), None
-        assert model.steps(before.copy(), [], *data, None, 10, np.ones(1), np.empty(1), 0, 1) == 1
-    model.undo(network.parameters)
+        assert training.steps(*data, None, 10, np.ones(1), np.empty(1)) == 1
+    assert training.undo() is False
+    training.before(into)
+    np.testing.assert_array_equal(into, before)
     np.testing.assert_array_equal(network.parameters, before)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_after_a_loss_of_nan_undo_goes_back_one_step(dtype):
+@pytest.mark.parametrize("spoiled", [1, 3])
+def test_after_a_loss_of_nan_undo_goes_back_one_step(spoiled, dtype):
     """That is the step before it: the one whose parameters had a finite loss."""
     network = network_of(dtype)
-    x, y = X.astype(dtype), Y.astype(dtype)
-    model = model_of(network, rule="gradient_descent")
+    x, y, into = X.astype(dtype), Y.astype(dtype), np.empty_like(network.parameters)
+    training = training_of(network)
     losses = np.empty(3)
 
-    def steps(first, data, count):
-        rates = np.full(count, 0.1)
-        return model.steps(network.parameters, [], data, y, None, None, 10, rates, losses[:count], first, 1)
+    def steps(data, count):
+        return training.steps(data, y, None, None, 10, np.full(count, 0.1), losses[:count])
 
-    assert steps(0, x, 2) == 2
+    assert steps(x, 2) == 2
     after_two = network.parameters.copy()
-    assert steps(2, x, 1) == 1
+    assert steps(x, 1) == 1
     after_three = network.parameters.copy()
-    assert steps(3, np.full_like(x, np.nan), 3) == 1
+    assert steps(np.full_like(x, np.nan), spoiled) == 1
     np.testing.assert_array_equal(network.parameters, after_three)
-    model.undo(network.parameters)
+    training.before(into)
+    np.testing.assert_array_equal(into, after_two)
+    assert training.undo() is True
     np.testing.assert_array_equal(network.parameters, after_two)
+    assert training.steps_taken == 2
 
 
 # Nothing beyond the arrays
@@ -487,14 +718,18 @@ SURROUNDED = [
 
 def surrounded(array):
     """Return the array as a part of a longer one that is NaN otherwise, and what lies around it there."""
-    whole = np.full(array.size + 128, np.nan, array.dtype)
+    whole = np.full(array.size + 128, np.nan if array.dtype.kind == "f" else 10**9, array.dtype)
     part = whole[64:-64].reshape(array.shape)
     part[...] = array
     return part, (whole[:64], whole[-64:])
 
 
+def untouched(beside):
+    return np.isnan(beside).all() if beside.dtype.kind == "f" else (beside == 10**9).all()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rows", [1, 3, 64, 130])
+@pytest.mark.parametrize("rows", [1, 3, 64, 130, 700])
 @pytest.mark.parametrize("layers", SURROUNDED, ids=str)
 def test_nothing_beyond_the_arrays_is_read_or_written(layers, rows, dtype):
     """What is read there may be NaN, and nothing that it is multiplied by helps then."""
@@ -505,25 +740,37 @@ def test_nothing_beyond_the_arrays_is_read_or_written(layers, rows, dtype):
         "inputs": rng.normal(size=(rows, network.n_inputs)).astype(dtype),
         "targets": rng.uniform(size=(rows, network.n_outputs)).astype(dtype),
         "weights": rng.uniform(0.5, 1, rows).astype(dtype),
-        "memory 0": np.zeros_like(network.parameters),
-        "memory 1": np.zeros_like(network.parameters),
+        "moment 0": np.zeros_like(network.parameters),
+        "moment 1": np.zeros_like(network.parameters),
+        "gradient": np.zeros_like(network.parameters),
+        "before": np.zeros_like(network.parameters),
         "rates": np.full(3, 0.01),
         "losses": np.zeros(3),
         "outputs": np.zeros((rows, network.n_outputs), dtype),
     }
+    sparse = sparse_of(plain["inputs"] * (rng.random(plain["inputs"].shape) > 0.5))
+    plain |= {"values": sparse[0], "indices": sparse[1], "indptr": sparse[2]}
     ends = []
     for lay_out in (lambda array: (array.copy(), ()), surrounded):
         arrays, around = {}, []
         for name, array in plain.items():
             arrays[name], beside = lay_out(array)
             around.extend(beside)
-        model = model_of(network, seed=1)
+        training = training_of(network, parameters=arrays["parameters"], threads=2, seed=1)
         data = [arrays[name] for name in ("inputs", "targets", "weights")]
-        model.run(arrays["parameters"], arrays["inputs"], arrays["outputs"], 2)
-        loss = model.evaluate(arrays["parameters"], *data, 2)
-        memory = [arrays["memory 0"], arrays["memory 1"]]
-        model.steps(arrays["parameters"], memory, *data, None, rows, arrays["rates"], arrays["losses"], 0, 2)
-        assert all(np.isnan(beside).all() for beside in around)
+        thin = [(arrays["values"], arrays["indices"], arrays["indptr"], network.n_inputs), *data[1:]]
+        loss = [training.evaluate(*data), training.evaluate(*thin)]
+        for some in (data, thin):
+            loss.append(training.gradient(*some, arrays["gradient"]))
+            training.steps(*some, None, rows, arrays["rates"], arrays["losses"])
+            training.move(arrays["gradient"], 0.1)
+        if rows > 1:
+            loss.append(training.step(arrays["inputs"], arrays["targets"], 0.1))
+        training.read([arrays["moment 0"], arrays["moment 1"]])
+        training.before(arrays["before"])
+        runner = module.Runner(native._new_layout(network), arrays["parameters"], np.empty, 2)
+        assert runner(arrays["inputs"], arrays["outputs"]) is arrays["outputs"]
+        assert all(untouched(beside) for beside in around)
         ends.append([loss, *(array.tolist() for array in arrays.values())])
     assert ends[0] == ends[1]
     np.testing.assert_array_equal(network.run(surrounded(plain["inputs"])[0]), network.run(plain["inputs"]))

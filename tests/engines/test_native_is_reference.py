@@ -11,18 +11,20 @@ import functools
 import itertools
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from nineline import Adam, AdamW, DivergenceError, Dropout, EarlyStopping, GradientDescent, Layer, Network, RMSprop
 from nineline.activations import ACTIVATIONS, Activation, Elu, Exponential, Identity, LeakyRelu, Softmax, Tanh
 from nineline.engines import native
-from nineline.engines.contract import Task
+from nineline.engines.contract import Rule
 from nineline.layers import LAYERS, AbstractLayer
-from nineline.losses import LOSSES, Loss, SquaredError
+from nineline.losses import LOSSES, CrossEntropy, Loss, SquaredError
 from nineline.optimizers import OPTIMIZERS, Optimizer
+from nineline.rows import Rows
 
 pytestmark = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -59,6 +61,8 @@ BATCH_SIZES = [None, 1, 3, 4, 15, 16, 17, 64]
 ROWS = [100, 70, 83, 129, 200]
 DROPOUT = ["none", "between", "on the inputs", "two in a row", "everywhere"]
 BIAS = ["all", "none", "first", "last"]
+LAYOUTS = ["dense", "sparse"]
+TARGETS = ["rows", "classes"]
 WEIGHTS = ["none", "positive", "some zeros", "mostly zeros"]
 PENALTIES = [{}, {"l1": 0.01}, {"l2": 0.02}, {"l1": 0.005, "l2": 0.01}]
 CLIPPING = [None, 0.05, 1.0, 1e6]
@@ -95,6 +99,8 @@ class Case:
     validation: str = "none"
     reduction: str = "mean"
     threads: int | None = None
+    layout: str = "dense"
+    targets: str = "rows"
 
 
 def with_settings(instance: object, **settings: object):
@@ -213,6 +219,10 @@ def options_of(case, network):
     if not isinstance(case.optimizer, GradientDescent) and case.dtype == "float32" and "l1" in dict(case.penalty):
         rate /= 300  # weights that hover about 0, where |w| has its kink, are told apart by their last bit
     loss = with_settings(case.goal[0], reduction=case.reduction)
+    if case.layout == "sparse":
+        inputs = csr_array(np.where(np.abs(inputs) > 0.7, inputs, 0))
+    if case.targets == "classes" and loss.takes_classes and case.outputs > 1:
+        targets = targets.argmax(axis=1)
     return (inputs, targets), {
         "epochs": max(2, math.ceil(STEPS / math.ceil(case.rows / size))),
         "batch_size": case.batch_size,
@@ -259,7 +269,7 @@ def distances(case):
         "parameters": distance(ours.parameters, reference.parameters, network.parameters),
         "loss": distance(history.loss, expected.loss),
         "validation_loss": distance(history.validation_loss, expected.validation_loss),
-        "answers": distance(ours.run(data[0]), ours.forward(data[0])),
+        "answers": distance(ours.run(data[0]), ours.forward(data[0].toarray() if case.layout == "sparse" else data[0])),
     }
 
 
@@ -321,6 +331,17 @@ def test_every_number_of_rows(rows, dtype):
     agree(Case(batch_size=None, rows=rows, width=33, dropout="between", dtype=dtype))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("targets", TARGETS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("batch_size", [None, 1, 16, 600])
+@pytest.mark.parametrize("dropout", ["none", "on the inputs"])
+def test_every_layout_of_rows(dropout, batch_size, layout, targets, dtype):
+    goal = CrossEntropy(), Softmax()
+    case = Case(goal=goal, dropout=dropout, batch_size=batch_size, inputs=33, outputs=5, rows=700, dtype=dtype)
+    agree(replace(case, layout=layout, targets=targets))
+
+
 # What would only be slow
 
 
@@ -331,20 +352,13 @@ def test_training_takes_denormal_numbers_for_zeros_and_leaves_pythons_alone(dtyp
     network = Network(8, 128, 8, activation="relu", bias=True, dtype=dtype, rng=0)
     network.layers[0].bias = np.full(128, -1e6)  # no unit answers any more
     smallest = np.finfo(dtype).smallest_subnormal
-    task = Task(
-        inputs=np.ones((640, 8), dtype),
-        targets=np.zeros((640, 8), dtype),
-        sample_weight=None,
-        loss=SquaredError(),
-        optimizer=Adam(0.01),
-        l1=0.0,
-        l2=0.0,
-        clip_norm=None,
-        seed=0,
-    )
-    engine = native.Native(network, task, threads)
-    engine.state.vectors["mean"][:1024] = 3 * smallest
-    engine.steps(None, 640, np.full(3, 0.01))
+    rows = Rows(np.ones((640, 8), dtype), np.zeros((640, 8), dtype))
+    engine = native.Native(network, Rule(SquaredError(), Adam(0.01)), threads)
+    state = engine.state
+    state.vectors["mean"][:1024] = 3 * smallest
+    engine.restore(state, network.parameters)
+    np.testing.assert_array_equal(engine.state.vectors["mean"][:1024], 3 * smallest)
+    engine.steps(rows, None, 640, np.full(3, 0.01))
     np.testing.assert_array_equal(engine.state.vectors["mean"][:1024], 0)
     assert smallest * np.ones(1, dtype) > 0
 
@@ -373,6 +387,8 @@ FEATURES = {
     "validation": VALIDATION,
     "reduction": REDUCTIONS,
     "threads": THREADS,
+    "layout": LAYOUTS,
+    "targets": TARGETS,
 }
 
 
@@ -383,7 +399,7 @@ def table_of_pairs():
     A case begins with a pair that is still missing; the other features follow in a random order, each with the
     value that stands in most missing pairs with what is there already.
     """
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(6)
     sizes = [len(values) for values in FEATURES.values()]
     starts = np.cumsum([0, *sizes])
     missing = np.ones((starts[-1], starts[-1]), bool)  # of values numbered through all features

@@ -1,6 +1,6 @@
 """Threads: the same bits for any number of them, in any company, and Ctrl-C is heard.
 
-The batches here are big enough to be cut into several parts (`cut` in native/trainer.hpp).
+The batches here are big enough to be in several parts (`partition` in native/batches.hpp).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import pytest
 
 from nineline import Adam, Dropout, GradientDescent, Layer, Network, engines
 from nineline.engines import native
-from nineline.engines.contract import Task
-from nineline.losses import CrossEntropy, SquaredError
+from nineline.engines.contract import Rule
+from nineline.losses import CrossEntropy
+from nineline.rows import Rows
 
 pytestmark = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -103,14 +104,13 @@ def test_that_holds_for_whatever_a_step_does(how):
 def test_measuring_and_answering_are_the_same_bits_for_any_number_of_threads(rows, dtype):
     network = network_of("wide", dtype)
     x, y = X[:rows].astype(dtype), Y[:rows].astype(dtype)
-    task = Task(x, y, None, CrossEntropy(), Adam(), 0.0, 0.0, None, 0)
+    rows = Rows(x, y)
     losses, answers = set(), set()
     for threads in [*THREADS, *THREADS]:
-        engine = engines.choose("native", network, task, threads)
-        losses.add(engine.evaluate(x, y, None))
-        outputs = np.empty_like(y)
-        engine.model.run(network.parameters, x, outputs, threads)
-        answers.add(outputs.tobytes())
+        engine = engines.choose("native", network, Rule("cross_entropy"), threads)
+        losses.add(engine.evaluate(rows))
+        runner = native._native.Runner(native._layout(network), network.parameters, np.empty, threads)
+        answers.add(runner(x).tobytes())
     assert len(losses) == 1
     assert answers == {network.run(x).tobytes()}
 
@@ -129,12 +129,10 @@ x = np.random.default_rng(0).normal(size=(512, 20)).astype("float32")
 expected, right = network.run(x), []
 from nineline.engines import native
 def work():
-    module = native._native
-    layers = native._layers(network, None)
-    model = module.Model(native.level(), "float32", layers, module.loss("squared_error"), module.rule("rmsprop"))
+    runner = native._native.Runner(native._new_layout(network), network.parameters, np.empty, 3)
     outputs = np.empty((512, 1), "float32")
     for _ in range(300):
-        model.run(network.parameters, x, outputs, 3)
+        runner(x, outputs)
     right.append(np.array_equal(outputs, expected))
 workers = [threading.Thread(target=work, daemon=True) for _ in range(4)]
 for worker in workers:
@@ -221,13 +219,13 @@ def test_other_python_threads_go_on_while_the_engine_computes(call):
     rows = 60_000
     network = Network(20, 128, 128, 1, activation="tanh", rng=0, dtype="float32")
     x, y = np.ones((rows, 20), "float32"), np.ones((rows, 1), "float32")
-    task = Task(x, y, None, SquaredError(), GradientDescent(0.1), 0.0, 0.0, None, 0)
-    engine = engines.choose("native", network, task, 1)
-    outputs = np.empty_like(y)
+    data = Rows(x, y)
+    engine = engines.choose("native", network, Rule("squared_error"), 1)
+    runner = native._native.Runner(native._layout(network), network.parameters, np.empty, 1)
     calls = {
-        "steps": lambda: engine.steps(None, rows, np.full(4, 1e-6)),
-        "evaluate": lambda: engine.evaluate(x, y, None),
-        "run": lambda: engine.model.run(network.parameters, x, outputs, 1),
+        "steps": lambda: engine.steps(data, None, rows, np.full(4, 1e-6)),
+        "evaluate": lambda: engine.evaluate(data),
+        "run": lambda: runner(x),
     }
     ticks, over = [], threading.Event()
 

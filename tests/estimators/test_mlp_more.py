@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 
@@ -20,6 +21,7 @@ from nineline.engines import native
 from nineline.estimators import MLPClassifier, MLPRegressor
 from nineline.layers import Dropout
 from nineline.losses import Huber, Quantile, SquaredError
+from nineline.training.loop import Loop
 
 NO_NATIVE = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -239,6 +241,83 @@ def test_warm_start_that_keeps_the_optimizer(settings, engine):
     assert not np.allclose(forgetful.coefs_[0], at_once.coefs_[0])
 
 
+QUICK = {
+    "adam": (MLPRegressor, {}),
+    "sgd, rate that falls": (MLPRegressor, {"solver": "sgd", "learning_rate": "invscaling"}),
+    "sgd, adaptive": (MLPRegressor, {"solver": "sgd", "learning_rate": "adaptive", "n_iter_no_change": 2, "tol": 1.0}),
+    "as they lie": (MLPRegressor, {"shuffle": False}),
+    "batches": (MLPRegressor, {"batch_size": 7}),
+    "huber": (MLPRegressor, {"loss": "huber", "huber_delta": 0.3}),
+    "poisson": (MLPRegressor, {"loss": "poisson"}),
+    "classes": (MLPClassifier, {}),
+    "two classes": (MLPClassifier, {"alpha": 0.0}),
+    "dropout": (MLPRegressor, {"dropout": 0.2}),
+    "any order": (MLPRegressor, {"random_state": np.random.RandomState(3)}),
+}
+
+
+def counting(function, answers):
+    def counted(*given):
+        answers.append(function(*given))
+        return answers[-1]
+
+    return counted
+
+
+@ENGINE
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", QUICK)
+def test_the_quick_way_through_partial_fit_is_the_long_one(name, dtype, engine):
+    kind, settings = QUICK[name]
+    runs = []
+    for form in (lambda a: a, lambda a: a.tolist() if a.ndim == 1 else np.asfortranarray(a)):
+        model = kind(**{"hidden_layer_sizes": (9,), "random_state": 1, **copy.deepcopy(settings), "engine": engine})
+        rows = X.astype(dtype)
+        y = CLASSES % (2 if name == "two classes" else 3) if kind is MLPClassifier else np.abs(rows[:, 0] + rows[:, 1])
+        how = {"classes": np.unique(y)} if kind is MLPClassifier else {}
+        quick = []
+        for part in range(12):
+            here = slice(16 * (part % 5), 16 * (part % 5) + 16)
+            if part == 5:
+                model.set_params(learning_rate_init=0.01)
+            if part == 8:
+                model.set_params(alpha=0.01, epsilon=1e-6)
+            if part == 10:
+                model.coefs_[0] = model.coefs_[0] * 0.5
+            model._quick_partial_fit = counting(model._quick_partial_fit, quick)
+            model.partial_fit(form(rows[here]), form(y[here]), **how)
+            del model._quick_partial_fit
+            how = {}
+        history = model.history_
+        said = model.loss_curve_, history.loss, history.learning_rate, history.steps, history.stopped, history.epochs
+        counts = model.n_iter_, model.t_, model.best_loss_, model._no_improvement_count, model.stopped_early_
+        weights = [coef.tobytes() for coef in (*model.coefs_, *model.intercepts_)]
+        runs.append(((said, counts, weights), sum(quick)))
+    assert runs[0][0] == runs[1][0]
+    assert runs[1][1] == 0
+    assert runs[0][1] == (0 if name in ("dropout", "poisson") else 8)  # not the first, nor after each change
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "words"),
+    [
+        (np.full((4, 5), np.nan), np.arange(4) % 2, "Input X contains NaN"),
+        (np.ones((4, 3)), np.arange(4) % 2, "X has 3 features"),
+        (np.ones((4, 5)), np.arange(5) % 2, "inconsistent numbers of samples"),
+        (np.ones((4, 5)), np.array([0, 1, 2, 9]), "`y` has classes not in"),
+        (np.ones((0, 5)), np.arange(0), "Found array with 0 sample"),
+    ],
+)
+def test_the_quick_way_lets_nothing_wrong_through(X, y, words):
+    model = MLPClassifier(**SMALL)
+    for _ in range(2):
+        model.partial_fit(UNSEEN, UNSEEN_CLASSES, classes=np.unique(UNSEEN_CLASSES))
+    before = [coef.copy() for coef in model.coefs_]
+    with pytest.raises(ValueError, match=words):
+        model.partial_fit(X, y)
+    assert all((a == b).all() for a, b in zip(before, model.coefs_, strict=True))
+
+
 def test_a_new_learning_rate_counts_in_the_next_call():
     model = MLPRegressor(**SMALL, solver="sgd", momentum=0).partial_fit(X, NUMBERS)
     before = model.coefs_[0].copy()
@@ -434,21 +513,19 @@ def test_a_loss_that_diverges_is_an_error_and_the_weights_are_finite(engine):
 
 
 def test_ctrl_c_keeps_what_was_learned(monkeypatch):
-    from nineline.estimators.mlp import stochastic
+    epoch, begun = Loop.mini_batch_epoch, []
 
-    epochs = iter([0.5, 0.4])
-
-    def epoch(self, order, batch_size, rate):
-        loss = next(epochs, None)
-        if loss is None:
+    def interrupted_in_the_third(loop):
+        begun.append(loop)
+        if len(begun) == 3:
             raise KeyboardInterrupt
-        return loss
+        epoch(loop)
 
-    monkeypatch.setattr(stochastic.Steps, "epoch", epoch)
+    monkeypatch.setattr(Loop, "mini_batch_epoch", interrupted_in_the_third)
     model = MLPClassifier(**SMALL)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.fit(X, CLASSES)
-    assert model.loss_curve_ == [0.5, 0.4]
+    assert len(model.loss_curve_) == model.n_iter_ == model.history_.epochs == 2
     assert model.history_.stopped == "interrupted in iteration 3"
     assert model.predict(X).shape == (200,)
 

@@ -302,13 +302,13 @@ def test_a_member_is_the_same_whatever_runs_beside_it() -> None:
 
 
 def test_every_row_is_held_out_once_by_eight_members() -> None:
-    from nineline.estimators.tabular.rows import Turns
+    from nineline.estimators.tabular.folds import Folds
 
     classes = np.array([0] * 60 + [1] * 39 + [2])
-    turns = Turns(100, 0.125, classes, np.random.default_rng(0))
+    folds = Folds(100, 0.125, classes, np.random.default_rng(0))
     times = np.zeros(100, int)
     for member in range(8):
-        kept, out = turns.of(member)
+        kept, out = folds.of(member)
         times[out] += 1
         assert len(kept) + len(out) == 100
         assert 5 <= (classes[out] == 0).sum() <= 10
@@ -491,7 +491,7 @@ def test_interrupting_keeps_what_there_is(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_diverging_member_is_an_error() -> None:
-    from nineline.loop import DivergenceError
+    from nineline import DivergenceError
 
     X, y = make_regression(200, 3, random_state=0)
     with pytest.raises(DivergenceError):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from nineline import Adam, Dropout, Layer, Network
+from nineline import Adam, Dropout, Layer, Network, Trainer
 from nineline.activations import Elu
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.files import FORMAT_VERSION
@@ -45,6 +45,10 @@ def main() -> None:
     how = {"epochs": 4, "batch_size": 2, "loss": "squared_error", "optimizer": Adam(0.01), "stop": 3, "rng": 3}
     how |= {"validation": 0.25, "engine": "reference", "checkpoint": folder / "checkpoint.nineline"}
     trained.train(inputs, inputs[:, :1], **how)
+    lived = Network(Layer(3, 4, "tanh", bias=True, trainable=False), Layer(4, 2, "softmax", bias=True), rng=4)
+    trainer = Trainer(lived, loss="cross_entropy", optimizer=Adam(0.01), l2=0.1, rng=5, engine="reference")
+    trainer.steps(inputs, [0, 1, 1, 0], batch_size=3, epochs=2)
+    trainer.save(folder / "trainer.nineline")
     frame = table()
     settings = {"hidden_layer_sizes": (5,), "max_epochs": 3, "random_state": 0, "engine": "reference", "n_members": 2}
     classifier = TabularClassifier(**settings).fit(frame, np.array(["lo", "mid", "hi"])[np.arange(60) % 3])
@@ -55,6 +59,7 @@ def main() -> None:
     answers = {
         "network": network.run(inputs).tolist(),
         "checkpoint": trained.run(inputs).tolist(),
+        "trainer": lived.run(inputs).tolist(),
         "classifier": classifier.predict_proba(frame[:8]).tolist(),
         "regressor": regressor.predict(frame[:8]).tolist(),
     }

@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nineline import _checks
-from nineline.engines.native import Native, NotNativeError, answerer, check_known
+from nineline.engines.contract import Rule
+from nineline.engines.native import Native, NotNativeError, answerer
 from nineline.engines.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nineline._typing import Array
-    from nineline.engines.contract import Engine, Task
-    from nineline.losses import Loss
+    from nineline.engines.contract import Engine
     from nineline.network import Network
-    from nineline.optimizers import Optimizer, State
 
+__all__ = ["Rule", "check_name", "choose", "choose_answerer"]
 
 _NAMES: Final = ("auto", "native", "reference")
 
@@ -31,33 +31,27 @@ def check_name(engine: str) -> str:
     return engine
 
 
-def check(engine: str, network: Network, loss: Loss, optimizer: Optimizer) -> None:
-    """Raise ValueError where there is no such engine, or it does not know one of these."""
+def choose(engine: str, network: Network, rule: Rule, threads: int = 1) -> Engine:
+    """Return an engine to train `network` by `rule`; "auto" is native for all that it knows.
+
+    Raises
+    ------
+    ValueError
+        There is no such engine, or it does not know something of the network or the rule.
+    """
     if check_name(engine) == "reference":
-        return
+        return Reference(network, rule)
     try:
-        check_known(network, loss, optimizer)
+        return Native(network, rule, threads)
     except NotNativeError as error:
         if engine == "native":
             raise ValueError(f"engine is 'native', but {error}; engine='auto' leaves that to the reference") from None
+    return Reference(network, rule)
 
 
-def choose(engine: str, network: Network, task: Task, threads: int, state: State | None = None) -> Engine:
-    """Return a checked engine to train `network` on `task` with; "auto" is native for all that it knows.
-
-    `state` is what the optimizer remembers of earlier training; by default it remembers nothing.
-    """
-    if engine != "reference":
-        try:
-            return Native(network, task, threads, state)
-        except NotNativeError:
-            pass
-    return Reference(network, task, state)
-
-
-def choose_answerer(network: Network) -> Callable[[object], Array | None]:
+def choose_answerer(network: Network) -> Callable[..., Array | None]:
     """Return the fast way from inputs to outputs, see `native.answerer`; it answers None where it cannot."""
     try:
         return answerer(network)
     except NotNativeError:
-        return lambda _inputs: None
+        return lambda _inputs, _out=None: None

@@ -1,48 +1,128 @@
-"""What training asks of an engine."""
+"""What training asks of an engine, and the rule by which it is asked.
+
+An engine is made of a network and a rule. Data are no part of it: rows come with each call.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from nineline import _checks
+from nineline._value import Value
+from nineline.losses import LOSSES, Loss, SquaredError
+from nineline.optimizers import OPTIMIZERS, GradientDescent, Optimizer
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from nineline._typing import Array
-    from nineline.losses import Loss
-    from nineline.optimizers import Optimizer, State
+    from nineline.network import Network
+    from nineline.optimizers import State
+    from nineline.rows import Rows
 
 
-@dataclass(frozen=True)
-class Task:
-    """What is to be learned, from what, and by which rule. Everything has been checked."""
+_TUTORIAL_LOSS: Final = SquaredError(reduction="sum")
+_TUTORIAL_OPTIMIZER: Final = GradientDescent(1.0)
 
-    inputs: Array
-    """(rows, n_inputs)"""
-    targets: Array
-    """(rows, n_outputs)"""
-    sample_weight: Array | None
-    """(rows,)"""
-    loss: Loss
-    optimizer: Optimizer
-    l1: float
-    l2: float
-    clip_norm: float | None
-    seed: int
-    """Of the draws inside a step, below 2**64."""
-    penalty_by_rows: bool = False
-    """Whether l1 and l2 are divided by the rows of a batch (by their weights' sum), as scikit-learn does."""
+
+class Rule(Value):
+    """What is descended on and how, whatever the rows: checked when made.
+
+    Parameters
+    ----------
+    loss : str or Loss, optional
+        By default the tutorial's, ``SquaredError(reduction="sum")``.
+    optimizer : str or Optimizer, optional
+        By default the tutorial's, ``GradientDescent(1.0)``.
+    l1, l2 : float
+        Adds ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over all weights (not biases) to the loss.
+    clip_norm : float, optional
+        Gradients longer than this are shortened to it (Euclidean norm over all parameters that learn).
+    penalty_by_rows : bool
+        Whether l1 and l2 are divided by the rows of a batch (by their weights' sum), as scikit-learn does.
+    seed : int
+        Of the draws inside a step, below 2**64.
+    """
+
+    def __init__(
+        self,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        penalty_by_rows: bool = False,
+        seed: int = 0,
+    ) -> None:
+        loss = _TUTORIAL_LOSS if loss is None else loss
+        optimizer = _TUTORIAL_OPTIMIZER if optimizer is None else optimizer
+        self.loss: Loss = _checks.resolve("loss", loss, Loss, LOSSES)
+        self.optimizer: Optimizer = _checks.resolve("optimizer", optimizer, Optimizer, OPTIMIZERS)
+        self.l1, self.l2 = _checks.number("l1", l1, low=0), _checks.number("l2", l2, low=0)
+        self.clip_norm = None if clip_norm is None else _checks.number("clip_norm", clip_norm, low=0, low_open=True)
+        self.penalty_by_rows = penalty_by_rows
+        self.seed = seed
+
+    def check(self, network: Network) -> None:
+        """Raise ValueError where the loss does not fit the output, or the optimizer names a block that is not there."""
+        self.loss.check_output(network.output_layer.activation)
+        factors = self.optimizer.factors
+        if factors:
+            known = {block.name for block in network.blocks} | {block.kind for block in network.blocks}
+            for name in factors:
+                if name not in known:
+                    raise ValueError(
+                        f"factors has {name!r}, which is no block of this network{_checks.nearest(name, known)}"
+                    )
+
+    def factors(self, network: Network) -> list[float]:
+        """Return the learning-rate factor of each of the network's blocks; 0 where its layer is not trainable."""
+        if not self.optimizer.factors and all(layer.trainable for layer in network.layers):
+            return [1.0] * len(network.blocks)
+        return [
+            self.optimizer.factor(block.name, block.kind)
+            if network.layers[int(block.name.partition(".")[0])].trainable
+            else 0.0
+            for block in network.blocks
+        ]
 
 
 class Engine(Protocol):
-    """Takes steps on a network's parameters. An engine belongs to one network and one task."""
+    """Takes steps on a network's parameters by a rule, on rows that come with each call.
+
+    Each call begins with the parameters as the network holds them then, whoever has changed them.
+    """
 
     name: str
-    state: State
-    """What the optimizer remembers. Another engine that is given it goes on where this one stopped."""
 
-    def steps(self, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[Any]) -> Array:
+    @property
+    def seed(self) -> int:
+        """Of the draws inside a step; `reseed` changes it."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """A copy of what the optimizer remembers, and the number of steps taken."""
+        ...
+
+    @property
+    def steps_taken(self) -> int:
+        """How many steps have been taken; the draws inside a step depend on it."""
+        ...
+
+    def reseed(self, seed: int) -> None:
+        """Draw by another seed, below 2**64, from now on."""
+        ...
+
+    def restore(self, state: State, before: Array) -> None:
+        """Go on where another engine of this rule was: with its state, and the parameters before its last step."""
+        ...
+
+    def steps(
+        self, rows: Rows, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[np.float64]
+    ) -> Array:
         """Take ``len(rates)`` steps and return the loss of each batch before its step.
 
         Step i takes rows ``order[i * batch_size : (i + 1) * batch_size]`` at learning rate ``rates[i]``; with
@@ -51,17 +131,39 @@ class Engine(Protocol):
         """
         ...
 
-    def gradient(self, into: Array) -> float:
+    def gradient(self, rows: Rows, into: Array, loss: Loss | None = None) -> float:
         """Return the loss of all rows as the next step would see it, and write its gradient into a flat vector.
 
-        Penalties are part of both; no step is taken and nothing is clipped.
+        Penalties are part of both; no step is taken and nothing is clipped. The gradient of a block that does not
+        learn (a layer that is not trainable, a factor of 0) is 0. `loss` is another than the rule's.
         """
         ...
 
-    def undo(self) -> None:
-        """Put the parameters back to those before the last step, whose loss was finite."""
+    def move(self, gradient: Array, rate: float) -> None:
+        """Take the step that follows from a gradient, clipped as the rule says; `gradient` may be overwritten.
+
+        ``steps`` with one batch is ``gradient`` and then ``move``.
+        """
         ...
 
-    def evaluate(self, inputs: Array, targets: Array, sample_weight: Array | None) -> float:
+    def before(self) -> Array:
+        """Return a copy of the parameters before the last step; before the first, of the parameters as they are."""
+        ...
+
+    def undo(self) -> None:
+        """Take the last step back: the parameters, what the optimizer remembers and the count are as before it.
+
+        Raises
+        ------
+        RuntimeError
+            No step was taken since the engine was made, restored or this was called.
+        """
+        ...
+
+    def evaluate(self, rows: Rows) -> float:
         """Return the loss of the network as it runs (no dropout, no penalties)."""
+        ...
+
+    def parameters(self) -> Array:
+        """Return the parameters: the network's own vector, wherever the engine keeps them in between."""
         ...

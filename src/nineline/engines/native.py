@@ -1,6 +1,6 @@
 """The native engine: the reference's mathematics in C++ (the folder `native`), for speed.
 
-Here a network, a loss and a rule are put into the engine's words; what it has no word for (an activation, a
+Here a network and a rule are put into the engine's words; what it has no word for (an activation, a
 loss, a layer or an optimizer written in Python) stays with the reference. ``NINELINE_SIMD`` in the environment,
 one of "baseline", "avx2" and "avx512", chooses the instruction set, by default the best that the processor has;
 "none" leaves all to the reference.
@@ -8,6 +8,7 @@ one of "baseline", "avx2" and "avx512", chooses the instruction set, by default 
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +17,9 @@ import numpy as np
 from nineline import _checks
 from nineline.activations import ACTIVATIONS, Activation, setting_of
 from nineline.layers import Dropout, Layer
-from nineline.losses import LOSSES, Huber, Loss, Quantile
-from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop, State
+from nineline.losses import LOSSES, Huber, Loss, OutputErrors, Quantile
+from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
+from nineline.rows import Sparse
 
 try:
     from nineline.engines import _native
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
-    from nineline.engines.contract import Task
+    from nineline.engines.contract import Rule
     from nineline.network import Network
+    from nineline.optimizers import State
+    from nineline.rows import Rows
 
 
-_MOST_THREADS: Final = 64  # a batch is cut into fewer parts than that
+_MOST_THREADS: Final = 64  # a batch is parted into fewer than that
 
 
 class NotNativeError(ValueError):
@@ -42,58 +46,96 @@ class NotNativeError(ValueError):
 
 
 class Native:
-    """See `nineline.engines.contract.Engine`."""
+    """See `nineline.engines.contract.Engine`.
+
+    Parameters and what the optimizer remembers are kept in C++ from call to call. The network's own vector is compared
+    with them at the beginning of each call and written at its end; the optimizer's memory crosses over when it is asked
+    for.
+
+    Attributes
+    ----------
+    quick_step : callable
+        ``quick_step(inputs, targets, rate)`` takes one step on all rows of plain arrays, and returns their loss before
+        it: not finite where no step was taken, None where the arrays need a second look.
+    """
 
     name = "native"
 
-    def __init__(self, network: Network, task: Task, threads: int, state: State | None = None) -> None:
-        self.network = network
-        self.task = task
-        self.threads = min(threads, _MOST_THREADS)
-        self.state = task.optimizer.start(network.parameters) if state is None else state
-        self.memory = list(self.state.vectors.values())
-        self.data = _data(task.inputs, task.targets, task.sample_weight)
-        self.model = _module().Model(
-            level(),
-            network.dtype.name,
-            _layers(network, task.optimizer),
-            _loss(task.loss),
-            _rule(
-                task.optimizer,
-                l1=task.l1,
-                l2=task.l2,
-                penalty_by_rows=task.penalty_by_rows,
-                clip_norm=task.clip_norm or 0.0,
-                seed=task.seed,
-            ),
+    def __init__(self, network: Network, rule: Rule, threads: int) -> None:
+        self.network, self.rule = network, rule
+        self._training = _module().Training(
+            _layout(network),
+            _loss(rule.loss),
+            _rule(rule),
+            network.parameters,
+            min(threads, _MOST_THREADS),
+            rule.factors(network),
         )
+        self._other: tuple[Loss | None, Any] = None, None  # a loss that a gradient was asked for, and its spec
+        self.quick_step: Callable[[object, object, float], float | None] = self._training.step
 
-    def steps(self, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[Any]) -> Array:
+    @property
+    def threads(self) -> int:
+        """How many threads a call may use at most; the results are the same bits for any number."""
+        return int(self._training.threads)
+
+    @threads.setter
+    def threads(self, threads: int) -> None:
+        self._training.threads = min(threads, _MOST_THREADS)
+
+    @property
+    def state(self) -> State:
+        state = self.rule.optimizer.start(self.network.parameters)
+        self._training.read(list(state.vectors.values()))
+        state.steps = self.steps_taken
+        return state
+
+    @property
+    def steps_taken(self) -> int:
+        return int(self._training.steps_taken)
+
+    @property
+    def seed(self) -> int:
+        return int(self._training.seed)
+
+    def reseed(self, seed: int) -> None:
+        self._training.seed = seed
+
+    def restore(self, state: State, before: Array) -> None:
+        vectors = [np.ascontiguousarray(vector) for vector in state.vectors.values()]
+        self._training.write(vectors, np.ascontiguousarray(before), state.steps)
+
+    def steps(
+        self, rows: Rows, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[np.float64]
+    ) -> Array:
         if order is not None:
             order = np.ascontiguousarray(order, np.int64)
         losses = np.empty(len(rates))
-        parameters, taken = self.network.parameters, self.state.steps
-        done = self.model.steps(
-            parameters, self.memory, *self.data, order, batch_size, rates, losses, taken, self.threads
-        )
-        losses = losses[:done]
-        self.state.steps += done if np.isfinite(losses[-1]) else done - 1
-        return losses
+        done = self._training.steps(*_data(rows), order, batch_size, np.ascontiguousarray(rates, np.float64), losses)
+        return losses[:done]
 
-    def gradient(self, into: Array) -> float:
-        return float(self.model.gradient(self.network.parameters, *self.data, into, self.state.steps, self.threads))
+    def gradient(self, rows: Rows, into: Array, loss: Loss | None = None) -> float:
+        if loss is not self._other[0]:
+            self._other = loss, None if loss is None else _loss(loss)
+        return float(self._training.gradient(*_data(rows), into, self._other[1]))
+
+    def move(self, gradient: Array, rate: float) -> None:
+        self._training.move(gradient, rate)
+
+    def before(self) -> Array:
+        parameters = np.empty_like(self.network.parameters)
+        self._training.before(parameters)
+        return parameters
 
     def undo(self) -> None:
-        self.model.undo(self.network.parameters)
+        if not self._training.undo():
+            raise RuntimeError("there is no step to take back")
 
-    def evaluate(self, inputs: Array, targets: Array, sample_weight: Array | None) -> float:
-        data = _data(inputs, targets, sample_weight)
-        return float(self.model.evaluate(self.network.parameters, *data, self.threads))
+    def evaluate(self, rows: Rows) -> float:
+        return float(self._training.evaluate(*_data(rows)))
 
-
-def check_known(network: Network, loss: Loss, optimizer: Optimizer) -> None:
-    """Raise NotNativeError where the engine is not there, or does not know one of these."""
-    level(), _layers(network, optimizer), _loss(loss), _rule(optimizer)
+    def parameters(self) -> Array:
+        return self.network.parameters
 
 
 def level() -> str:
@@ -101,26 +143,26 @@ def level() -> str:
     wanted = os.environ.get("NINELINE_SIMD", "")
     if wanted == "none":
         raise NotNativeError("NINELINE_SIMD is 'none' in the environment, which turns the native engine off")
-    levels = _module().levels()
+    levels = _levels(_module())
     if wanted and wanted not in levels:
         raise ValueError(f"NINELINE_SIMD is {wanted!r}; expected one of {', '.join(levels)}, or none")
     return wanted or levels[-1]
 
 
-def answerer(network: Network) -> Callable[[object], Array | None]:
+@functools.cache
+def _levels(module: Any) -> list[str]:
+    return list(module.levels())
+
+
+def answerer(network: Network) -> Callable[..., Array | None]:
     """Return a function from inputs to the network's outputs; it answers None where the inputs need a closer look.
 
-    It takes arrays of the network's own dtype, C-contiguous, finite, with rows; or raises NotNativeError at once.
+    It takes arrays of the network's own dtype, C-contiguous, finite, with rows; as a second argument it may be given an
+    array to write the outputs into, of their shape. Its `sparse` takes `rows.Sparse`. Raises NotNativeError where the
+    engine does not know the network.
     """
-    module = _module()
-    model = module.Model(
-        level(),
-        network.dtype.name,
-        _layers(network, None),
-        module.loss("squared_error"),
-        module.rule("gradient_descent"),
-    )
-    return module.Runner(model, network.parameters, np.empty, min(_checks.threads("threads", None), _MOST_THREADS))
+    threads = min(_checks.threads("threads", None), _MOST_THREADS)
+    return _module().Runner(_layout(network), network.parameters, np.empty, threads)
 
 
 def _module() -> Any:
@@ -129,43 +171,41 @@ def _module() -> Any:
     return _native
 
 
-def _data(inputs: Array, targets: Array, sample_weight: Array | None) -> tuple[Array, Array, Array | None]:
-    weights = None if sample_weight is None else np.ascontiguousarray(sample_weight)
-    return np.ascontiguousarray(inputs), np.ascontiguousarray(targets), weights
+def _data(rows: Rows) -> tuple[Any, Any, Any]:
+    inputs, weights = rows.inputs, rows.sample_weight
+    if not isinstance(inputs, Sparse):
+        inputs = np.ascontiguousarray(inputs)
+    return inputs, np.ascontiguousarray(rows.targets), None if weights is None else np.ascontiguousarray(weights)
 
 
 _ACTIVATION_NAMES: Final = {kind: name for name, kind in ACTIVATIONS.items()}
-_LOSS_NAMES: Final = {kind: name for name, kind in LOSSES.items()}
+_LOSS_NAMES: Final[dict[type[Loss], str]] = {kind: name for name, kind in LOSSES.items()}
+_LOSS_NAMES[OutputErrors] = "output_errors"
 
 
-def _layers(network: Network, optimizer: Optimizer | None) -> list[Any]:
-    factors = optimizer.factors if optimizer is not None else {}
+def _layout(network: Network) -> Any:
+    """Return how the engine lays a network out. It is kept with the network, for as long as it has these layers."""
+    key = level(), *[(layer, vars(layer).get("rate")) for layer in network.layers]
+    kept = network.kept_by_engines
+    if kept.get("layers") != key:
+        kept["layout"], kept["layers"] = _new_layout(network), key
+    return kept["layout"]
 
-    def factor(number: int, kind: str) -> float:
-        return factors.get(f"{number}.{kind}", factors.get(kind, 1.0))
 
+def _new_layout(network: Network) -> Any:
+    module = _module()
     layers: list[Any] = []
     width = network.n_inputs
     for number, layer in enumerate(network.layers):
         if type(layer) is Layer:
             name, setting = _activation(layer.activation)
-            layers.append(
-                _module().dense(
-                    layer.n_inputs,
-                    layer.n_outputs,
-                    layer.bias is not None,
-                    name,
-                    setting,
-                    factor(number, "weights"),
-                    factor(number, "bias"),
-                )
-            )
+            layers.append(module.dense(layer.n_inputs, layer.n_outputs, layer.bias is not None, name, setting))
             width = layer.n_outputs
         elif type(layer) is Dropout:
-            layers.append(_module().dropout(width, layer.rate))
+            layers.append(module.dropout(width, layer.rate))
         else:
             raise NotNativeError(f"layer {number} is a {type(layer).__name__}, which the native engine does not know")
-    return layers
+    return module.Layout(level(), "float32" if network.dtype == np.float32 else "float64", layers)
 
 
 def _activation(activation: Activation) -> tuple[str, float]:
@@ -185,14 +225,34 @@ def _loss(loss: Loss) -> Any:
     return _module().loss(_LOSS_NAMES[type(loss)], setting, loss.reduction == "mean")
 
 
-def _rule(rule: Optimizer, **common: float) -> Any:
-    if type(rule) is GradientDescent:
-        return _module().rule("gradient_descent", momentum=rule.momentum, nesterov=rule.nesterov, **common)
-    if type(rule) is RMSprop:
-        return _module().rule("rmsprop", beta_2=rule.decay, epsilon=rule.epsilon, **common)
-    if type(rule) in (Adam, AdamW):
-        assert isinstance(rule, (Adam, AdamW))
-        averages = {"beta_1": rule.beta_1, "beta_2": rule.beta_2, "epsilon": rule.epsilon}
-        decay = rule.weight_decay if isinstance(rule, AdamW) else 0.0
-        return _module().rule("adam", epsilon_hat=rule.epsilon_hat, weight_decay=decay, **averages, **common)
-    raise NotNativeError(f"optimizer {rule!r} is not known to the native engine")
+def _rule(rule: Rule) -> Any:
+    name, constants = _constants(rule.optimizer)
+    return _module().rule(
+        name,
+        **constants,
+        l1=rule.l1,
+        l2=rule.l2,
+        penalty_by_rows=rule.penalty_by_rows,
+        clip_norm=rule.clip_norm or 0.0,
+        seed=rule.seed,
+    )
+
+
+def _constants(optimizer: Optimizer) -> tuple[str, dict[str, float]]:
+    """Return the engine's name for a kind of optimizer, and its constants there."""
+    if type(optimizer) is GradientDescent:
+        if optimizer.momentum == 0:
+            return "gradient_descent", {}
+        return "momentum", {"momentum": optimizer.momentum, "nesterov": optimizer.nesterov}
+    if type(optimizer) is RMSprop:
+        return "rmsprop", {"beta_2": optimizer.decay, "epsilon": optimizer.epsilon}
+    if type(optimizer) in (Adam, AdamW):
+        assert isinstance(optimizer, (Adam, AdamW))
+        return "adam", {
+            "beta_1": optimizer.beta_1,
+            "beta_2": optimizer.beta_2,
+            "epsilon": optimizer.epsilon,
+            "epsilon_hat": optimizer.epsilon_hat,
+            "weight_decay": optimizer.weight_decay if isinstance(optimizer, AdamW) else 0.0,
+        }
+    raise NotNativeError(f"optimizer {optimizer!r} is not known to the native engine")

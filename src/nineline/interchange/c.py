@@ -17,8 +17,8 @@ from nineline import _checks, files
 from nineline.interchange.c_math import REALS
 from nineline.interchange.c_text import identifier
 from nineline.interchange.c_writer import Writer
+from nineline.interchange.model import TrainedModel
 from nineline.interchange.rounding import Rounded, round_network
-from nineline.interchange.subject import Subject
 
 if TYPE_CHECKING:
     import os
@@ -102,10 +102,10 @@ def to_c(
     (96, 28)
     """
     kind = _checks.floating_dtype("dtype", dtype)
-    subject = Subject.of(model).astype(kind)
+    trained = TrainedModel.of(model).astype(kind)
     rounded: dict[int, Rounded] = {}
     if int8:
-        twin, rounded = round_network(subject.network)
-        subject = Subject(twin, subject.columns, subject.target)
-    writer = Writer(subject, identifier(name), REALS[kind.name], libm=libm, rounded=rounded)
+        twin, rounded = round_network(trained.network)
+        trained = TrainedModel(twin, trained.columns, trained.target)
+    writer = Writer(trained, identifier(name), REALS[kind.name], libm=libm, rounded=rounded)
     return CProgram(writer.name, writer.header(), writer.source(), writer.flash(), writer.ram())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nineline.activations import Activation
-    from nineline.interchange.subject import Dense
+    from nineline.interchange.model import Dense
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from nineline.interchange.samples import encode, sample_inputs, sample_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nineline.interchange.model import Dense, TrainedModel
     from nineline.interchange.rounding import Rounded
-    from nineline.interchange.subject import Dense, Subject
     from nineline.targets import TargetScaling
 
 _RECORDED: Final = 8  # rows of the self-test
@@ -26,17 +26,17 @@ _FEW: Final = 4  # outputs that are summed one by one, in a register
 class Writer:
     """What is to be written, and the texts of it."""
 
-    def __init__(self, subject: Subject, name: str, real: Real, *, libm: bool, rounded: dict[int, Rounded]) -> None:
-        self.subject, self.name, self.real, self.rounded = subject, name, real, rounded
-        self.networks = subject.networks
-        self.layers = subject.layers
+    def __init__(self, model: TrainedModel, name: str, real: Real, *, libm: bool, rounded: dict[int, Rounded]) -> None:
+        self.model, self.name, self.real, self.rounded = model, name, real, rounded
+        self.networks = model.networks
+        self.layers = model.layers
         self.last = {network[-1].number for network in self.networks}
         self.table: CTable | None = None
         calls: tuple[str, ...] = ()
-        if subject.columns is not None:
-            self.table = table_in_c(subject.columns, real, f"{name.upper()}_INPUTS", libm=libm)
+        if model.columns is not None:
+            self.table = table_in_c(model.columns, real, f"{name.upper()}_INPUTS", libm=libm)
             calls = self.table.calls
-        if subject.target is not None and subject.target.scaling.log:
+        if model.target is not None and model.target.scaling.log:
             calls = (*calls, "exp")
         self.functions, self.uses_libm = functions(self.layers, real, libm=libm, also=calls)
         self.math = {call: call + real.suffix if libm else own_name(call) for call in calls}
@@ -53,8 +53,8 @@ class Writer:
     def header(self) -> str:
         """Return the text of the .h."""
         name, guard, real = self.name, self.name.upper(), self.real.name
-        table, target = self.table, self.subject.target
-        network = self.subject.network
+        table, target = self.table, self.model.target
+        network = self.model.network
         lines = [
             f"/* {name}.h: a neural network, written by nineline.",
             *([f"   It predicts {comment(repr(target.name))} from a row of a table."] if target is not None else []),
@@ -93,7 +93,7 @@ class Writer:
 
     def promises(self) -> Iterator[str]:
         """Yield the declarations of what an estimator answers."""
-        target, real = self.subject.target, self.real.name
+        target, real = self.model.target, self.real.name
         if target is None:
             return
         given = (
@@ -172,7 +172,7 @@ class Writer:
                 before = after
             texts.append(self.output(network[-1], before, "=" if number == 0 else "+="))
         if len(self.networks) > 1:
-            count = self.subject.network.n_outputs
+            count = self.model.network.n_outputs
             texts.append(f"\n  for (j = 0; j < {count}; ++j) outputs[j] /= {len(self.networks)};\n")
         return "".join([*texts, "}\n"])
 
@@ -217,7 +217,7 @@ class Writer:
 
     def answer(self) -> Iterator[str]:
         """Yield the function that answers as the estimator does."""
-        target, real, name, guard = self.subject.target, self.real.name, self.name, self.name.upper()
+        target, real, name, guard = self.model.target, self.real.name, self.name, self.name.upper()
         if target is None:
             return
         given, prepared, before = f"const {real} inputs[{guard}_INPUTS]", "", ""
@@ -235,7 +235,7 @@ class Writer:
         )
         yield f"\n{words}\n\nint {name}_classify({given}, {real} probabilities[{guard}_CLASSES])\n{{\n"
         yield f"{before}  int i, best = 0;\n{prepared}"
-        if self.subject.network.n_outputs == 1:
+        if self.model.network.n_outputs == 1:
             yield f"  {name}_run(inputs, &probabilities[1]);\n  probabilities[0] = 1 - probabilities[1];\n"
         else:
             yield f"  {name}_run(inputs, probabilities);\n"
@@ -255,7 +255,7 @@ class Writer:
 
     def self_test(self) -> str:
         """Return a main that runs recorded rows."""
-        columns, guard = self.subject.columns, self.name.upper()
+        columns, guard = self.model.columns, self.name.upper()
         if columns is not None:
             rows = sample_rows(_RECORDED, columns)
             inputs = encode(rows, columns)
@@ -263,11 +263,11 @@ class Writer:
             table = f"{self.name}_row rows"
             prepare = f"    {self.real.name} inputs[{guard}_INPUTS];\n    {self.name}_prepare(&rows[r], inputs);\n"
         else:
-            inputs = sample_inputs(_RECORDED, self.subject.network.n_inputs)
+            inputs = sample_inputs(_RECORDED, self.model.network.n_inputs)
             given = [[*map(self.real.literal, row)] for row in inputs.tolist()]
             table, prepare = f"{self.real.name} rows", f"    const {self.real.name} *inputs = rows[r];\n"
         size = f"[{_RECORDED}]" if columns is not None else f"[{_RECORDED}][{guard}_INPUTS]"
-        outputs = self.subject.network.astype(np.float64).run(inputs)
+        outputs = self.model.network.astype(np.float64).run(inputs)
         body = ",\n".join(wrapped(row, "    {", "}") for row in given)
         expected = array(f"  static const {self.real.name} expected[{_RECORDED}][{guard}_OUTPUTS]", outputs, self.real)
         return Template(_SELF_TEST).substitute(
@@ -302,15 +302,15 @@ class Writer:
                 weights + layer.n_outputs * self.real.size if layer.number in self.rounded else weights * self.real.size
             )
             total += 0 if layer.bias is None else layer.bias.size * self.real.size
-        target = self.subject.target
+        target = self.model.target
         if target is not None and target.classes is not None:
             total += sum(len(str(value).encode()) + 1 + 4 for value in target.classes)
         return total
 
     def ram(self) -> int:
         """Return the bytes of all arrays that are on the stack at once."""
-        inputs = self.subject.network.n_inputs if self.table is not None else 0
-        outputs = 1 if self.subject.target is not None and self.subject.target.classes is None else 0
+        inputs = self.model.network.n_inputs if self.table is not None else 0
+        outputs = 1 if self.model.target is not None and self.model.target.classes is None else 0
         return (sum(self.buffers().values()) + inputs + outputs) * self.real.size
 
 

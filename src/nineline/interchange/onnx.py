@@ -8,83 +8,25 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from nineline.activations import Elu, LeakyRelu
 from nineline.interchange.extras import need
-from nineline.interchange.subject import Dense, Subject
+from nineline.interchange.model import Dense, TrainedModel
+from nineline.interchange.onnx_graph import Graph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import onnx
 
-    from nineline.interchange.subject import Target
+    from nineline.interchange.model import Target
     from nineline.targets import TargetScaling
 
 OPSET: Final = 17
 ML_OPSET: Final = 3
 _IR_VERSION: Final = 8
 _ROWS: Final = "rows"
-
-
-class Graph:
-    """A graph while it grows: every operation returns the name of its output."""
-
-    def __init__(self, reserved: Iterable[str] = ()) -> None:
-        self.helper = need("onnx", "onnx").helper
-        self.reserved = set(reserved)
-        """Names of inputs, which nothing else may have."""
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.inputs: list[Any] = []
-        self.outputs: list[Any] = []
-
-    def op(
-        self,
-        kind: str,
-        *inputs: str,
-        name: str | None = None,
-        domain: str = "",
-        attributes: dict[str, Any] | None = None,
-    ) -> str:
-        """Add a node of one output; that may be given its name."""
-        name = self.free(name if name is not None else f"{kind.lower()}_{len(self.nodes)}")
-        self.nodes.append(self.helper.make_node(kind, list(inputs), [name], domain=domain, **(attributes or {})))
-        return name
-
-    def constant(self, values: Any, dtype: str, name: str | None = None) -> str:
-        """Add an array."""
-        from onnx import numpy_helper
-
-        name = self.free(name if name is not None else f"constant_{len(self.constants)}")
-        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype), name))
-        return name
-
-    def free(self, name: str) -> str:
-        """Return the name, or where an input has it, one like it."""
-        while name in self.reserved:
-            name += "_"
-        return name
-
-    def cast(self, what: str, dtype: str) -> str:
-        """Convert to another type."""
-        return self.op("Cast", what, attributes={"to": self.type_of(dtype)})
-
-    def type_of(self, dtype: str) -> int:
-        """Return ONNX's number for a dtype."""
-        return int(self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-
-    def input(self, name: str, dtype: str, width: int, about: str = "") -> str:
-        """Declare an input, (rows, width)."""
-        self.inputs.append(self.helper.make_tensor_value_info(name, self.type_of(dtype), [_ROWS, width], about))
-        return name
-
-    def output(self, name: str, dtype: str, *width: int) -> None:
-        """Declare an output, (rows, width) or (rows,)."""
-        self.outputs.append(self.helper.make_tensor_value_info(name, self.type_of(dtype), [_ROWS, *width]))
 
 
 def to_onnx(model: object, name: str = "network") -> onnx.ModelProto:
@@ -122,43 +64,43 @@ def to_onnx(model: object, name: str = "network") -> onnx.ModelProto:
     ['Gemm', 'Sigmoid', 'Gemm', 'Sigmoid']
     """
     onnx = need("onnx", "onnx")
-    subject = Subject.of(model).astype(np.dtype(np.float32))
-    graph = Graph() if subject.columns is None else Graph(column.name for column in subject.columns.used)
-    if subject.columns is None:
-        inputs = graph.input("inputs", "float32", subject.network.n_inputs)
+    trained = TrainedModel.of(model).astype(np.dtype(np.float32))
+    graph = Graph() if trained.columns is None else Graph(column.name for column in trained.columns.used)
+    if trained.columns is None:
+        inputs = graph.input("inputs", "float32", trained.network.n_inputs)
     else:
         from nineline.interchange.onnx_table import add_columns
 
-        inputs = add_columns(graph, subject.columns)
-    answers = [_add_network(graph, layers, inputs, _last_name(subject)) for layers in subject.networks]
+        inputs = add_columns(graph, trained.columns)
+    answers = [_add_network(graph, layers, inputs, _last_name(trained)) for layers in trained.networks]
     outputs = answers[0]
     if len(answers) > 1:
         outputs = graph.op("Div", graph.op("Sum", *answers), graph.constant(len(answers), "float32"))
-        outputs = graph.op("Identity", outputs, name="outputs") if subject.target is None else outputs
-    if subject.target is None:
-        graph.output("outputs", "float32", subject.network.n_outputs)
+        outputs = graph.op("Identity", outputs, name="outputs") if trained.target is None else outputs
+    if trained.target is None:
+        graph.output("outputs", "float32", trained.network.n_outputs)
     else:
-        _add_answer(graph, subject.target, outputs)
+        _add_answer(graph, trained.target, outputs)
     made = graph.helper.make_graph(graph.nodes, name, graph.inputs, graph.outputs, graph.constants)
     opsets = [graph.helper.make_opsetid("", OPSET), graph.helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
     proto = graph.helper.make_model(made, producer_name="nineline", opset_imports=opsets, ir_version=_IR_VERSION)
-    graph.helper.set_model_props(proto, _metadata(subject))
+    graph.helper.set_model_props(proto, _metadata(trained))
     onnx.checker.check_model(proto, full_check=True)
     return proto
 
 
-def _metadata(subject: Subject) -> dict[str, str]:
-    about = {"network": repr(subject.network)}
-    if subject.target is not None:
-        about["target"] = subject.target.name
-        if subject.target.classes is not None:
-            about["classes"] = json.dumps(subject.target.classes, ensure_ascii=False)
+def _metadata(model: TrainedModel) -> dict[str, str]:
+    about = {"network": repr(model.network)}
+    if model.target is not None:
+        about["target"] = model.target.name
+        if model.target.classes is not None:
+            about["classes"] = json.dumps(model.target.classes, ensure_ascii=False)
     return about
 
 
-def _last_name(subject: Subject) -> str | None:
+def _last_name(model: TrainedModel) -> str | None:
     """Return what the last layer's output is called, where it is the graph's."""
-    return "outputs" if subject.target is None and len(subject.networks) == 1 else None
+    return "outputs" if model.target is None and len(model.networks) == 1 else None
 
 
 def _add_network(graph: Graph, layers: list[Dense], x: str, name: str | None) -> str:

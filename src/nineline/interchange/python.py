@@ -10,7 +10,7 @@ import numpy as np
 
 from nineline.activations import setting_of
 from nineline.column_kinds import FALSE, ISO, TRUE, Boolean, Category, Date, Number
-from nineline.interchange.subject import Dense, Subject
+from nineline.interchange.model import Dense, TrainedModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,28 +55,28 @@ def to_python(model: object) -> str:
     >>> bool(abs(module["run"]([[0, 0, 1]]) - network.run([[0, 0, 1]])) < 1e-15)
     True
     """
-    subject = Subject.of(model)
-    return "\n".join(_module(subject)) + "\n"
+    trained = TrainedModel.of(model)
+    return "\n".join(_module(trained)) + "\n"
 
 
-def _module(subject: Subject) -> Iterator[str]:
-    target, layers = subject.target, subject.layers
+def _module(model: TrainedModel) -> Iterator[str]:
+    target, layers = model.target, model.layers
     yield '"""A neural network in plain NumPy, written by nineline; layers are weights of (inputs, outputs) and biases.'
     if target is not None:
         yield f"\nIt predicts {_plain(target.name)}."
     yield '"""\n'
-    dates = subject.columns is not None and any(isinstance(column, Date) for column in subject.columns.used)
-    if subject.columns is not None or any(layer.activation_name == "gelu" for layer in layers):
+    dates = model.columns is not None and any(isinstance(column, Date) for column in model.columns.used)
+    if model.columns is not None or any(layer.activation_name == "gelu" for layer in layers):
         yield "import math"
     if dates:
         yield "from datetime import datetime, timezone"
     yield "\nimport numpy as np\n"
     yield from _layers(layers)
-    yield from _run(subject.networks)
-    if subject.columns is not None:
-        yield from _columns(subject)
+    yield from _run(model.networks)
+    if model.columns is not None:
+        yield from _columns(model)
     if target is not None:
-        yield from _answer(subject)
+        yield from _answer(model)
 
 
 def _layers(layers: list[Dense]) -> Iterator[str]:
@@ -122,8 +122,8 @@ def _plain(text: str) -> str:
     return json.dumps(text, ensure_ascii=True).replace("\\", "/").replace('"', "'")
 
 
-def _columns(subject: Subject) -> Iterator[str]:
-    columns = subject.columns
+def _columns(model: TrainedModel) -> Iterator[str]:
+    columns = model.columns
     assert columns is not None
     kinds = {type(column) for column in columns.used}
     yield "\n\n# What was learned of each column; None and NaN are missing values."
@@ -153,11 +153,11 @@ def _facts(column: Column) -> dict[str, Any]:
     return facts
 
 
-def _answer(subject: Subject) -> Iterator[str]:
-    target = subject.target
+def _answer(model: TrainedModel) -> Iterator[str]:
+    target = model.target
     assert target is not None
-    given = "inputs" if subject.columns is None else "prepare(table)"
-    argument = "inputs" if subject.columns is None else "table"
+    given = "inputs" if model.columns is None else "prepare(table)"
+    argument = "inputs" if model.columns is None else "table"
     if target.classes is None:
         yield f"\n\ndef predict({argument}):"
         scaling = target.scaling

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nineline.interchange.model import TrainedModel, networks_of
 from nineline.interchange.samples import encode, sample_inputs, sample_rows
-from nineline.interchange.subject import Subject, networks_of
 from nineline.layers import Layer
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ def cost(model: object, table: Any = None, truth: Any = None) -> list[str]:
     >>> cost(Network(3, 6, 1, rng=0))
     ['outputs move by 0.0007 at most, 0.00026 on average, over 1,000 made-up rows']
     """
-    subject = Subject.of(model)
-    twin, _ = round_network(subject.network)
-    columns = subject.columns
+    trained = TrainedModel.of(model)
+    twin, _ = round_network(trained.network)
+    columns = trained.columns
     inputs = sample_inputs(_ROWS, twin.n_inputs) if columns is None else encode(sample_rows(_ROWS, columns), columns)
-    before, after = subject.network.run(inputs), twin.run(inputs)
+    before, after = trained.network.run(inputs), twin.run(inputs)
     gap = np.abs(before - after)
     said = f"outputs move by {gap.max():.2g} at most, {gap.mean():.2g} on average, over {_ROWS:,} made-up rows"
     if before.shape[1] > 1:

@@ -27,7 +27,7 @@ from nineline.activations import (
 )
 from nineline.interchange.chain import Chain
 from nineline.interchange.extras import need
-from nineline.interchange.subject import Subject
+from nineline.interchange.model import TrainedModel
 from nineline.layers import Dropout, Layer
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def to_torch(network: Network) -> Any:
     """
     torch = need("torch", "torch")
     nn = torch.nn
-    _ = Subject.of(network).layers  # refuses what torch has no word for
+    _ = TrainedModel.of(network).layers  # refuses what torch has no word for
     parts: list[Any] = []
     for layer in network.layers:
         if isinstance(layer, Dropout):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
     from nineline._typing import Array
-    from nineline.history import History
     from nineline.network import Network
+    from nineline.training.history import History
 
 # Okabe and Ito's blue and vermilion: apart for every kind of colour blindness, and dark enough for white paper.
 BLUE: Final = "#0072B2"

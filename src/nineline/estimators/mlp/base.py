@@ -14,16 +14,16 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
-from nineline import _checks, engines
+from nineline import _checks
 from nineline.activations import Activation, Sigmoid
+from nineline.estimators.mlp import lbfgs, policies
 from nineline.estimators.mlp.callbacks import CallbackSupportMixin, Tasks
-from nineline.estimators.mlp.network import LayeredNetwork, Plan
+from nineline.estimators.mlp.coefficients import Architecture, LayeredNetwork
 from nineline.estimators.mlp.parameters import CONSTRAINTS, NAMED_ACTIVATIONS, STOCHASTIC
-from nineline.estimators.mlp.solvers import SOLVERS, Lesson
-from nineline.estimators.mlp.steps import NOT_FINITE, Rows
+from nineline.estimators.mlp.policies import NOT_FINITE, Held
 from nineline.estimators.pickles import Pickled
-from nineline.history import History
-from nineline.optimizers import GradientDescent
+from nineline.rows import Rows, Sparse
+from nineline.training.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,44 +104,82 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
             loss.check(output, targets)
         except ValueError as error:
             raise ValueError(f"y does not fit the loss: {error}") from None
-        plan = Plan(sizes, activations, dropout, output)
+        architecture = Architecture(sizes, activations, dropout, output)
         if first:
-            self._begin(plan, targets.shape[1], name, X.dtype, random)
+            self._begin(architecture, targets.shape[1], name, X.dtype, random)
         self._check_continues(sizes, targets.shape[1])
-        self._hold(plan)
+        self._hold(architecture)
         self._begin_records(first=first)
         network = self._layered.network
-        engines.check(self.engine, network, loss, GradientDescent(1.0))
-
         learn = np.arange(X.shape[0])
-        watching = self.early_stopping and self.solver in STOCHASTIC
+        stochastic = self.solver in STOCHASTIC
+        watching = self.early_stopping and stochastic
         if watching and held is None:
             learn, out = self._split(len(learn), classes, random)
-            held_weight = None if weight is None else weight[out]
-            held = Rows(X[out], targets[out], held_weight, self._labels_of(targets[out]))
-        rows = Rows(X, targets, weight, None).astype(network.dtype)
-        held = None if held is None else held.astype(network.dtype)
-        lesson = Lesson(
-            network=network,
-            rows=rows,
-            learn=learn,
-            held=held,
-            score=None if held is None else self._scorer(held),
-            watching=watching,
-            loss=loss,
-            random=random,
-            tasks=None if incremental else Tasks(self, *given, self.max_iter, self._as_it_stands),
-            incremental=incremental,
-        )
+            held = X[out], targets[out], None if weight is None else weight[out]
+        rows = _as_rows(X, targets, weight, network.dtype)
+        tasks = None if incremental else Tasks(self, *given, self.max_iter, self._as_it_stands)
         if held is not None and self.validation_scores_ is None:
             self.validation_scores_, self.best_validation_score_ = [], -np.inf
-        solver = SOLVERS[self.solver](self, lesson)
-        solver.run()
+        if stochastic:
+            judged = None
+            if held is not None:
+                judged = Held(_as_rows(*held, network.dtype), self._scorer(*held), watching)
+            state = policies.prepare(self, loss, random, incremental=incremental)
+            policies.fit(self, state, rows, learn, judged, random, tasks, incremental=incremental)
+        else:
+            lbfgs.fit(self, rows, loss, tasks)
         if not np.isfinite(network.parameters).all():
             raise ValueError(NOT_FINITE)
-        if lesson.tasks is not None:
-            lesson.tasks.end()
+        if tasks is not None:
+            tasks.end()
+        if incremental:
+            self._remember_parameters()
         return self
+
+    def _quick_partial_fit(self, X: Any, y: Any) -> bool:
+        """Go through one epoch of plain arrays, and return whether that was possible.
+
+        It is where a call like the last one comes again: no parameter has changed, nothing is watched, and the arrays
+        are of the network's dtype and finite. Everything else goes through scikit-learn's checks, which take longer
+        than a few rows do.
+        """
+        about = vars(self)
+        state = about.get("_optimizer")
+        if state is None or not _are_same(state.parameters, self._parameters_now()) or "feature_names_in_" in about:
+            return False
+        layered, network = self._layered, self._layered.network
+        plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype == network.dtype and X.flags.c_contiguous
+        if not plain or X.shape[0] == 0 or X.shape[1] != network.n_inputs or not self._shows(layered):
+            return False
+        targets = self._quick_targets(y) if type(y) is np.ndarray and y.shape == X.shape[:1] else None
+        if targets is None or state.trainer.network is not network or not _checks.is_finite(X):
+            return False
+        self._begin_records(first=False)
+        order, random = np.arange(len(X)), None
+        if type(self.random_state) is int:  # which draws the same order for as many rows
+            order = state.order_of(self.random_state, len(X)) if self.shuffle else order
+        else:
+            random = check_random_state(self.random_state)
+        policies.fit(self, state, Rows(X, targets), order, None, random, None, incremental=True)
+        return True
+
+    def _parameters_now(self) -> tuple[Any, ...]:
+        about = vars(self)
+        return tuple([about[name] for name in self._parameter_constraints])
+
+    def _remember_parameters(self) -> None:
+        """Take note of the parameters that a quick call may come with: nothing watched, nothing drawn, nothing said."""
+        quick = self.solver in STOCHASTIC and not (self.early_stopping or self.verbose or self._dropped())
+        now = self._parameters_now() if quick else ()
+        self._optimizer.parameters = tuple([list(each) if isinstance(each, list) else each for each in now])
+
+    def _dropped(self) -> bool:
+        return any(self._layered.architecture.dropout)
+
+    @abstractmethod
+    def _quick_targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        """Return targets as the network learns them, or None where they need a closer look."""
 
     def _check_rows(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         return validate_data(
@@ -169,7 +207,7 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
                 "call; expected solver 'adam' or 'sgd'"
             )
 
-    def _check_validation(self, validation: Any) -> Rows:
+    def _check_validation(self, validation: Any) -> tuple[Any, npt.NDArray[Any], Array | None]:
         if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
             raise ValueError(f"validation is a {type(validation).__name__}; expected (X, y) or (X, y, sample_weight)")
         try:
@@ -178,7 +216,7 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
             weight = _check_sample_weight(validation[2], X) if len(validation) == 3 else None
         except ValueError as error:
             raise ValueError(f"validation: {error}") from error
-        return Rows(X, targets, weight, self._labels_of(targets))
+        return X, targets, weight
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
@@ -201,15 +239,20 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
             raise ValueError(f"dropout has {len(each)} entries; expected one for each of {layers} hidden layer(s)")
         return tuple(_checks.number("dropout", rate, low=0, high=1, high_open=True) for rate in each)
 
-    def _begin(self, plan: Plan, outputs: int, name: str, dtype: npt.DTypeLike, random: np.random.RandomState) -> None:
+    def _begin(
+        self, architecture: Architecture, outputs: int, name: str, dtype: npt.DTypeLike, random: np.random.RandomState
+    ) -> None:
         """Draw the initial weights: the draws of scikit-learn, uniform by Glorot's rule, in its order."""
-        sizes = [self.n_features_in_, *plan.sizes, outputs]
+        sizes = [self.n_features_in_, *architecture.sizes, outputs]
         self.n_iter_, self.t_ = 0, 0
         self.n_layers_ = len(sizes)
         self.n_outputs_ = outputs
         self.out_activation_ = name
         self.coefs_, self.intercepts_ = [], []
-        hidden = [*plan.activations, *plan.activations[-1:]]  # the output layer goes by the last hidden one
+        hidden = [
+            *architecture.activations,
+            *architecture.activations[-1:],
+        ]  # the output layer goes by the last hidden one
         for number, (into, out) in enumerate(pairwise(sizes)):
             sigmoid = bool(hidden) and isinstance(hidden[number], Sigmoid)
             bound = np.sqrt((2.0 if sigmoid else 6.0) / (into + out))
@@ -246,11 +289,11 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
                 "warm_start=False to change hidden_layer_sizes or the number of outputs"
             )
 
-    def _hold(self, plan: Plan) -> None:
+    def _hold(self, architecture: Architecture) -> None:
         """Make sure that there is a network of the arrays in `coefs_` and `intercepts_`, and they views into it."""
         held = vars(self).get("_layered")
-        if held is None or held.plan != plan or held.engine != self.engine or not self._shows(held):
-            self._layered = LayeredNetwork(self.coefs_, self.intercepts_, plan, self.engine)
+        if held is None or held.architecture != architecture or held.engine != self.engine or not self._shows(held):
+            self._layered = LayeredNetwork(self.coefs_, self.intercepts_, architecture, self.engine)
             self.coefs_, self.intercepts_ = list(self._layered.coefs), list(self._layered.intercepts)
 
     def _shows(self, held: LayeredNetwork) -> bool:
@@ -268,25 +311,25 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
             )
         return learn, out
 
-    def _scorer(self, held: Rows) -> Callable[[float], float]:
-        """Return a function from the loss on the held rows to the score on them."""
+    def _scorer(self, X: Any, targets: npt.NDArray[Any], weight: Array | None) -> Callable[[float], float]:
+        """Return a function from the loss on held rows to the score on them."""
         if isinstance(self.scoring, str) and self.scoring == "loss":
             return lambda loss: -loss
-        nameless = self._nameless()
+        nameless, labels = self._nameless(), self._labels_of(targets)
         if self.scoring is None:
 
             def plain(_loss: float) -> float:
                 with np.errstate(over="ignore", invalid="ignore"):
-                    outputs = nameless._layered.run(held.inputs)
+                    outputs = nameless._layered.run(X)
                     predicted = self._predict_outputs(outputs)
                     if not np.isfinite(outputs).all():
                         return np.nan
-                    return self._plain_score(held.labels, predicted, held.weight)
+                    return self._plain_score(labels, predicted, weight)
 
             return plain
         scorer = check_scoring(self, scoring=self.scoring)
-        more = {} if held.weight is None else {"sample_weight": held.weight}
-        return lambda _loss: float(scorer(nameless, held.inputs, held.labels, **more))
+        more = {} if weight is None else {"sample_weight": weight}
+        return lambda _loss: float(scorer(nameless, X, labels, **more))
 
     def _nameless(self) -> Self:
         """Return the same estimator without the columns' names, for rows that have been checked already."""
@@ -321,8 +364,8 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
         if held is not None and held.is_shown_by(self.coefs_, self.intercepts_):
             return held
         sizes = tuple(np.shape(coef)[1] for coef in self.coefs_[:-1])
-        plan = Plan(sizes, self._activations(len(sizes)), self._dropout(len(sizes)), self._output()[1])
-        self._layered = LayeredNetwork(self.coefs_, self.intercepts_, plan, self.engine)
+        architecture = Architecture(sizes, self._activations(len(sizes)), self._dropout(len(sizes)), self._output()[1])
+        self._layered = LayeredNetwork(self.coefs_, self.intercepts_, architecture, self.engine)
         self.coefs_, self.intercepts_ = list(self._layered.coefs), list(self._layered.intercepts)
         return self._layered
 
@@ -384,6 +427,24 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
         super().__setstate__(state)
         if "coefs_" not in vars(self) and "_layered" in vars(self):
             self.coefs_, self.intercepts_ = list(self._layered.coefs), list(self._layered.intercepts)
+
+
+def _are_same(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
+    """Return whether parameters are the same as far as that can be told without asking them much."""
+    plain = (int, float, str, bool, tuple, list)
+    return len(before) == len(now) and all(
+        a is b or (type(a) is type(b) and type(a) in plain and a == b) for a, b in zip(before, now, strict=True)
+    )
+
+
+def _as_rows(X: Any, targets: npt.NDArray[Any], weight: Array | None, dtype: np.dtype[Any]) -> Rows:
+    """Return checked rows as training takes them; sparse ones stay sparse."""
+    inputs = np.ascontiguousarray(X, dtype) if isinstance(X, np.ndarray) else Sparse.of("X", X, dtype)
+    return Rows(
+        inputs,
+        np.ascontiguousarray(targets, dtype),
+        None if weight is None else np.ascontiguousarray(weight, dtype),
+    )
 
 
 def one_column(y: Any) -> Any:

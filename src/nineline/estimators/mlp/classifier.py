@@ -231,7 +231,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._fit(X, y, sample_weight, validation, incremental=False)
 
     @available_if(lambda self: self._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: Any,
@@ -257,10 +256,27 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
+        if sample_weight is None and classes is None and validation is None and self._quick_partial_fit(X, y):
+            return self
+        return self._partial_fit(X, y, sample_weight, classes, validation)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any, validation: Any) -> Self:
         if _check_partial_fit_first_call(self, classes):
             binarizer = LabelBinarizer()
             self._label_binarizer = binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
         return self._fit(X, y, sample_weight, validation, incremental=True)
+
+    def _quick_targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        classes = self.classes_
+        if type(classes) is not np.ndarray or y.dtype != classes.dtype or len(classes) < 2 or self.class_weight:
+            return None
+        numbers = np.minimum(classes.searchsorted(y), len(classes) - 1)
+        if not (classes[numbers] == y).all():
+            return None
+        if self.n_outputs_ == 1:
+            return numbers.astype(self._layered.network.dtype).reshape(-1, 1)
+        return numbers if self.n_outputs_ == len(classes) and self.out_activation_ == "softmax" else None
 
     def _check_targets(self, y: Any, *, incremental: bool) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
         y = one_column(y)

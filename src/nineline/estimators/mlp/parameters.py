@@ -9,7 +9,9 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from nineline.activations import ACTIVATIONS, Activation, Sigmoid
-from nineline.estimators.mlp.solvers import SOLVERS
+
+SOLVERS: Final = ("sgd", "adam", "lbfgs")
+"""Every solver under scikit-learn's name."""
 
 STOCHASTIC: Final = ("sgd", "adam")
 """The solvers that go through epochs of batches."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
+import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from nineline import _checks
 from nineline.activations import Activation, Exponential, Identity
 from nineline.estimators.mlp.base import BaseMLP, columns, one_column
 from nineline.losses import AbsoluteError, Huber, Loss, Poisson, Quantile, SquaredError
@@ -18,12 +20,13 @@ from nineline.losses import AbsoluteError, Huber, Loss, Poisson, Quantile, Squar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
     from nineline._typing import Array
 
-_LOSSES: Final = ("squared_error", "poisson", "absolute_error", "huber", "quantile")
+_ANY_TARGET: Final = ("squared_error", "absolute_error", "huber", "quantile")
+"""The losses for which any number is a target."""
+_LOSSES: Final = (*_ANY_TARGET, "poisson")
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -140,12 +143,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._fit(X, y, sample_weight, validation, incremental=False)
 
     @available_if(lambda self: self._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None, *, validation: Any = None
     ) -> Self:
         """Train one epoch on these rows, going on where the last call stopped; see `MLPClassifier.partial_fit`."""
+        if sample_weight is None and validation is None and self._quick_partial_fit(X, y):
+            return self
+        return self._partial_fit(X, y, sample_weight, validation)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> Self:
         return self._fit(X, y, sample_weight, validation, incremental=True)
+
+    def _quick_targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        if y.dtype.kind != "f" or self.n_outputs_ != 1 or self.loss not in _ANY_TARGET:
+            return None
+        targets = np.ascontiguousarray(y, self._layered.network.dtype).reshape(-1, 1)
+        return targets if _checks.is_finite(targets) else None
 
     def _check_targets(self, y: Any, *, incremental: bool) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
         return columns(one_column(y)), None

@@ -19,14 +19,15 @@ from nineline.ensemble import Ensemble
 from nineline.estimators.frames import as_frame, is_missing
 from nineline.estimators.pickles import Pickled
 from nineline.estimators.tabular import file
+from nineline.estimators.tabular.folds import Folds, merge
 from nineline.estimators.tabular.held_out import HeldOut
-from nineline.estimators.tabular.members import Member, Work, train_members
+from nineline.estimators.tabular.members import Budget, Member, MemberSettings, train_members
+from nineline.estimators.tabular.progress import MemberProgress
 from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
 from nineline.estimators.tabular.report import FitReport
-from nineline.estimators.tabular.rows import Rows, Turns, merge
 from nineline.estimators.tabular.scoring import scorer_of
-from nineline.estimators.tabular.shown import Shown
 from nineline.estimators.tabular.trials import Trial, try_out
+from nineline.rows import Rows
 
 if TYPE_CHECKING:
     import os
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.activations import Activation
-    from nineline.history import History
     from nineline.network import Network
+    from nineline.training.history import History
 
 _ROWS_AT_ONCE = 16_384
 
@@ -126,9 +127,11 @@ class Tabular(Pickled, BaseEstimator):
     def _rebuild_target(self, described: dict[str, Any]) -> None:
         """Take over what `_describe_target` described."""
 
-    def _settle(self, work: Work, labels: npt.NDArray[Any]) -> tuple[list[Trial], Work]:
-        """Try what else is to be tried, and return what came of it and the work to be done."""
-        return [], work
+    def _try_targets(
+        self, rows: Rows, labels: npt.NDArray[Any], folds: Folds, settings: MemberSettings, budget: Budget
+    ) -> tuple[list[Trial], Rows, Budget]:
+        """Try other ways to learn the target, and return what came of it, the rows with the best, and what is left."""
+        return [], rows, budget
 
     def _judge(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> HeldOut:
         """Return the held-out rows with what the members answer for them."""
@@ -162,7 +165,7 @@ class Tabular(Pickled, BaseEstimator):
         ------
         ValueError, TypeError
             The table or the target is of no use; the message names the column.
-        nineline.loop.DivergenceError
+        nineline.DivergenceError
             The loss of a network did not stay finite.
         """
         before = self.__dict__.copy()
@@ -197,13 +200,11 @@ class Tabular(Pickled, BaseEstimator):
         frame, labels = frame[kept.tolist()], labels[kept]
         divided = columns.divided(frame, _double(weights), min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
         targets, classes = self._learn_target(labels, weights)
-        rows = Rows(divided.encode(frame), targets, weights, classes)
+        rows = Rows(divided.encode(frame), targets, weights)
         recipe = self._recipe(len(rows))
         outputs, output, loss = self._output()
-        turns = Turns(len(rows), recipe.share, classes, np.random.default_rng([seed, 2**31]))
-        work = Work(
-            rows=rows,
-            turns=turns,
+        folds = Folds(len(rows), recipe.share, classes, np.random.default_rng([seed, 2**31]))
+        settings = MemberSettings(
             recipe=recipe,
             activation=self.activation,
             outputs=outputs,
@@ -214,24 +215,24 @@ class Tabular(Pickled, BaseEstimator):
             engine=self.engine,
             checkpoint=self.checkpoint,
             resume=self.resume,
-            time_limit=None if time_limit is None else max(time_limit - (time.perf_counter() - began), 1e-9),
-            jobs=jobs,
-            shown=Shown(self.verbose, recipe.members * recipe.epochs, len(rows)),
         )
+        budget = Budget(None if time_limit is None else max(time_limit - (time.perf_counter() - began), 1e-9), jobs)
         trials: list[Trial] = []
         if divided != columns:
             plain = replace(rows, inputs=columns.encode(frame))
             ways = ("numbers in intervals", rows), ("numbers as they are", plain)
-            trials, work = try_out(work, ways, lambda way, members: self._error(members, ways[way][1], labels))
-        if work.rows is rows:
-            columns = divided
-        more, work = self._settle(work, labels)
-        members = train_members(work)
+            trials, way, budget = try_out(
+                ways, folds, settings, budget, lambda way, members: self._error(members, ways[way][1], labels)
+            )
+            rows, columns = ways[way][1], (divided, columns)[way]
+        more, rows, budget = self._try_targets(rows, labels, folds, settings, budget)
+        progress = MemberProgress(self.verbose, recipe.members * recipe.epochs, len(rows))
+        members = train_members(rows, folds, settings, budget, progress)
         self.columns_, self.names_ = columns, list(frame.columns)
         self.target_name_ = str(getattr(y, "name", None) or "target")
         self.evaluation_ = {}
         self._take(members)
-        self._held_out = self._judge(members, work.rows, labels)
+        self._held_out = self._judge(members, rows, labels)
         self.report_ = FitReport(
             rows=table_rows,
             different=len(rows),
@@ -334,7 +335,7 @@ class Tabular(Pickled, BaseEstimator):
         if (X is None) != (y is None):
             raise ValueError("one of X and y is given; give both, or neither for the rows held out in training")
         if X is None:
-            if self._held_out is None or not self._held_out.pieces:
+            if self._held_out is None or not self._held_out.parts:
                 raise ValueError("no held-out rows are there (too few rows, or a model from a file); give X and y")
             held_out = self._held_out
         else:

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.ensemble import Ensemble
     from nineline.estimators.tabular.members import Member
-    from nineline.estimators.tabular.rows import Rows
     from nineline.network import Network
+    from nineline.rows import Rows
 
     Answers = npt.NDArray[np.float64]
 
 _KEPT: Final = 2000  # rows of each member, for importances
-_QUANTILES: Final = 1000  # of residuals, where there are more
+QUANTILES: Final = 1000  # of residuals, where there are more
 
 
 @dataclass(frozen=True)
-class Piece:
+class HeldOutPart:
     """Rows, and who answers for them.
 
     Attributes
@@ -43,7 +43,7 @@ class Piece:
     """
 
     network: Network | Ensemble
-    inputs: Array
+    inputs: Any
     truth: npt.NDArray[Any]
     answers: Answers | None
     weights: Array | None
@@ -53,37 +53,37 @@ class Piece:
 class HeldOut:
     """What each member held out."""
 
-    pieces: tuple[Piece, ...]
+    parts: tuple[HeldOutPart, ...]
 
     @classmethod
     def of(
         cls, members: Sequence[Member], rows: Rows, labels: npt.NDArray[Any], answers: Callable[[Array], Answers]
     ) -> HeldOut:
         """Let every member answer for the rows that it held out."""
-        pieces = []
+        parts = []
         for member in members:
             out = member.held_out
             if len(out):
                 said = answers(member.network.run(rows.inputs[out]))
-                weights = None if rows.weights is None else rows.weights[out]
-                pieces.append(Piece(member.network, rows.inputs[out[:_KEPT]], labels[out], said, weights))
-        return cls(tuple(pieces))
+                weights = None if rows.sample_weight is None else rows.sample_weight[out]
+                parts.append(HeldOutPart(member.network, rows.inputs[out[:_KEPT]], labels[out], said, weights))
+        return cls(tuple(parts))
 
     @classmethod
     def on(cls, network: Network | Ensemble, inputs: Array, labels: npt.NDArray[Any]) -> HeldOut:
         """Return other rows, for which all members answer."""
-        return cls((Piece(network, inputs, labels, None, None),))
+        return cls((HeldOutPart(network, inputs, labels, None, None),))
 
     def judged(self) -> tuple[npt.NDArray[Any], Answers, Array | None]:
         """Return truth, answers and weights of all rows, each answered by the member that did not learn from it."""
-        truth = np.concatenate([piece.truth for piece in self.pieces])
-        answers = np.concatenate([piece.answers for piece in self.pieces if piece.answers is not None])
-        given = [piece.weights for piece in self.pieces if piece.weights is not None]
+        truth = np.concatenate([part.truth for part in self.parts])
+        answers = np.concatenate([part.answers for part in self.parts if part.answers is not None])
+        given = [part.weights for part in self.parts if part.weights is not None]
         return truth, answers, np.concatenate(given) if given else None
 
     def scores(self, model: Any) -> dict[str, float]:
         """Return the measures over all held-out rows."""
-        if not self.pieces:
+        if not self.parts:
             return {}
         return scores_of(model, *self.judged())
 
@@ -96,25 +96,25 @@ class HeldOut:
 
         A row of weight 2 is there once: what is asked for is how far off an answer may be.
         """
-        if not self.pieces:
+        if not self.parts:
             return np.empty(0)
-        gaps = [piece.truth - piece.answers for piece in self.pieces if piece.answers is not None]
+        gaps = [part.truth - part.answers for part in self.parts if part.answers is not None]
         all_gaps: Answers = np.sort(np.concatenate(gaps).astype(np.float64))
-        if len(all_gaps) > _QUANTILES:
-            return np.quantile(all_gaps, np.linspace(0, 1, _QUANTILES))
+        if len(all_gaps) > QUANTILES:
+            return np.quantile(all_gaps, np.linspace(0, 1, QUANTILES))
         return all_gaps
 
     def importance(self, model: Any, repeats: int, rng: np.random.Generator) -> Bunch:
         """Return what `Tabular.feature_importance` returns."""
         names = [column.name for column in model.columns_.used]
         edges = np.cumsum([0, *(column.width for column in model.columns_.used)])
-        before = self._error(model, [piece.inputs for piece in self.pieces])
+        before = self._error(model, [part.inputs for part in self.parts])
         rises = np.empty((len(names), repeats))
         for place in range(len(names)):
             for repeat in range(repeats):
                 shuffled = []
-                for piece in self.pieces:
-                    inputs = piece.inputs.copy()
+                for part in self.parts:
+                    inputs = part.inputs.copy()
                     own = slice(edges[place], edges[place + 1])
                     inputs[:, own] = inputs[rng.permutation(len(inputs)), own]
                     shuffled.append(inputs)
@@ -124,6 +124,6 @@ class HeldOut:
         )
 
     def _error(self, model: Any, inputs: Sequence[Array]) -> float:
-        truth = np.concatenate([piece.truth[: len(x)] for piece, x in zip(self.pieces, inputs, strict=True)])
-        said = [model._answers(piece.network.run(x)) for piece, x in zip(self.pieces, inputs, strict=True)]
+        truth = np.concatenate([part.truth[: len(x)] for part, x in zip(self.parts, inputs, strict=True)])
+        said = [model._answers(part.network.run(x)) for part, x in zip(self.parts, inputs, strict=True)]
         return error_of(model, truth, np.concatenate(said))

@@ -15,7 +15,7 @@ from nineline.layers import AbstractLayer, Dropout, Layer
 from nineline.network import Network
 from nineline.optimizers import AdamW
 from nineline.schedules import Schedule, WarmupStableDecay
-from nineline.stopping import EarlyStopping
+from nineline.training.watch import EarlyStopping
 
 if TYPE_CHECKING:
     import os
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.activations import Activation
+    from nineline.estimators.tabular.folds import Folds
+    from nineline.estimators.tabular.progress import MemberProgress
     from nineline.estimators.tabular.recipe import Recipe
-    from nineline.estimators.tabular.rows import Rows, Turns
-    from nineline.estimators.tabular.shown import Shown
-    from nineline.history import History
-    from nineline.loop import Epoch
+    from nineline.rows import Rows
+    from nineline.training.epoch import Epoch
+    from nineline.training.history import History
 
 
 @dataclass(frozen=True)
@@ -51,34 +52,25 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What all members have in common.
+class MemberSettings:
+    """How every member is made and trained.
 
     Attributes
     ----------
-    rows : Rows
-    turns : Turns
     recipe : Recipe
     activation : str or Activation
     outputs : int
     output, loss : str
         The activation of the outputs, and the loss.
     score : function or None
-        Takes the outputs for held-out rows, the rows and their weights, and returns what is to be as large as can be;
-        None watches the loss.
+        Takes the outputs for held-out rows and the rows' numbers, and returns what is to be as large as can be; None
+        watches the loss.
     seed : int
     engine : str
     checkpoint : path or None
     resume : bool
-    time_limit : float or None
-        Seconds for all members together.
-    jobs : int
-        How many are trained at once.
-    shown : Shown
     """
 
-    rows: Rows
-    turns: Turns
     recipe: Recipe
     activation: str | Activation
     outputs: int
@@ -89,27 +81,50 @@ class Work:
     engine: str
     checkpoint: str | os.PathLike[str] | None
     resume: bool
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What training may take.
+
+    Attributes
+    ----------
+    time_limit : float or None
+        Seconds for all members together.
+    jobs : int
+        How many are trained at once.
+    """
+
     time_limit: float | None
     jobs: int
-    shown: Shown
 
 
-def train_members(work: Work) -> list[Member]:
+def train_members(
+    rows: Rows, folds: Folds, settings: MemberSettings, budget: Budget, progress: MemberProgress
+) -> list[Member]:
     """Train every member; where time runs out, those for which there was time, at least one.
 
     A member depends on the seed and its own number alone: not on how many there are, nor on what runs beside it.
     Ctrl-C ends training and keeps what is there.
     """
-    members = work.recipe.members
-    jobs = min(work.jobs, members)
-    clock = _Clock(work.time_limit, members, jobs)
+    members = settings.recipe.members
+    jobs = min(budget.jobs, members)
+    clock = _Clock(budget.time_limit, members, jobs)
     stop = threading.Event()
 
     def one(number: int) -> Member | None:
-        budget = clock.budget(number)
-        return None if budget == 0 or (stop.is_set() and number) else _train(work, number, budget, jobs, stop)
+        seconds = clock.seconds(number)
+        if seconds == 0 or (stop.is_set() and number):
+            return None
 
-    with work.shown, ThreadPoolExecutor(jobs) as pool:
+        def interrupt(_: Epoch) -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt  # as if it had reached this thread: the checkpoint stays one that can go on
+
+        callbacks: list[Callable[[Epoch], object]] = [interrupt, progress.of(number)]
+        return _train(rows, folds, settings, number, seconds, max(1, budget.jobs // jobs), callbacks)
+
+    with progress, ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(one, number) for number in range(members)]
         try:
             trained = [future.result() for future in futures]
@@ -129,7 +144,7 @@ class _Clock:
         self.limit, self.members, self.jobs = limit, members, jobs
         self.began = time.perf_counter()
 
-    def budget(self, number: int) -> float | None:
+    def seconds(self, number: int) -> float | None:
         """Return the seconds for a member that begins now; None: as long as it takes, 0: it is too late."""
         if self.limit is None:
             return None
@@ -154,65 +169,51 @@ class _ByTheClock(Schedule):
         return time.perf_counter() - self.began >= self.seconds
 
 
-class _Watch:
-    """Keeps the point of the best score, and asks to stop when it has not risen for long; called after every epoch."""
-
-    def __init__(self, score: Callable[[Network], float], patience: int) -> None:
-        self.score, self.patience = score, patience
-        self.best, self.best_epoch = -math.inf, 0
-        self.parameters: Array = np.empty(0)
-
-    def __call__(self, epoch: Epoch) -> bool:
-        score = self.score(epoch.network)
-        if score > self.best or not len(self.parameters):
-            self.best, self.best_epoch, self.parameters = score, epoch.number, epoch.network.parameters.copy()
-        return epoch.number - self.best_epoch >= self.patience
-
-
-def _train(work: Work, number: int, seconds: float | None, jobs: int, stop: threading.Event) -> Member:
+def _train(
+    rows: Rows,
+    folds: Folds,
+    settings: MemberSettings,
+    number: int,
+    seconds: float | None,
+    threads: int,
+    callbacks: list[Callable[[Epoch], object]],
+) -> Member:
     """Train one member."""
-    recipe, rng = work.recipe, np.random.default_rng([work.seed, number])
-    kept, out = work.turns.of(number)
-    inputs, targets, *weights = work.rows.part(kept)
-    network = _network(work, inputs.shape[1], rng)
-    _begin_at_mean(network, targets, weights[0] if weights else None)
+    recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
+    kept, out = folds.of(number)
+    part, held = rows.part(kept), rows.part(out)
+    network = _network(settings, rows.inputs.shape[1], rng)
+    _begin_at_mean(network, part)
     schedule: Schedule = WarmupStableDecay()
-
-    def interrupt(_: Epoch) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt  # as if it had reached this thread: the checkpoint stays one that can go on
-
-    callbacks: list[Callable[[Epoch], object]] = [interrupt, work.shown.of(number)]
     if seconds is not None:
         schedule = _ByTheClock(schedule, seconds)
-        callbacks.append(schedule.out_of_time)
-    score, watch = work.score, None
-    if len(out) and score is not None:
-        watch = _Watch(lambda now: score(now.run(work.rows.inputs[out]), out), recipe.patience)
-        callbacks.append(watch)
+        callbacks = [*callbacks, schedule.out_of_time]
+    score = settings.score
+
+    def watched(network: Network) -> float:
+        assert score is not None
+        return score(network.run(held.inputs), out)
+
     history = network.train(
-        inputs,
-        targets,
+        part.inputs,
+        part.targets,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        loss=work.loss,
+        loss=settings.loss,
         optimizer=AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay),
         schedule=schedule,
-        validation=work.rows.part(out) if len(out) else None,
-        stop=EarlyStopping(recipe.patience) if len(out) and watch is None else None,
-        sample_weight=weights[0] if weights else None,
+        validation=(held.inputs, held.targets, held.sample_weight) if len(out) else None,
+        stop=EarlyStopping(recipe.patience, score=None if score is None else watched) if len(out) else None,
+        sample_weight=part.sample_weight,
         clip_norm=10.0,
         on_epoch=callbacks,
         progress=False,
-        engine=work.engine,
-        threads=max(1, work.jobs // jobs),
-        checkpoint=_checkpoint(work.checkpoint, number),
-        resume=work.resume,
+        engine=settings.engine,
+        threads=threads,
+        checkpoint=_checkpoint(settings.checkpoint, number),
+        resume=settings.resume,
         rng=rng,
     )
-    if watch is not None:
-        network.parameters = watch.parameters
-        history.best_epoch, history.restored = watch.best_epoch, True
     # Trained in float32; run in float64, so that an answer does not depend on which rows it comes with.
     return Member(network.astype(np.float64), history, out)
 
@@ -224,20 +225,20 @@ def _checkpoint(path: str | os.PathLike[str] | None, number: int) -> str | Path 
     return None if path is None else Path(path) if number == 0 else Path(f"{Path(path)}.{number}")
 
 
-def _network(work: Work, width: int, rng: np.random.Generator) -> Network:
+def _network(settings: MemberSettings, width: int, rng: np.random.Generator) -> Network:
     layers: list[AbstractLayer] = []
-    for size in work.recipe.hidden:
-        layers.append(Layer(width, size, work.activation, bias=True, rng=rng))
-        if work.recipe.dropout:
-            layers.append(Dropout(work.recipe.dropout))
+    for size in settings.recipe.hidden:
+        layers.append(Layer(width, size, settings.activation, bias=True, rng=rng))
+        if settings.recipe.dropout:
+            layers.append(Dropout(settings.recipe.dropout))
         width = size
-    layers.append(Layer(width, work.outputs, work.output, bias=True, rng=rng))
+    layers.append(Layer(width, settings.outputs, settings.output, bias=True, rng=rng))
     return Network(*layers, dtype=np.float32)
 
 
-def _begin_at_mean(network: Network, targets: Array, weights: Array | None) -> None:
+def _begin_at_mean(network: Network, rows: Rows) -> None:
     """Set the last bias so that the network begins about at the mean of the targets, not at 0."""
-    mean = np.average(targets.astype(np.float64), axis=0, weights=weights)
+    mean = np.average(rows.targets.astype(np.float64), axis=0, weights=rows.sample_weight)
     name: Any = type(network.output_layer.activation).__name__
     if name == "Sigmoid":
         mean = np.clip(mean, 1e-3, 1 - 1e-3)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
-from nineline.estimators.tabular.held_out import _QUANTILES, HeldOut
+from nineline.estimators.tabular.held_out import QUANTILES, HeldOut
 from nineline.estimators.tabular.trials import Trial, try_out
 from nineline.targets import TargetScaling, skewness
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
-    from nineline.estimators.tabular.members import Member, Work
-    from nineline.estimators.tabular.rows import Rows
+    from nineline.estimators.tabular.folds import Folds
+    from nineline.estimators.tabular.members import Budget, Member, MemberSettings
+    from nineline.rows import Rows
 
     Numbers = npt.NDArray[np.float64]
 
@@ -69,22 +70,22 @@ class TabularRegressor(RegressorMixin, Tabular):
         self.scaling_ = TargetScaling.learn(y, weights)
         return self.scaling_.targets(y), None
 
-    def _settle(self, work: Work, labels: npt.NDArray[Any]) -> tuple[list[Trial], Work]:
+    def _try_targets(
+        self, rows: Rows, labels: npt.NDArray[Any], folds: Folds, settings: MemberSettings, budget: Budget
+    ) -> tuple[list[Trial], Rows, Budget]:
         """Learn the logarithm of a skewed target instead where that answers better."""
-        weights, plain = work.rows.weights, self.scaling_
+        weights, plain = rows.sample_weight, self.scaling_
         if labels.min() <= 0 or skewness(labels, weights) < _SKEWED:
-            return [], work
+            return [], rows, budget
         log = TargetScaling.learn(labels, weights, log=True)
-        rows = replace(work.rows, targets=log.targets(labels))
-        ways = ("the target as it is", work.rows), ("its logarithm", rows)
+        ways = ("the target as it is", rows), ("its logarithm", replace(rows, targets=log.targets(labels)))
 
         def error(way: int, members: list[Member]) -> float:
             return self._held_out_with((plain, log)[way], members, ways[way][1], labels)[0].error(self)
 
-        trials, work = try_out(work, ways, error)
-        if work.rows is rows:
-            self.scaling_ = log
-        return trials, work
+        trials, way, budget = try_out(ways, folds, settings, budget, error)
+        self.scaling_ = (plain, log)[way]
+        return trials, ways[way][1], budget
 
     @staticmethod
     def _held_out_with(
@@ -92,7 +93,7 @@ class TabularRegressor(RegressorMixin, Tabular):
     ) -> tuple[HeldOut, TargetScaling]:
         """Return the held-out rows with their answers, and the scaling put right by them."""
         held_out = HeldOut.of(members, rows, labels, scaling.answers)
-        if scaling.log and held_out.pieces:
+        if scaling.log and held_out.parts:
             scaling = scaling.calibrated(*held_out.judged())
             held_out = HeldOut.of(members, rows, labels, scaling.answers)
         return held_out, scaling
@@ -169,6 +170,6 @@ def _too_few(n: int, coverage: float) -> str:
     if n < 2:  # no coverage is low enough
         return f"{said}: give more rows to fit, or a larger validation_fraction"
     most = f"expected at most {math.floor(1e4 * (1 - 2 / (n + 1)) - 1e-6) / 1e4:.4g}"
-    if needed > _QUANTILES:  # only so many are kept of any number, so that more rows are no help
-        return f"{said}, and no more than {_QUANTILES:,} count; {most}: give a lower coverage"
+    if needed > QUANTILES:  # only so many are kept of any number, so that more rows are no help
+        return f"{said}, and no more than {QUANTILES:,} count; {most}: give a lower coverage"
     return f"{said}; {most}: give more rows to fit, a larger validation_fraction, or a lower coverage"

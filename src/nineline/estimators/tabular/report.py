@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nineline.history import sparkline
+from nineline.training.history import sparkline
 
 if TYPE_CHECKING:
     from nineline.columns import Columns
     from nineline.estimators.tabular.recipe import Recipe
     from nineline.estimators.tabular.trials import Trial
-    from nineline.history import History
+    from nineline.training.history import History
 
 
 @dataclass(frozen=True, repr=False)

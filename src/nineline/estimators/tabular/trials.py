@@ -8,18 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from nineline.estimators.tabular.members import Member, Work, train_members
-from nineline.estimators.tabular.shown import Shown
+from nineline.estimators.tabular.members import Budget, Member, MemberSettings, train_members
+from nineline.estimators.tabular.progress import MemberProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from nineline.estimators.tabular.rows import Rows
+    from nineline.estimators.tabular.folds import Folds
+    from nineline.rows import Rows
 
 _SHORT: Final = 4  # a trial's epochs are a quarter of a training's
 _HELD_OUT: Final = 1000  # rows that are enough to tell by; fewer take a second member
 _OF_THE_TIME: Final = 0.1  # where it is limited
-_SILENT: Final = Shown(False, 0, 0)
+_NO_PROGRESS: Final = MemberProgress(False, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -38,40 +39,56 @@ class Trial:
 
 
 def try_out(
-    work: Work, ways: Sequence[tuple[str, Rows]], error: Callable[[int, list[Member]], float]
-) -> tuple[list[Trial], Work]:
-    """Train a little with each way, side by side, and return what came of them, and the work with the best.
+    ways: Sequence[tuple[str, Rows]],
+    folds: Folds,
+    settings: MemberSettings,
+    budget: Budget,
+    error: Callable[[int, list[Member]], float],
+) -> tuple[list[Trial], int, Budget]:
+    """Train a little with each way, side by side.
 
     Parameters
     ----------
-    work : Work
-        What is to be done; where its time is limited, a tenth of it is spent here.
     ways : sequence of (name, Rows)
         The first is taken where none is better, or no row is held out.
+    folds : Folds
+    settings : MemberSettings
+    budget : Budget
+        Where time is limited, a tenth of it is spent here.
     error : function
         Of the way's number and the members that were trained.
+
+    Returns
+    -------
+    list of Trial
+        What came of each way.
+    int
+        The number of the best.
+    Budget
+        What is left.
     """
-    if not len(work.turns.of(0)[1]):
-        return [], work
-    began, recipe = time.perf_counter(), work.recipe
-    members = 1 if recipe.share * len(work.rows) >= _HELD_OUT else 2
+    if not len(folds.of(0)[1]):
+        return [], 0, budget
+    began, recipe = time.perf_counter(), settings.recipe
+    members = 1 if recipe.share * len(ways[0][1]) >= _HELD_OUT else 2
     short = replace(
-        work,
+        settings,
         recipe=replace(recipe, members=members, epochs=math.ceil(recipe.epochs / _SHORT)),
-        time_limit=None if work.time_limit is None else _OF_THE_TIME * work.time_limit,
-        jobs=max(1, work.jobs // len(ways)),
         checkpoint=None,
         resume=False,
-        shown=_SILENT,
+    )
+    part = Budget(
+        time_limit=None if budget.time_limit is None else _OF_THE_TIME * budget.time_limit,
+        jobs=max(1, budget.jobs // len(ways)),
     )
 
     def one(number: int) -> Trial:
-        return Trial(ways[number][0], error(number, train_members(replace(short, rows=ways[number][1]))))
+        return Trial(ways[number][0], error(number, train_members(ways[number][1], folds, short, part, _NO_PROGRESS)))
 
-    with ThreadPoolExecutor(min(work.jobs, len(ways))) as pool:
+    with ThreadPoolExecutor(min(budget.jobs, len(ways))) as pool:
         trials = list(pool.map(one, range(len(ways))))
     best = min(range(len(ways)), key=lambda number: trials[number].error)
-    left = work.time_limit
+    left = budget.time_limit
     if left is not None:
         left = max(left - (time.perf_counter() - began), 1e-9)
-    return trials, replace(work, rows=ways[best][1], time_limit=left)
+    return trials, best, replace(budget, time_limit=left)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nineline import DivergenceError, GradientDescent, History, Network
-from nineline.progress import Bar, Silent, display
+from nineline.training.progress import Bar, NoProgress, display
 
 X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([[1.0], [0.0], [1.0]])
@@ -79,7 +79,7 @@ def test_a_notebook_counts_as_somebody_looking(monkeypatch, shell):
 def test_no_stderr_at_all_is_nobody_looking(monkeypatch):
     """Under pythonw and in some services ``sys.stderr`` is None."""
     monkeypatch.setattr(sys, "stderr", None)
-    assert type(display(None, 3)) is Silent
+    assert type(display(None, 3)) is NoProgress
 
 
 @pytest.mark.parametrize("end", ["done", "interrupt", "error", "divergence"])
@@ -117,5 +117,5 @@ def test_a_bar_follows_what_it_is_told(capsys):
 def test_silent_does_nothing(capsys):
     with display(False, 3) as shown:
         shown.update(1.0, 3, History())
-    assert type(shown) is Silent
+    assert type(shown) is NoProgress
     assert capsys.readouterr() == ("", "")

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from nineline import History
-from nineline.history import sparkline
+from nineline.training.history import sparkline
 
 
 def made(**changes):

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from nineline import Adam, DivergenceError, Dropout, EarlyStopping, GradientDescent, Layer, Loss, Network
-from nineline.loop import Loop
 from nineline.losses import SquaredError
+from nineline.training.loop import Loop
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(10, 3))
@@ -252,7 +252,7 @@ def test_dropout_draws_anew_in_every_step_and_every_training():
 def test_a_run_does_not_depend_on_how_many_steps_a_call_takes(make, how, monkeypatch):
     runs = []
     for seconds in (1e-12, 0.05, 1e9):
-        monkeypatch.setattr("nineline.loop._CALL_SECONDS", seconds)
+        monkeypatch.setattr("nineline.training.trainer.CALL_SECONDS", seconds)
         network = make()
         history = network.train(X, Y, loss="squared_error", optimizer=GradientDescent(0.05, momentum=0.9), rng=3, **how)
         columns = {name: column for name, column in history.columns.items() if name != "seconds"}
@@ -335,7 +335,7 @@ def test_validation_in_several_pieces_is_the_same_number(monkeypatch):
 
     how = {"epochs": 2, "loss": "squared_error", "validation": (X, Y)}
     whole = linear().train(X, Y, **how).validation_loss
-    monkeypatch.setattr(reference, "_ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(reference, "ROWS_AT_ONCE", 3)
     assert linear().train(X, Y, **how).validation_loss == pytest.approx(whole, rel=1e-14)
 
 
@@ -601,7 +601,7 @@ def test_divergence_is_the_same_however_many_steps_a_call_takes(monkeypatch):
     """What is kept, and the epoch that the message names, must not hang on the speed of the machine."""
     runs = []
     for seconds in (1e-12, 1e9):
-        monkeypatch.setattr("nineline.loop._CALL_SECONDS", seconds)
+        monkeypatch.setattr("nineline.training.trainer.CALL_SECONDS", seconds)
         network = linear()
         error = diverging(network)
         runs.append((str(error), error.history.loss, network.parameters.tolist()))

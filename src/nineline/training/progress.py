@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self, final
 
 if TYPE_CHECKING:
-    from nineline.history import History
+    from nineline.training.history import History
 
 
-class Silent:
+class Progress(ABC):
+    """What is told how far a training is, while it is in its `with` block."""
+
+    @abstractmethod
+    def __enter__(self) -> Self: ...
+
+    @abstractmethod
+    def __exit__(self, *_: object) -> None: ...
+
+    @abstractmethod
+    def update(self, epochs: float, rows: int, history: History) -> None:
+        """Take note that `epochs` epochs and `rows` rows in all are done."""
+
+
+@final
+class NoProgress(Progress):
     """Shows nothing."""
 
     def __enter__(self) -> Self:
@@ -19,22 +35,23 @@ class Silent:
         return None
 
     def update(self, epochs: float, rows: int, history: History) -> None:
-        """Take note that `epochs` epochs and `rows` rows in all are done."""
+        return None
 
 
-class Bar(Silent):
+@final
+class Bar(Progress):
     """A bar with the epoch, the losses, the speed and the time left, by rich."""
 
     def __init__(self, epochs: int) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich import progress as rich
 
-        self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=8),
-            TextColumn("{task.fields[losses]}"),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
+        self._progress = rich.Progress(
+            rich.TextColumn("epoch {task.fields[epoch]}"),
+            rich.BarColumn(bar_width=8),
+            rich.TextColumn("{task.fields[losses]}"),
+            rich.TextColumn("{task.fields[speed]}"),
+            rich.TimeRemainingColumn(compact=True),
+            rich.TextColumn("left"),
             console=_console(),
         )
         self._epochs = epochs
@@ -58,11 +75,11 @@ class Bar(Silent):
         )
 
 
-def display(wanted: bool | None, epochs: int) -> Silent:
+def display(wanted: bool | None, epochs: int) -> Progress:
     """Return a bar where one is wanted; None means: where a person is looking."""
     if wanted is None:
         wanted = (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
-    return Bar(epochs) if wanted else Silent()
+    return Bar(epochs) if wanted else NoProgress()
 
 
 def _console() -> Any:

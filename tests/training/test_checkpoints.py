@@ -27,12 +27,13 @@ from nineline import (
     RMSprop,
     files,
 )
-from nineline.checkpoints import CheckpointError, Keeper
 from nineline.engines import native
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.files import FileError
 from nineline.losses import SquaredError
 from nineline.schedules import Cosine, OneCycle
+from nineline.training.checkpoints import Checkpoint
+from nineline.training.errors import CheckpointError
 
 NO_NATIVE = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -82,15 +83,15 @@ class CutOffError(Exception):
 
 def cut_off_after(writes, monkeypatch):
     """Let a process end right behind so many checkpoints."""
-    written, write = [], Keeper.write
+    written, write = [], Checkpoint.write
 
-    def counting(self, network, moment):
-        write(self, network, moment)
-        written.append(moment)
+    def counting(self, network, snapshot):
+        write(self, network, snapshot)
+        written.append(snapshot)
         if len(written) == writes:
             raise CutOffError
 
-    monkeypatch.setattr(Keeper, "write", counting)
+    monkeypatch.setattr(Checkpoint, "write", counting)
     return written
 
 
@@ -254,7 +255,7 @@ def test_load_reads_the_network_out_of_a_checkpoint(tmp_path, monkeypatch):
         dropping().train(X, Y, checkpoint=tmp_path / "run", checkpoint_every=0, **BATCHES)
     network = Network.load(tmp_path / "run")
     assert repr(network) == repr(dropping())
-    np.testing.assert_array_equal(network.parameters, written[-1].parameters)
+    np.testing.assert_array_equal(network.parameters, written[-1].trainer.parameters)
 
 
 @pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
@@ -264,7 +265,7 @@ def test_an_estimator_that_is_cut_off_goes_on_to_the_same_model(kind, tmp_path, 
     truth, path = kind(**how).fit(X, y), tmp_path / "run"
     with monkeypatch.context() as patch:
         cut_off_after(4, patch)
-        patch.setattr(Keeper, "due", True)
+        patch.setattr(Checkpoint, "due", True)
         with pytest.raises(CutOffError):
             kind(checkpoint=path, **how).fit(X, y)
     model = kind(checkpoint=path, resume=True, **how).fit(X, y)
@@ -282,8 +283,8 @@ def test_an_estimator_that_is_cut_off_goes_on_to_the_same_model(kind, tmp_path, 
 
 def test_checkpoints_are_as_many_as_time_allows(tmp_path, monkeypatch):
     now, path = [0.0], tmp_path / "run"
-    monkeypatch.setattr("nineline.checkpoints.time.perf_counter", lambda: now[0])
-    keeper = Keeper(path, 10.0, False)
+    monkeypatch.setattr("nineline.training.checkpoints.time.perf_counter", lambda: now[0])
+    keeper = Checkpoint(path, 10.0, False)
     assert keeper.due
     keeper.last, keeper.cost = 0.0, 0.1
     for seconds, due in ((9.9, False), (10.0, True)):
@@ -301,8 +302,8 @@ def test_checkpoints_are_as_many_as_time_allows(tmp_path, monkeypatch):
 def test_by_default_a_short_training_writes_its_beginning_and_its_end(tmp_path, monkeypatch):
     written = cut_off_after(0, monkeypatch)
     small().train(X, Y, checkpoint=tmp_path / "run", **BATCHES)
-    assert [(moment.history.epochs, moment.finished) for moment in written] == [(5, False), (5, True)]  # one History
-    assert [moment.state.steps for moment in written] == [30, 30]
+    assert [(one.history.epochs, one.finished) for one in written] == [(5, False), (5, True)]  # one History
+    assert [snapshot.trainer.state.steps for snapshot in written] == [0, 30]
 
 
 # What does not fit
@@ -412,7 +413,7 @@ FULL = """
 import resource, sys
 import numpy as np
 from nineline import Network
-from nineline.checkpoints import CheckpointError
+from nineline.training.errors import CheckpointError
 path = sys.argv[1]
 X = np.random.default_rng(0).normal(size=(40, 3))
 network = Network(3, 200, 1, rng=0)

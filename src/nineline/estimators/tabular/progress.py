@@ -1,4 +1,4 @@
-"""Shown: what a person sees while the members are trained, a table of epochs or a bar."""
+"""MemberProgress: what a person sees while the members are trained, a table of epochs or a bar."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from nineline.progress import display
+from nineline.training.progress import display
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nineline.loop import Epoch
+    from nineline.training.epoch import Epoch
 
 
-class Shown:
+class MemberProgress:
     """Takes note of epochs, from several threads.
 
     Parameters

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nineline import engines
 from nineline.layers import AbstractLayer, Dropout, Layer
 from nineline.network import Network
+from nineline.rows import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,11 +20,9 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.activations import Activation
 
-_ROWS_AT_ONCE: Final = 16_384  # so that sparse rows and NumPy's hidden layers take bounded memory
-
 
 @dataclass(frozen=True)
-class Plan:
+class Architecture:
     """What stands between the inputs and the outputs.
 
     Attributes
@@ -50,38 +49,40 @@ class LayeredNetwork:
     ----------
     coefs, intercepts : sequence of array
         (inputs, outputs) and (outputs,) of each layer; they are copied.
-    plan : Plan
+    architecture : Architecture
     engine : str
         "reference" answers in NumPy, anything else natively where that is possible.
     """
 
-    def __init__(self, coefs: Sequence[Array], intercepts: Sequence[Array], plan: Plan, engine: str) -> None:
+    def __init__(
+        self, coefs: Sequence[Array], intercepts: Sequence[Array], architecture: Architecture, engine: str
+    ) -> None:
         kind = np.result_type(np.float32, *coefs, *intercepts)
         dtype = np.float32 if kind == np.float32 else np.float64
         nowhere = np.random.default_rng(0)  # nothing is drawn from it
         layers: list[AbstractLayer] = []
         for number, coef in enumerate(coefs):
             inputs, outputs = np.shape(coef)
-            activation = plan.output if number == len(coefs) - 1 else plan.activations[number]
+            activation = architecture.output if number == len(coefs) - 1 else architecture.activations[number]
             layers.append(Layer(inputs, outputs, activation, bias=True, initializer="zeros", rng=nowhere, dtype=dtype))
-            if number < len(plan.dropout) and plan.dropout[number] > 0:
-                layers.append(Dropout(plan.dropout[number]))
+            if number < len(architecture.dropout) and architecture.dropout[number] > 0:
+                layers.append(Dropout(architecture.dropout[number]))
         network = Network(*layers)
         dense = [layer for layer in network.layers if isinstance(layer, Layer)]
         for layer, coef, intercept in zip(dense, coefs, intercepts, strict=True):
             layer.weights[...] = coef
             assert layer.bias is not None
             layer.bias[...] = intercept
-        self._take_over(network, plan, engine)
+        self._take_over(network, architecture, engine)
 
-    def _take_over(self, network: Network, plan: Plan, engine: str) -> None:
-        self.network, self.plan, self.engine = network, plan, engine
+    def _take_over(self, network: Network, architecture: Architecture, engine: str) -> None:
+        self.network, self.architecture, self.engine = network, architecture, engine
         dense = [layer for layer in network.layers if isinstance(layer, Layer)]
         self.coefs: list[Array] = [layer.weights for layer in dense]
         self.intercepts: list[Any] = [layer.bias for layer in dense]
         self._arrays = (*self.coefs, *self.intercepts)
-        self.answer: Callable[[object], Array | None] = (
-            (lambda _inputs: None) if engine == "reference" else engines.choose_answerer(network)
+        self.answer: Callable[..., Array | None] = (
+            (lambda _inputs, _out=None: None) if engine == "reference" else engines.choose_answerer(network)
         )
 
     def is_shown_by(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> bool:
@@ -103,7 +104,7 @@ class LayeredNetwork:
             outputs = self.answer(rows)
             if outputs is not None:
                 return outputs
-        pieces = [self._run_piece(rows[at : at + _ROWS_AT_ONCE]) for at in range(0, rows.shape[0], _ROWS_AT_ONCE)]
+        pieces = [self._run_piece(rows[at : at + ROWS_AT_ONCE]) for at in range(0, rows.shape[0], ROWS_AT_ONCE)]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _run_piece(self, rows: Any) -> Array:
@@ -119,8 +120,8 @@ class LayeredNetwork:
         """Return d of some output units / d inputs, by backpropagation, (rows, units, inputs)."""
         network = self.network
         gradients = np.empty((rows.shape[0], len(units), network.n_inputs), network.dtype)
-        for at in range(0, rows.shape[0], _ROWS_AT_ONCE):
-            outputs = network.forward(dense_rows(rows[at : at + _ROWS_AT_ONCE], network.dtype))
+        for at in range(0, rows.shape[0], ROWS_AT_ONCE):
+            outputs = network.forward(dense_rows(rows[at : at + ROWS_AT_ONCE], network.dtype))
             for place, unit in enumerate(units):
                 errors = np.zeros_like(outputs)
                 errors[:, unit] = 1
@@ -130,7 +131,7 @@ class LayeredNetwork:
         return gradients
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"network": self.network, "plan": self.plan, "engine": self.engine}
+        return {"network": self.network, "architecture": self.architecture, "engine": self.engine}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._take_over(**state)

@@ -1,4 +1,4 @@
-"""What is sent abroad: a network, and where it came from a table, the columns before it and the target behind it."""
+"""A trained model as exporters take it: a network, and of a table the columns before it and the target behind it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Subject:
+class TrainedModel:
     """A trained model, taken apart for an exporter.
 
     Attributes
@@ -73,7 +73,7 @@ class Subject:
     target: Target | None = None
 
     @classmethod
-    def of(cls, model: object) -> Subject:
+    def of(cls, model: object) -> TrainedModel:
         """Take a `Network`, or a fitted estimator of `nineline.estimators`, apart.
 
         Raises
@@ -84,15 +84,15 @@ class Subject:
             An estimator that was not fitted, or an activation of your own, which no other program knows.
         """
         if isinstance(model, Network):
-            subject = cls(model)
+            trained = cls(model)
         elif isinstance(network := getattr(model, "network_", None), (Network, Ensemble)):
-            subject = cls(network, getattr(model, "columns_", None), _target(model, network))
+            trained = cls(network, getattr(model, "columns_", None), _target(model, network))
         elif hasattr(model, "fit"):
             raise ValueError(f"the {type(model).__name__} is not fitted; call fit before it is exported")
         else:
             raise TypeError(f"model is a {type(model).__name__}; expected a Network or an estimator of nineline's")
-        _ = subject.layers  # refuses what cannot be sent, now
-        return subject
+        _ = trained.layers  # refuses what cannot be sent, now
+        return trained
 
     @property
     def layers(self) -> list[Dense]:
@@ -108,7 +108,7 @@ class Subject:
             first += len(network.layers)
         return found
 
-    def astype(self, dtype: np.dtype[np.floating[Any]]) -> Subject:
+    def astype(self, dtype: np.dtype[np.floating[Any]]) -> TrainedModel:
         """Return the same with parameters of another dtype.
 
         Raises

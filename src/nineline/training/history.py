@@ -120,7 +120,7 @@ def sparkline(values: Sequence[float], width: int = 32) -> str:
 
     Examples
     --------
-    >>> from nineline.history import sparkline
+    >>> from nineline.training.history import sparkline
     >>> sparkline([8, 4, 2, 1, 1])
     '█▄▂▁▁'
     """

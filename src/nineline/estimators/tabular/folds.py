@@ -1,8 +1,7 @@
-"""Rows of a table as numbers: the same row twice made one of weight 2, and which member holds out which."""
+"""Folds: which member holds out which rows; and the same row twice made one of weight 2."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,33 +14,6 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.intp]
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What the networks learn from.
-
-    Attributes
-    ----------
-    inputs : array, (rows, width)
-    targets : array, (rows, outputs)
-        As the network learns them.
-    weights : array, (rows,), or None
-    classes : array of int, (rows,), or None
-    """
-
-    inputs: Array
-    targets: Array
-    weights: Array | None
-    classes: npt.NDArray[Any] | None
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    def part(self, rows: Indices) -> tuple[Array, ...]:
-        """Return inputs, targets and, where there are any, weights of some rows."""
-        weights = () if self.weights is None else (self.weights[rows],)
-        return self.inputs[rows], self.targets[rows], *weights
 
 
 def merge(inputs: Array, labels: npt.NDArray[Any], weights: Array | None) -> tuple[Indices, Array | None]:
@@ -66,7 +38,7 @@ def merge(inputs: Array, labels: npt.NDArray[Any], weights: Array | None) -> tup
     Examples
     --------
     >>> import numpy as np
-    >>> from nineline.estimators.tabular.rows import merge
+    >>> from nineline.estimators.tabular.folds import merge
     >>> kept, weights = merge(np.array([[1], [2], [1]], np.float32), np.array([5, 5, 5]), None)
     >>> sorted(zip(kept.tolist(), weights.tolist()))
     [(0, 2.0), (1, 1.0)]
@@ -92,8 +64,8 @@ def _fingerprints(inputs: Array, values: npt.NDArray[np.uint64]) -> npt.NDArray[
     return code ^ (code >> np.uint64(31))
 
 
-class Turns:
-    """Whose turn it is to hold out which rows.
+class Folds:
+    """Which rows each member holds out.
 
     Every row has a place on a circle of length 1, and member i holds out those from ``i * share`` on to
     ``(i + 1) * share``: eight members that hold out an eighth each hold out every row once. The places are spread

@@ -1,0 +1,62 @@
+// Answering: rows through the network as it runs, tile by tile.
+//
+// Twin: Network.forward in src/nineline/network.py.
+#pragma once
+
+#include "batches.hpp"
+
+namespace nineline::NINELINE_LEVEL {
+
+template <class T>
+class Runner final : public nineline::Runner {
+ public:
+  explicit Runner(const Layout<T>& layout) : layout_{layout}, places_{layout.count()} {}
+
+  void run(const void* parameters, const Rows& rows, void* outputs, Team& team, const Interrupt& interrupt) override {
+    make_workspaces(layout_, team.threads(), Purpose::answering, workspaces_);
+    place(static_cast<const T*>(parameters));
+    const bool zeros = is_mostly_zeros(layout_, rows);
+    const Partition parts = partition(rows.count, layout_.work_of_a_row());
+    const Batch<T> batch{rows, nullptr, rows.count};
+    const Index m = layout_.outputs(), stride = layout_.last().stride;
+    InterruptPoll poll{interrupt};
+    team.each(parts.parts, false, [&](int who, Index part) {
+      Workspace<T>& workspace = workspaces_[who];
+      workspace.mostly_zeros = zeros;
+      tiles(parts, part, who, poll, [&](Index first, Index count) {
+        list_inputs(layout_, batch, first, count, workspace);
+        workspace.forward(places_.data(), count);
+        T* const to = static_cast<T*>(outputs) + first * m;
+        for (Index r = 0; r < count; ++r) __builtin_memcpy(to + r * m, workspace.answers() + r * stride, m * sizeof(T));
+      });
+    });
+  }
+
+ private:
+  // Where Python's layout is ours, a layer's parameters are read where they are; the others are packed.
+  void place(const T* flat) {
+    for (Index l = 0; l < layout_.count(); ++l) {
+      const Layer& at = layout_.layer(l);
+      if (!at.dense) continue;
+      if (at.as_in_python()) {
+        places_[l] = flat + at.flat;
+      } else {
+        if (!packed_) packed_ = Array<T>{layout_.size()};
+        pack(at, flat + at.flat, packed_.data() + at.place);
+        places_[l] = packed_.data() + at.place;
+      }
+    }
+  }
+
+  const Layout<T>& layout_;
+  Array<const T*> places_;  // of each layer's parameters
+  Array<T> packed_;
+  List<Workspace<T>> workspaces_;  // of tiles, one a thread
+};
+
+template <class T>
+nineline::Runner* Layout<T>::run() const {
+  return new Runner<T>{*this};
+}
+
+}  // namespace nineline::NINELINE_LEVEL

@@ -1,0 +1,119 @@
+// Sparse rows: of which only what is not zero is kept. Their two products add in the order of the dense ones, which may
+// leave out zeros too (zeros.hpp), so the results are the same bits.
+//
+// Twin: Sparse in src/nineline/rows.py.
+#pragma once
+
+#include "layers.hpp"
+
+namespace nineline::NINELINE_LEVEL {
+
+// The entries of one row, by ascending column.
+template <class T>
+struct SparseRow {
+  const T* values;
+  const std::int32_t* columns;
+  Index count;
+};
+
+// The entries of a batch by their column, and those of a column by ascending row.
+template <class T>
+class ByColumn {
+ public:
+  void list(const SparseRow<T>* rows, Index count, Index columns) {
+    Index entries = 0;
+    for (Index r = 0; r < count; ++r) entries += rows[r].count;
+    if (!begins_) begins_ = Array<Index>{columns + 2};
+    if (entries > room_) {
+      room_ = larger(entries, 2 * room_);
+      values_ = Array<T>{room_};
+      rows_ = Array<std::uint32_t>{room_};
+    }
+    // begins_[c + 2] counts those of column c, then becomes where the next one of column c + 1 goes
+    __builtin_memset(begins_.data(), 0, (columns + 2) * sizeof(Index));
+    for (Index r = 0; r < count; ++r)
+      for (Index e = 0; e < rows[r].count; ++e) ++begins_[rows[r].columns[e] + 2];
+    for (Index c = 0; c < columns; ++c) begins_[c + 2] += begins_[c + 1];
+    for (Index r = 0; r < count; ++r)
+      for (Index e = 0; e < rows[r].count; ++e) {
+        const Index place = begins_[rows[r].columns[e] + 1]++;
+        values_[place] = rows[r].values[e];
+        rows_[place] = std::uint32_t(r);
+      }
+  }
+
+  Index begin(Index column) const { return begins_[column]; }
+  Index end(Index column) const { return begins_[column + 1]; }
+  T value(Index entry) const { return values_[entry]; }
+  Index row(Index entry) const { return Index(rows_[entry]); }
+
+ private:
+  Array<Index> begins_;
+  Array<T> values_;
+  Array<std::uint32_t> rows_;
+  Index room_ = 0;
+};
+
+// to[0:columns] = from[0:columns] + sum over i below count of factor(i) * row(i)[0:columns], in groups of vectors that
+// stay in registers; `from` may be null, for zeros.
+template <class T, class Factor, class Row>
+inline void add_rows(const T* from, Index count, const Factor& factor, const Row& row, Index columns, T* to) {
+  constexpr Index w = width<T>;
+  const auto go = [&](auto vectors, Index begin) {
+    constexpr int V = decltype(vectors)::value;
+    Vec<T> sums[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) sums[v] = from == nullptr ? Vec<T>{} : load(from + begin + v * w);
+    for (Index i = 0; i < count; ++i) {
+      const T each = factor(i);
+      const T* const numbers = row(i) + begin;
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[v] += each * load(numbers + v * w);
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) store(to + begin + v * w, sums[v]);
+  };
+  Index begin = 0;
+  for (; begin + 4 * w <= columns; begin += 4 * w) go(std::integral_constant<int, 4>{}, begin);
+  for (; begin + 2 * w <= columns; begin += 2 * w) go(std::integral_constant<int, 2>{}, begin);
+  for (; begin < columns; begin += w) go(std::integral_constant<int, 1>{}, begin);
+}
+
+// As forward in layers.hpp, of the first layer.
+template <class T>
+inline void forward(const Layer& at, const T* parameters, const SparseRow<T>* inputs, Index rows, T* z, T* outputs) {
+  const T* const bias = at.bias ? parameters + at.weights : nullptr;
+  for (Index r = 0; r < rows; ++r) {
+    const SparseRow<T>& row = inputs[r];
+    add_rows(
+        bias, row.count, [&](Index i) { return row.values[i]; },
+        [&](Index i) { return parameters + row.columns[i] * at.stride; }, at.stride, z + r * at.stride);
+  }
+  activate(at.activation, T(at.setting), z, outputs, rows, at.outputs, at.stride);
+}
+
+// As learn_weights in layers.hpp, of a block of the first layer, from all rows of a batch.
+template <class T>
+inline void learn_weights(const ByColumn<T>& inputs, RowList<T> delta, const Block& block, Matrix<T> gradient) {
+  for (Index k = 0; k < block.rows; ++k) {
+    const Index first = inputs.begin(block.first_row + k), count = inputs.end(block.first_row + k) - first;
+    add_rows<T>(
+        nullptr, count, [&](Index i) { return inputs.value(first + i); },
+        [&](Index i) { return delta[inputs.row(first + i)] + block.first_column; }, block.columns, gradient.row(k));
+  }
+}
+
+// The same for all weights of the layer, (+)= from a tile of rows.
+template <class T>
+inline void learn_weights(const Layer& at, const SparseRow<T>* inputs, RowList<T> delta, Index rows, bool adding,
+                          T* gradient) {
+  if (!adding) __builtin_memset(gradient, 0, at.weights * sizeof(T));
+  for (Index r = 0; r < rows; ++r)
+    for (Index e = 0; e < inputs[r].count; ++e) {
+      T* const to = gradient + inputs[r].columns[e] * at.stride;
+      const T value = inputs[r].values[e];
+      for (Index i = 0; i < at.stride; i += width<T>) store(to + i, load(to + i) + value * load(delta[r] + i));
+    }
+}
+
+}  // namespace nineline::NINELINE_LEVEL

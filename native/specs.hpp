@@ -1,0 +1,82 @@
+// What the engine is asked to do, in numbers and pointers. No arithmetic, no Python, no instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace nineline {
+
+using Index = std::ptrdiff_t;
+
+// A kind of activation, loss or optimizer is a place in the list of its classes: `Activations` in activations.hpp,
+// `Losses` in losses.hpp, `Optimizers` in optimizers.hpp.
+enum class Activation : int {};
+enum class Loss : int {};
+enum class Optimizer : int {};
+
+// What targets a loss takes: any numbers; such as are not negative; such as are in [0, 1]; or rows of those that sum
+// to 1, which may be given as class numbers.
+enum class Targets { any, not_negative, shares, distributions };
+
+// One layer. A dense one has inputs, outputs and an activation; dropout has a rate and passes its width on.
+struct LayerSpec {
+  bool dense = true;
+  Index inputs = 0, outputs = 0;
+  bool bias = false;
+  Activation activation{};
+  double setting = 0;  // the slope of leaky_relu, the alpha of elu
+  double rate = 0;     // of dropout
+};
+
+struct LossSpec {
+  Loss kind{};
+  double setting = 0;  // the delta of huber, the level of quantile
+  bool mean = true;    // over the rows of a batch, or their sum
+};
+
+struct RuleSpec {
+  Optimizer kind{};
+  double momentum = 0;
+  bool nesterov = false;
+  double beta_1 = 0, beta_2 = 0, epsilon = 0;  // of adam; rmsprop's decay is beta_2
+  bool epsilon_hat = false;                    // added to a root that is not yet corrected
+  double weight_decay = 0;
+  double l1 = 0, l2 = 0;         // 0: none
+  bool penalty_by_rows = false;  // divided by the weight of a batch's rows
+  double clip_norm = 0;          // 0: none
+  std::uint64_t seed = 0;
+};
+
+inline constexpr int most_moments = 2;  // vectors as long as the parameters that an optimizer remembers
+
+// The learning-rate factors of a layer's blocks; one of 0 does not learn.
+struct Factors {
+  double weights = 1, bias = 1;
+};
+
+// Rows to learn from or to be judged by, C-contiguous. Twin: src/nineline/rows.py.
+struct Rows {
+  Index count = 0;
+  const void* inputs = nullptr;             // (rows, n_inputs); of sparse rows what is not zero, one row after another
+  const std::int32_t* columns = nullptr;    // of sparse rows the column of each entry, ascending in a row; else null
+  const std::int64_t* begins = nullptr;     // (rows + 1): the entries of row i begin at begins[i]
+  const void* targets = nullptr;            // (rows, n_outputs)
+  const std::int64_t* classes = nullptr;    // or (rows): the number of the only output whose target is 1
+  const void* weights = nullptr;            // (rows), or null: what each counts
+};
+
+// The steps of one call: step i takes rows order[i * batch_size ...] (all rows where order is null) at rates[i].
+struct Steps {
+  const Index* order = nullptr;
+  Index order_size = 0, batch_size = 0;
+  const double* rates = nullptr;
+  Index count = 0;
+};
+
+// Asked now and then by the thread that called; true ends the work as soon as possible.
+struct Interrupt {
+  bool (*asked)(void*) = nullptr;
+  void* context = nullptr;
+};
+
+}  // namespace nineline

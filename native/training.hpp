@@ -1,0 +1,448 @@
+// Training: steps of a batch, whose rows are parted for threads and tiled for the cache.
+//
+// A batch goes through the network in parts, which threads share. Then the parameters are taken piece by piece: the
+// gradient of a piece is found, and the piece is moved while its gradient is in the first cache. A batch of some rows
+// is held as a whole, and a piece's gradient is a product over all its rows; from a longer one each part adds up a
+// gradient of its own, tile by tile, and a piece's gradient is their sum.
+//
+// How batch and parameters are parted depends on their sizes alone, and sums have one order, so the result is the same
+// bits for any number of threads. Twin: src/nineline/engines/reference.py.
+#pragma once
+
+#include "batches.hpp"
+#include "pieces.hpp"
+
+namespace nineline::NINELINE_LEVEL {
+
+inline constexpr Index most_rows_held = 512;
+
+template <class T>
+class Training final : public nineline::Training {
+ public:
+  Training(const Layout<T>& layout, const LossSpec& loss, const RuleSpec& rule, const Factors* factors, T* flat)
+      : layout_{layout}, loss_{loss}, rule_{rule}, moments_used_{moments_of(rule.kind)}, flat_{flat},
+        factors_{layout.count()}, lowest_{layout.count() - 1} {
+    seed = rule.seed;
+    for (Index l = layout.count() - 1; l >= 0; --l) {
+      factors_[l] = factors[l];
+      if (learns(l)) lowest_ = l;
+    }
+  }
+
+  Index steps(const Rows& rows, const Steps& steps, double* losses, Team& team, const Interrupt& interrupt) override {
+    begin(team.threads());
+    look_at(rows);
+    if (steps.count > 1) copy(now(), start_);
+    InterruptPoll poll{interrupt};
+    Index done = 0, kept = 0, taken = 0;
+    while (done < steps.count) {
+      const bool last = done + 1 == steps.count;
+      const double loss = step(rows, steps, done, last, team, poll);
+      if (poll.stopped()) break;
+      losses[done++] = loss;
+      if (!__builtin_isfinite(loss)) break;
+      taken = done;
+      if (last) kept = done;
+    }
+    if (kept < taken) {  // it ended early: again from the start, to find what was before its last step
+      copy(start_, now());
+      turn_over_all();
+      InterruptPoll never{{}};
+      for (Index i = 0; i < taken; ++i) step(rows, steps, i, i + 1 == taken, team, never);
+    }
+    if (taken > 0) end(std::uint64_t(taken));
+    return done;
+  }
+
+  double gradient(const Rows& rows, const LossSpec& loss, void* into, Team& team, const Interrupt& interrupt) override {
+    begin(team.threads());
+    look_at(rows);
+    InterruptPoll poll{interrupt};
+    const Batch<T> batch{rows, nullptr, rows.count};
+    const double value = measure(loss, batch, steps_taken, false, team, poll);
+    if (poll.stopped()) return value;
+    find_gradient(batch, false, team);
+    layout_.unpack(gradient_.data(), static_cast<T*>(into));
+    return value;
+  }
+
+  void move(const void* gradient, double rate, Team& team) override {
+    begin(team.threads());
+    if (!gradient_) gradient_ = Array<T>{layout_.size()};
+    for (Index l = 0; l < layout_.count(); ++l) {
+      const Layer& at = layout_.layer(l);
+      if (!learns(l)) continue;
+      T* const to = gradient_.data() + at.place;
+      pack(at, static_cast<const T*>(gradient) + at.flat, to);
+      if (factors_[l].weights == 0) __builtin_memset(to, 0, at.weights * sizeof(T));
+      if (at.bias && factors_[l].bias == 0) __builtin_memset(to + at.weights, 0, at.stride_of_bias() * sizeof(T));
+    }
+    const bool alone = team.threads() == 1;
+    const T scale = rule_.clip_norm != 0 ? shortening(gradient_.data(), layout_.size(), rule_.clip_norm) : T(1);
+    move_all(steps_taken, rate, true, scale, alone, team,
+             [&](Index p, int) { return piece_of(layout_, gradient_.data(), moving_[p]); });
+    end(1);
+  }
+
+  bool undo() override {
+    if (!can_undo_) return false;
+    copy(before_, now());
+    turn_over_all();
+    layout_.unpack(parameters_.data(), flat_);
+    --steps_taken;
+    can_undo_ = has_before_ = false;
+    return true;
+  }
+
+  void before(void* into) const override {
+    if (has_before_) layout_.unpack(before_.parameters.data(), static_cast<T*>(into));
+    else __builtin_memcpy(into, flat_, layout_.flat_size() * sizeof(T));
+  }
+
+  double evaluate(const Rows& rows, Team& team, const Interrupt& interrupt) override {
+    begin(team.threads());
+    make_workspaces(layout_, team.threads(), Purpose::training, workspaces_);
+    look_at(rows);
+    const Partition parts = partition(rows.count, layout_.work_of_a_row());
+    const Batch<T> batch{rows, nullptr, rows.count};
+    const double total_weight = batch.total_weight();
+    Array<double> values{parts.parts};
+    InterruptPoll poll{interrupt};
+    team.each(parts.parts, false, [&](int who, Index part) {
+      Workspace<T>& workspace = workspaces_[who];
+      tiles(parts, part, who, poll, [&](Index first, Index count) {
+        lay_out(layout_, batch, first, count, total_weight, loss_.mean, workspace);
+        workspace.forward(places_.data(), count);
+        values[part] += double(workspace.measure(loss_, 0, count));
+      });
+    });
+    double total = 0;
+    for (Index part = 0; part < parts.parts; ++part) total += values[part];
+    return total;
+  }
+
+  int moments() const override { return moments_used_; }
+
+  void read(void* const* moments) const override {
+    for (int m = 0; m < moments_used_; ++m)
+      if (parameters_) layout_.unpack(moments_[m].data(), static_cast<T*>(moments[m]));
+      else __builtin_memset(moments[m], 0, layout_.flat_size() * sizeof(T));
+  }
+
+  void write(const void* const* moments, const void* before, std::uint64_t steps) override {
+    make_vectors();
+    for (int m = 0; m < moments_used_; ++m) layout_.pack(static_cast<const T*>(moments[m]), moments_[m].data());
+    layout_.pack(static_cast<const T*>(before), before_.parameters.data());
+    for (Index l = 0; l < layout_.count(); ++l) before_is_old_[l] = true;
+    steps_taken = steps;
+    has_before_ = true;
+    can_undo_ = false;
+  }
+
+ private:
+  // The parameters and what the optimizer remembers, at some time.
+  struct State {
+    Array<T> parameters, moments[most_moments];
+  };
+  struct Views {
+    T *parameters, *moments[most_moments];
+  };
+
+  bool learns(Index l) const {
+    const Layer& at = layout_.layer(l);
+    return at.dense && (factors_[l].weights != 0 || (at.bias && factors_[l].bias != 0));
+  }
+
+  // The loss of a batch as step `number` sees it, penalties included. What the gradient is found from stays.
+  double measure(const LossSpec& spec, const Batch<T>& batch, std::uint64_t number, bool alone, Team& team,
+                 InterruptPoll& poll) {
+    if (partition_.rows != batch.rows) partition_ = partition(batch.rows, layout_.work_of_a_row());
+    const Partition parts = partition_;
+    const Index pieces_of_a_part = (layout_.piece_count() + parts.parts - 1) / parts.parts;
+    const bool held = is_held(batch.rows);
+    if (held) make_room(batch.rows);
+    else make_parts(parts.parts, team.threads());
+    const double total_weight = batch.total_weight();
+    if (held && lay_out(layout_, batch, 0, batch.rows, total_weight, spec.mean, held_[0]) && batch.sparse() &&
+        layout_.layer(0).dense && factors_[0].weights != 0)
+      held_[0].by_column.list(held_[0].sparse.data(), batch.rows, layout_.inputs());
+    team.each(parts.parts, alone, [&](int who, Index part) {
+      Workspace<T>& workspace = held ? held_[0] : workspaces_[who];
+      double loss = 0;
+      tiles(parts, part, who, poll, [&](Index first, Index rows) {
+        const Span span{held ? first : 0, rows, first};
+        if (!held) {
+          lay_out(layout_, batch, first, rows, total_weight, spec.mean, workspace);
+          if (batch.shuffled()) call_for(layout_, batch, first + rows, smaller(first + 2 * rows, parts.end(part)));
+        }
+        workspace.forward_in_training(places_.data(), span, seed, number);
+        loss += double(workspace.measure(spec, span.first, rows));
+        workspace.backward(places_.data(), turned_places_.data(), span.first, rows, lowest_);
+        if (!held) learn(workspace, rows, first > parts.begin(part), gradients_.data() + part * layout_.size());
+      });
+      losses_[part] = loss;
+      penalties_[part] = penalty(layout_, rule_.l1, rule_.l2, parameters_.data(), part * pieces_of_a_part,
+                                 (part + 1) * pieces_of_a_part);
+    });
+    double loss = 0, penalties = 0;
+    for (Index part = 0; part < parts.parts; ++part) loss += losses_[part], penalties += penalties_[part];
+    share_of_penalty_ = rule_.penalty_by_rows && total_weight > 0 ? 1 / total_weight : 1;
+    return loss + share_of_penalty_ * penalties;
+  }
+
+  // The gradient of all that learns, (+)= from a tile of rows.
+  void learn(const Workspace<T>& workspace, Index rows, bool adding, T* gradient) const {
+    for (Index l = layout_.count() - 1; l >= lowest_; --l) {
+      const Layer& at = layout_.layer(l);
+      T* const to = gradient + at.place;
+      if (at.dense)
+        workspace.learn(l, rows, adding, factors_[l].weights != 0 ? to : nullptr,
+                        at.bias && factors_[l].bias != 0 ? to + at.weights : nullptr);
+    }
+  }
+
+  // One step of the optimizer; returns the loss before it. Where that is not finite, nothing is moved.
+  double step(const Rows& rows, const Steps& steps, Index i, bool keep_before, Team& team, InterruptPoll& poll) {
+    const Batch<T> batch = Batch<T>::of(rows, steps, i);
+    const bool more = batch.shuffled() && i + 1 < steps.count;
+    const Batch<T> next = more ? Batch<T>::of(rows, steps, i + 1) : batch;
+    const Index next_of_a_piece = more ? next.rows / larger(moving_count_, 1) + 1 : 0;
+    const std::uint64_t number = steps_taken + std::uint64_t(i);
+    const bool alone = team.threads() == 1 || tuner_.alone();
+    const double loss = measure(loss_, batch, number, alone, team, poll);
+    if (poll.stopped() || !__builtin_isfinite(loss)) return loss;
+    const bool clips = rule_.clip_norm != 0;
+    T scale = 1;
+    if (clips) {
+      find_gradient(batch, alone, team);
+      scale = shortening(gradient_.data(), layout_.size(), rule_.clip_norm);
+    }
+    move_all(number, steps.rates[i], keep_before, scale, alone, team, [&](Index p, int who) {
+      call_for(layout_, next, p * next_of_a_piece, (p + 1) * next_of_a_piece);
+      if (clips) return piece_of(layout_, gradient_.data(), moving_[p]);
+      const PieceOf<T> found = piece_in(scratch_.data() + who * layout_.most_of_a_piece(), moving_[p]);
+      find(batch, moving_[p], found);
+      return found;
+    });
+    if (team.threads() > 1 && (partition_.parts > 1 || layout_.size() >= least_size_to_share)) tuner_.step_done();
+    return loss;
+  }
+
+  // The step that follows from a gradient, of which find(p, who) says where piece p is.
+  template <class Find>
+  void move_all(std::uint64_t number, double rate, bool keep_before, T scale, bool alone, Team& team, const Find& find) {
+    const Vectors<T> vectors{parameters_.data(), {moments_[0].data(), moments_[1].data()}};
+    Vectors<T> before{};
+    if (keep_before) {
+      before = {before_.parameters.data(), {before_.moments[0].data(), before_.moments[1].data()}};
+      keep_what_does_not_move();
+    }
+    with_rule<T>(rule_, number + 1, [&](auto rule) {
+      team.each(moving_count_, alone || layout_.size() < least_size_to_share, [&](int who, Index p) {
+        const Piece& piece = moving_[p];
+        const PieceOf<T> gradient = find(p, who);
+        const Factors& factors = factors_[piece.layer];
+        move_piece(layout_.layer(piece.layer), piece, rule.at(rate * factors.weights), rule.at(rate * factors.bias),
+                   vectors, before, gradient, scale);
+        if (piece.weights) turn_over_block(piece.layer, piece.block);
+      });
+    });
+  }
+
+  // The gradient of a piece, penalties included.
+  void find(const Batch<T>& batch, const Piece& piece, const PieceOf<T>& to) {
+    const Layer& at = layout_.layer(piece.layer);
+    if (is_held(batch.rows)) {
+      held_[0].learn(piece.layer, batch.rows, piece.block, to.weights, to.bias);
+    } else {
+      for (Index part = 0; part < partition_.parts; ++part)
+        add_piece(at, piece, piece_of(layout_, gradients_.data() + part * layout_.size(), piece), part > 0, to);
+    }
+    if (piece.weights && (rule_.l1 != 0 || rule_.l2 != 0))
+      add_penalty(rule_.l1 * share_of_penalty_, rule_.l2 * share_of_penalty_, piece.block,
+                  piece_of(layout_, parameters_.data(), piece).weights, to.weights);
+  }
+
+  // The gradient of all parameters; of what does not learn it stays 0.
+  void find_gradient(const Batch<T>& batch, bool alone, Team& team) {
+    if (!gradient_) gradient_ = Array<T>{layout_.size()};
+    team.each(moving_count_, alone || layout_.size() < least_size_to_share,
+              [&](int, Index p) { find(batch, moving_[p], piece_of(layout_, gradient_.data(), moving_[p])); });
+  }
+
+  // What a call begins and ends with
+
+  // Packs what differs from the caller's vector. Bits are compared, for NaN differs from itself.
+  void begin(int threads) {
+    make_vectors();
+    if (threads > threads_prepared_) {
+      scratch_ = Array<T>{threads * layout_.most_of_a_piece()};
+      threads_prepared_ = threads;
+    }
+    for (Index l = 0; l < layout_.count(); ++l) {
+      const Layer& at = layout_.layer(l);
+      if (!at.dense || is_packed(at, flat_ + at.flat, parameters_.data() + at.place)) continue;
+      pack(at, flat_ + at.flat, parameters_.data() + at.place);
+      turn_over_block(l, {0, at.inputs, 0, at.stride});
+      before_is_old_[l] = true;
+    }
+  }
+
+  void look_at(const Rows& rows) {
+    const bool zeros = is_mostly_zeros(layout_, rows);
+    const auto other_rows = [&](List<Workspace<T>>& workspaces) {
+      for (Index i = 0; i < workspaces.size(); ++i) {
+        workspaces[i].holds_all = false;
+        workspaces[i].mostly_zeros = zeros;
+      }
+    };
+    mostly_zeros_ = zeros;
+    other_rows(workspaces_);
+    other_rows(held_);
+  }
+
+  void end(std::uint64_t taken) {
+    for (Index l = 0; l < layout_.count(); ++l) {
+      const Layer& at = layout_.layer(l);
+      if (learns(l)) unpack(at, parameters_.data() + at.place, flat_ + at.flat);
+    }
+    steps_taken += taken;
+    can_undo_ = has_before_ = true;
+  }
+
+  // A block of a layer's weights into the copy that the errors of its inputs are computed with.
+  void turn_over_block(Index l, const Block& block) {
+    const Layer& at = layout_.layer(l);
+    if (turned_places_[l] == nullptr || block.rows == 0) return;
+    T* to = const_cast<T*>(turned_places_[l]);
+    const Index columns = smaller(block.columns, at.outputs - block.first_column);
+    turn_over<T>({parameters_.data() + at.place + block.first_row * at.stride + block.first_column, at.stride},
+                 block.rows, columns, {to + block.first_column * at.input_stride + block.first_row, at.input_stride});
+  }
+
+  void turn_over_all() {
+    for (Index l = 0; l < layout_.count(); ++l)
+      turn_over_block(l, {0, layout_.layer(l).inputs, 0, layout_.layer(l).stride});
+  }
+
+  // What the step itself does not write to `before_`: layers with a block that does not learn, where they have changed.
+  void keep_what_does_not_move() {
+    for (Index l = 0; l < layout_.count(); ++l) {
+      const Layer& at = layout_.layer(l);
+      if (!before_is_old_[l] || !at.dense) continue;
+      before_is_old_[l] = false;
+      if (factors_[l].weights != 0 && (!at.bias || factors_[l].bias != 0)) continue;
+      const auto keep = [&](const Array<T>& from, const Array<T>& to) {
+        __builtin_memcpy(to.data() + at.place, from.data() + at.place, at.size * sizeof(T));
+      };
+      keep(parameters_, before_.parameters);
+      for (int m = 0; m < moments_used_; ++m) keep(moments_[m], before_.moments[m]);
+    }
+  }
+
+  Views now() const { return {parameters_.data(), {moments_[0].data(), moments_[1].data()}}; }
+
+  void copy(const Views& from, State& to) {
+    if (!to.parameters) to = made();
+    __builtin_memcpy(to.parameters.data(), from.parameters, layout_.size() * sizeof(T));
+    for (int m = 0; m < moments_used_; ++m)
+      __builtin_memcpy(to.moments[m].data(), from.moments[m], layout_.size() * sizeof(T));
+  }
+  void copy(const State& from, const Views& to) {
+    __builtin_memcpy(to.parameters, from.parameters.data(), layout_.size() * sizeof(T));
+    for (int m = 0; m < moments_used_; ++m)
+      __builtin_memcpy(to.moments[m], from.moments[m].data(), layout_.size() * sizeof(T));
+  }
+
+  // Memory, made when it is first wanted and kept
+
+  State made() const {
+    State state;
+    state.parameters = Array<T>{layout_.size()};
+    for (int m = 0; m < moments_used_; ++m) state.moments[m] = Array<T>{layout_.size()};
+    return state;
+  }
+
+  void make_vectors() {
+    if (parameters_) return;
+    const Index layers = layout_.count();
+    before_ = made();
+    losses_ = Array<double>{most_parts};
+    penalties_ = Array<double>{most_parts};
+    turned_ = Array<T>{layout_.turned_size()};
+    places_ = Array<const T*>{layers};
+    turned_places_ = Array<const T*>{layers};
+    before_is_old_ = Array<bool>{layers};
+    moving_ = Array<Piece>{layout_.piece_count()};
+    for (Index p = 0; p < layout_.piece_count(); ++p) {
+      Piece piece = layout_.piece(p);
+      piece.weights = factors_[piece.layer].weights != 0;
+      piece.bias = piece.bias && factors_[piece.layer].bias != 0;
+      if (piece.weights || piece.bias) moving_[moving_count_++] = piece;
+    }
+    State state = made();
+    for (int m = 0; m < moments_used_; ++m) moments_[m] = static_cast<Array<T>&&>(state.moments[m]);
+    parameters_ = static_cast<Array<T>&&>(state.parameters);
+    for (Index l = 0; l < layers; ++l) {
+      const Layer& at = layout_.layer(l);
+      places_[l] = parameters_.data() + at.place;
+      turned_places_[l] = at.has_turned_copy && l > lowest_ ? turned_.data() + at.turned_place : nullptr;
+      before_is_old_[l] = true;
+    }
+  }
+
+  // Whether all rows of a batch are kept until its gradient is found.
+  static bool is_held(Index rows) { return rows <= most_rows_held; }
+
+  void make_room(Index rows) {
+    if (held_.size() > 0 && held_[0].room() >= rows) return;
+    held_ = List<Workspace<T>>{1, layout_, rows, Purpose::training};
+    held_[0].mostly_zeros = mostly_zeros_;
+  }
+
+  void make_parts(Index parts, int threads) {
+    if (threads > workspaces_.size()) {
+      make_workspaces(layout_, threads, Purpose::training, workspaces_);
+      for (Index i = 0; i < workspaces_.size(); ++i) workspaces_[i].mostly_zeros = mostly_zeros_;
+    }
+    if (parts <= parts_made_) return;
+    gradients_ = Array<T>{parts * layout_.size()};
+    parts_made_ = parts;
+  }
+
+  static constexpr Index least_size_to_share = 32768;  // of the parameters, for their pieces to be shared by threads
+
+  const Layout<T>& layout_;
+  LossSpec loss_;
+  RuleSpec rule_;
+  int moments_used_;
+  T* flat_;                 // the caller's parameters
+  Array<Factors> factors_;  // of the layers
+  Index lowest_;            // the first layer that learns, or the last of all: errors go back no further
+
+  Array<T> parameters_, moments_[most_moments], turned_;
+  State before_, start_;  // the last step; a call of several steps
+  Array<bool> before_is_old_;  // of each layer: something has changed it that was not a step
+  bool has_before_ = false, can_undo_ = false;
+  Array<const T*> places_, turned_places_;  // of each layer's parameters, and of their turned copies
+  Array<Piece> moving_;  // the pieces that learn
+  Index moving_count_ = 0;
+
+  Array<T> gradients_, gradient_, scratch_;  // of the parts; of all parameters, where it is wanted; of pieces
+  Array<double> losses_, penalties_;  // of the parts
+  Partition partition_{};  // of the last batch
+  double share_of_penalty_ = 1;
+  bool mostly_zeros_ = false;  // the rows of this call
+  List<Workspace<T>> workspaces_, held_;  // of tiles, one a thread; of a batch that is held
+  Index parts_made_ = 0;
+  int threads_prepared_ = 0;
+  TeamTuner tuner_;
+};
+
+template <class T>
+nineline::Training* Layout<T>::train(const LossSpec& loss, const RuleSpec& rule, const Factors* factors,
+                                     void* flat) const {
+  return new Training<T>{*this, loss, rule, factors, static_cast<T*>(flat)};
+}
+
+}  // namespace nineline::NINELINE_LEVEL

@@ -1,0 +1,234 @@
+"""Rows: what a training is handed, to learn from or to be judged by.
+
+Their inputs lie in memory in one of several layouts: dense, a NumPy array; or sparse, as SciPy's CSR has them. Every
+layout can say `shape`, and `dense(inputs, which)` spreads some of its rows out into an array: the reference engine
+computes with that, a batch at a time, and the native engine reads each layout as it lies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+
+import numpy as np
+
+from nineline import _checks
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+
+    Which: TypeAlias = npt.NDArray[np.intp] | slice | None
+    Inputs: TypeAlias = "Array | Sparse"
+
+ROWS_AT_ONCE: Final = 16_384
+"""What goes in pieces of so many rows, and so in bounded memory: spread-out rows, hidden layers in NumPy."""
+
+
+class Sparse(NamedTuple):
+    """Inputs of which only what is not zero is kept: SciPy's CSR, in canonical form.
+
+    Attributes
+    ----------
+    data : array, (entries,)
+    indices : array of int32, (entries,)
+        The column of each entry; ascending in a row, none twice.
+    indptr : array of int64, (rows + 1,)
+        Row i has the entries ``indptr[i]`` to ``indptr[i + 1]``.
+    columns : int
+    """
+
+    data: Array
+    indices: npt.NDArray[np.int32]
+    indptr: npt.NDArray[np.int64]
+    columns: int
+
+    @classmethod
+    def of(cls, argument: str, matrix: Any, dtype: npt.DTypeLike) -> Sparse:
+        """Return the entries of a SciPy sparse matrix; they are copied only where their form has to change."""
+        rows = matrix.tocsr()
+        if rows.dtype.kind not in "fiub":
+            raise TypeError(f"{argument} is a sparse matrix of {rows.dtype}; expected one of numbers")
+        if not rows.has_canonical_format:
+            rows = rows.copy()
+            rows.sum_duplicates()
+        data = np.ascontiguousarray(rows.data, dtype)
+        if not np.isfinite(data).all():
+            raise ValueError(f"{argument} has {data[~np.isfinite(data)][0]}; expected finite numbers")
+        indices, indptr = np.ascontiguousarray(rows.indices, np.int32), np.ascontiguousarray(rows.indptr, np.int64)
+        return cls(data, indices, indptr, int(rows.shape[1]))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self.indptr) - 1, self.columns
+
+    def part(self, which: Which) -> Sparse:
+        """Return some of the rows, in the given order."""
+        numbers = np.arange(len(self.indptr) - 1)[slice(None) if which is None else which]
+        begins, counts = self.indptr[numbers], np.diff(self.indptr)[numbers]
+        indptr = np.concatenate([[0], np.cumsum(counts)])
+        places = np.arange(indptr[-1]) + np.repeat(begins - indptr[:-1], counts)
+        return Sparse(self.data[places], self.indices[places], indptr, self.columns)
+
+    def dense(self) -> Array:
+        """Return all rows spread out, (rows, columns)."""
+        spread = np.zeros(self.shape, self.data.dtype)
+        spread[np.repeat(np.arange(len(spread)), np.diff(self.indptr)), self.indices] = self.data
+        return spread
+
+
+def dense(inputs: Inputs, which: Which = None) -> Array:
+    """Return some rows of inputs, all by default, as an array, (rows, columns)."""
+    if isinstance(inputs, Sparse):
+        return (inputs if which is None else inputs.part(which)).dense()
+    return inputs if which is None else inputs[which]
+
+
+class Batch(NamedTuple):
+    """Rows spread out: what the reference engine computes with.
+
+    Attributes
+    ----------
+    inputs : array, (rows, n_inputs)
+    targets : array, (rows, n_outputs)
+    sample_weight : array, (rows,), or None
+    """
+
+    inputs: Array
+    targets: Array
+    sample_weight: Array | None
+
+    def astype(self, dtype: npt.DTypeLike) -> Batch:
+        """Return the same in another dtype."""
+        return Batch(*(None if array is None else array.astype(dtype, copy=False) for array in self))  # type: ignore[arg-type]
+
+    def weigh(self) -> float:
+        """Return the sum of the rows' weights: as many as they are where all count the same."""
+        return len(self.inputs) if self.sample_weight is None else float(self.sample_weight.sum(dtype=np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Checked rows of one training.
+
+    Attributes
+    ----------
+    inputs : array, (rows, n_inputs), or Sparse
+    targets : array, (rows, n_outputs)
+        Or class numbers, (rows,), of int64: each stands for the row of a 1 in its place and zeros.
+    sample_weight : array, (rows,), or None
+        What each row counts; None is 1 for all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.rows import Rows
+    >>> rows = Rows(np.eye(3), np.array([2, 0, 1]))
+    >>> rows.part(slice(2)).spread(3).targets
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
+
+    inputs: Inputs
+    targets: Array | npt.NDArray[np.int64]
+    sample_weight: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def are_classes(self) -> bool:
+        """Whether the targets are class numbers."""
+        return self.targets.ndim == 1
+
+    def part(self, which: Which) -> Rows:
+        """Return some of the rows, in the given order and as they lie."""
+        inputs, some = self.inputs, slice(None) if which is None else which
+        part = inputs.part(which) if isinstance(inputs, Sparse) else inputs[some]
+        return Rows(part, self.targets[some], None if self.sample_weight is None else self.sample_weight[some])
+
+    def spread(self, n_outputs: int, which: Which = None) -> Batch:
+        """Return some of the rows, all by default, with dense inputs and a target for every output."""
+        some = slice(None) if which is None else which
+        inputs, targets, weight = dense(self.inputs, which), self.targets[some], self.sample_weight
+        if self.are_classes:
+            targets = (targets[:, np.newaxis] == np.arange(n_outputs)).astype(inputs.dtype)
+        return Batch(inputs, cast("Array", targets), None if weight is None else weight[some])
+
+    def astype(self, dtype: npt.DTypeLike) -> Rows:
+        """Return the same rows in another floating-point dtype; class numbers stay whole numbers."""
+        inputs, weight = self.inputs, self.sample_weight
+        if isinstance(inputs, Sparse):
+            inputs = inputs._replace(data=inputs.data.astype(dtype, copy=False))
+        else:
+            inputs = inputs.astype(dtype, copy=False)
+        targets = self.targets if self.are_classes else self.targets.astype(dtype, copy=False)
+        return Rows(inputs, targets, None if weight is None else weight.astype(dtype, copy=False))
+
+
+def check_inputs(argument: str, data: Any, n_inputs: int, dtype: np.dtype[np.floating[Any]]) -> Inputs:
+    """Return inputs as finite numbers of `dtype` in the layout that they came in, (rows, n_inputs), or raise."""
+    if not hasattr(data, "tocsr"):
+        return _checks.matrix(argument, data, n_inputs, "the network", dtype)
+    inputs = Sparse.of(argument, data, dtype)
+    _checks.check_shape(argument, inputs.shape, n_inputs, "the network")
+    return inputs
+
+
+def check_rows(
+    inputs: Any,
+    targets: Any,
+    sample_weight: Any = None,
+    *,
+    n_inputs: int,
+    n_outputs: int,
+    dtype: np.dtype[np.floating[Any]],
+    classes: bool = False,
+    of: str = "",
+) -> Rows:
+    """Return what a user passed as Rows of finite numbers of one dtype, or raise.
+
+    Parameters
+    ----------
+    inputs, targets, sample_weight
+        As `Network.train` takes them; `targets` is called "outputs" in messages, as there.
+    classes : bool
+        Whether whole numbers, (rows,), are the numbers of classes.
+    of : str
+        What the names in messages begin with, such as "validation ".
+    """
+    rows = check_inputs(f"{of}inputs", inputs, n_inputs, dtype)
+    wanted = _targets(f"{of}outputs", targets, n_outputs, dtype, classes)
+    count = rows.shape[0]
+    if count != len(wanted):
+        raise ValueError(f"{of}inputs has {count} rows and {of}outputs has {len(wanted)}; expected as many of each")
+    return Rows(rows, wanted, _checks.row_weights(f"{of}sample_weight", sample_weight, count, dtype))
+
+
+def _targets(
+    argument: str, data: Any, n_outputs: int, dtype: np.dtype[np.floating[Any]], classes: bool
+) -> Array | npt.NDArray[np.int64]:
+    hint = ""
+    if n_outputs > 1:
+        flat = isinstance(data, (list, tuple, range)) and len(data) > 0 and np.ndim(data[0]) == 0
+        given = np.asarray(data) if flat else data
+        shape: tuple[int, ...] = getattr(given, "shape", ())
+        if classes and len(shape) == 1 and np.asarray(given).dtype.kind in "iub" and shape[0] > 0:
+            return _classes(argument, np.asarray(given), n_outputs)
+        way = f": {argument}.ravel().astype(int)" if classes else " with loss='cross_entropy', behind a softmax output"
+        if len(shape) == 1 or shape[1:] == (1,):
+            hint = f". The numbers of classes, 0 to {n_outputs - 1}, are taken as whole numbers in one dimension" + way
+    return _checks.matrix(argument, data, n_outputs, "the network's last layer", dtype, hint)
+
+
+def _classes(argument: str, numbers: npt.NDArray[Any], n_outputs: int) -> npt.NDArray[np.int64]:
+    strange = (numbers < 0) | (numbers >= n_outputs)
+    if strange.any():
+        row = int(strange.argmax())
+        raise ValueError(
+            f"{argument} has the class {int(numbers[row])} (row {row}); the network has {n_outputs} outputs, so "
+            f"classes are whole numbers from 0 to {n_outputs - 1}"
+        )
+    return np.ascontiguousarray(numbers, np.int64)

@@ -1,0 +1,1 @@
+"""Training: a Trainer that lives and takes steps, and the loop of `Network.train` around one."""

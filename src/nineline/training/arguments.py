@@ -1,0 +1,108 @@
+"""What `Network.train` takes, put together into a Trainer and a loop around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nineline import _checks
+from nineline.training.loop import Loop
+from nineline.training.progress import NoProgress, display
+from nineline.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    import os
+
+    from nineline._typing import RandomSource
+    from nineline.engines.contract import Rule
+    from nineline.network import Network
+    from nineline.rows import Rows
+    from nineline.training.checkpoints import Checkpoint
+    from nineline.training.history import History
+    from nineline.training.plan import Plan
+
+
+def train(
+    network: Network,
+    data: tuple[Any, Any, Any],
+    validation: float | tuple[Any, ...] | None,
+    rule: Rule,
+    plan: Plan,
+    *,
+    checkpoint: str | os.PathLike[str] | None,
+    checkpoint_every: float,
+    resume: bool,
+    engine: str,
+    threads: int | None,
+    rng: RandomSource,
+) -> History:
+    """Train `network` on data, ``(inputs, outputs, sample_weight)``; `Network.train` documents every argument."""
+    generator = network.rng if rng is None else _checks.generator("rng", rng)
+    trainer = Trainer.of(network, rule, engine, threads, generator)
+    rows = trainer.check(*data)
+    checkpoints = _as_checkpoint(checkpoint, checkpoint_every, resume)
+    going_on, random_at_start = None, {}
+    if checkpoints is not None:
+        checkpoints.describe(network, generator, rows, _arrays_of(validation), rule, plan)
+        going_on = checkpoints.open(network, rule.optimizer, generator)
+        if going_on is not None:  # so that the same rows are held out, and the seed is the same
+            generator.bit_generator.state = going_on.random_at_start
+        random_at_start = dict(generator.bit_generator.state)
+    held_out = None
+    if validation is not None:  # from here on the generator is drawn from, so nothing may be wrong any more
+        rows, held_out = _split(trainer, rows, validation)
+    trainer.draw_seed()
+    shown = display(plan.progress, plan.epochs) if plan.in_epochs or plan.progress else NoProgress()
+    loop = Loop(trainer, rows, plan, held_out, progress=shown, checkpoint=checkpoints, random_at_start=random_at_start)
+    if checkpoints is not None and going_on is not None:
+        checkpoints.check_epoch(going_on, len(rows), plan.batch_size)
+        loop.resume(going_on)
+        if going_on.finished:
+            return going_on.history
+    return loop.run()
+
+
+def _split(trainer: Trainer, rows: Rows, validation: float | tuple[Any, ...]) -> tuple[Rows, Rows]:
+    """Return training and validation rows: a given pair, or a share of the rows."""
+    if isinstance(validation, (tuple, list)):
+        given = tuple(validation)
+        if len(given) not in (2, 3):
+            raise ValueError(
+                f"validation has {len(given)} parts; expected (inputs, outputs) or (inputs, outputs, sample_weight)"
+            )
+        return rows, trainer.check(given[0], given[1], given[2] if len(given) == 3 else None, of="validation ")
+    share = _checks.number("validation", validation, low=0, high=1, low_open=True, high_open=True)
+    held = round(share * len(rows))
+    if not 0 < held < len(rows):
+        raise ValueError(
+            f"validation is {share:g} of {len(rows)} rows, which leaves {held} for validation and "
+            f"{len(rows) - held} for training; give more rows or (inputs, outputs) of its own"
+        )
+    order = trainer.rng.permutation(len(rows))
+    parts = rows.part(order[held:]), rows.part(order[:held])
+    for name, part in zip(("training", "validation"), parts, strict=True):
+        if part.sample_weight is not None and not part.sample_weight.any():
+            raise ValueError(f"sample_weight is zero for every {name} row that validation={share:g} leaves")
+    return parts
+
+
+def _as_checkpoint(checkpoint: str | os.PathLike[str] | None, every: float, resume: bool) -> Checkpoint | None:
+    if checkpoint is None:
+        if _checks.boolean("resume", resume):
+            raise ValueError("resume is True and checkpoint is not given; name the file to go on from: checkpoint=...")
+        return None
+    from nineline.training.checkpoints import Checkpoint
+
+    return Checkpoint(checkpoint, every, resume)
+
+
+def _arrays_of(validation: float | tuple[Any, ...] | None) -> object:
+    """Return validation data as arrays, and a share as it is."""
+    if isinstance(validation, (tuple, list)):
+        return tuple(_entries(part.tocsr()) if hasattr(part, "tocsr") else np.asarray(part) for part in validation)
+    return validation
+
+
+def _entries(matrix: Any) -> tuple[Any, ...]:
+    return matrix.data, matrix.indices, matrix.indptr

@@ -1,0 +1,36 @@
+"""Epoch: what is said when one is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nineline.network import Network
+    from nineline.training.history import History
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What `on_epoch` is called with: a finished epoch.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    epochs : int
+        How many there are to be.
+    loss : float
+    validation_loss : float or None
+    network : Network
+        As it is now.
+    history : History
+        So far, this epoch included.
+    """
+
+    number: int
+    epochs: int
+    loss: float
+    validation_loss: float | None
+    network: Network
+    history: History
