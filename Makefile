@@ -41,6 +41,7 @@ format: $(VENV)/.developing
 BENCH := build/bench
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks --workloads '$(WORKLOADS)' --peers '$(PEERS)' $(ARGS)
+	$(if $(WORKLOADS),,$(BENCH)/bin/python -m benchmarks.stepping)
 	$(if $(WORKLOADS),,$(BENCH)/bin/python -m benchmarks.estimators)
 	$(if $(WORKLOADS),,$(BENCH)/bin/python -m benchmarks.c_export)
 

@@ -26,8 +26,8 @@ _QUIET: Final = 0.5
 def main() -> None:
     """Measure what is asked for and print it."""
     arguments = _arguments()
-    wanted = _choose("workload", arguments.workloads, WORKLOADS)
-    chosen = {table.OURS, *_choose("peer", arguments.peers, PEERS)}
+    wanted = choose("workload", arguments.workloads, WORKLOADS)
+    chosen = {table.OURS, *choose("peer", arguments.peers, PEERS)}
     peers = {name: peer for name, peer in PEERS.items() if name in chosen}
     for name, peer in list(peers.items()):
         if missing := peer.missing():
@@ -36,18 +36,13 @@ def main() -> None:
     if table.OURS not in peers:
         sys.exit("nineline itself is not installed: pip install .")
 
-    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if busy > _QUIET:
-        print(
-            f"This machine is busy (load {busy:.1f}): figures of more than one thread may be far off", file=sys.stderr
-        )
-
+    warn_where_busy()
     results: list[Result] = []
     for name in wanted:
         workload = WORKLOADS[name]
         able = [peer for peer in peers.values() if peer.takes(workload)]
-        results += measure(workload, able, arguments.threads, rounds=arguments.rounds, cold=arguments.cold, tell=_tell)
-    _tell("")
+        results += measure(workload, able, arguments.threads, rounds=arguments.rounds, cold=arguments.cold, tell=tell)
+    tell("")
     machine = describe()
     if arguments.json:
         content = {"machine": machine, "results": [result.to_dict() for result in results]}
@@ -90,7 +85,7 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _choose(what: str, given: str, known: Iterable[str]) -> list[str]:
+def choose(what: str, given: str, known: Iterable[str]) -> list[str]:
     """Return the known names that are asked for, in their own order; all where none is."""
     patterns = [pattern.strip() for pattern in given.split(",") if pattern.strip()]
     known = list(known)
@@ -100,7 +95,16 @@ def _choose(what: str, given: str, known: Iterable[str]) -> list[str]:
     return [name for name in known if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def _tell(line: str) -> None:
+def warn_where_busy() -> None:
+    """Say so where other processes are computing."""
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if busy > _QUIET:
+        print(
+            f"This machine is busy (load {busy:.1f}): figures of more than one thread may be far off", file=sys.stderr
+        )
+
+
+def tell(line: str) -> None:
     """Show what is being done, on a terminal, in a line that the next one overwrites."""
     if sys.stderr.isatty():
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)

@@ -50,6 +50,11 @@ class Data:
                 arrays[f"{number}.bias"] = bias
         np.savez(path, **arrays)
 
+    def batches(self, rows: int) -> list[tuple[Array, Array]]:
+        """Return inputs and targets in batches, in their own order; nothing is copied."""
+        starts = range(0, len(self.inputs), rows)
+        return [(self.inputs[start : start + rows], self.targets[start : start + rows]) for start in starts]
+
     @classmethod
     def load(cls, path: Path) -> Data:
         """Read what `save` wrote."""

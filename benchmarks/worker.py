@@ -37,18 +37,19 @@ def main() -> None:
     replies = _replies()
     _pin(int(threads))
     from benchmarks.data import Data
-    from benchmarks.peers import PEERS
-    from benchmarks.workloads import WORKLOADS
+    from benchmarks.peers import PEERS, STEPPERS
+    from benchmarks.workloads import STEPPING, WORKLOADS
 
-    workload = WORKLOADS[workload_name]
+    workload = (WORKLOADS | STEPPING)[workload_name]
+    found = (PEERS | STEPPERS)[peer_name]
     one_round: Callable[[], None] | None = None
     for line in sys.stdin:
         order = line.strip()
         if order == "cold":
-            peer = PEERS[peer_name].make(workload, int(threads))
+            peer = found.make(workload, int(threads))
             _check(workload, peer, Data.load(Path(folder) / "check.npz"), replies)
         elif order == "prepare":
-            peer = PEERS[peer_name].make(workload, int(threads))
+            peer = found.make(workload, int(threads))
             peer.load(Data.load(Path(folder) / "data.npz"))
             one_round, steps = _prepare(workload, peer)
             _reply(replies, steps=steps)

@@ -152,3 +152,21 @@ WORKLOADS: Final[dict[str, Workload]] = {
     )
 }
 """Every workload by name, in the order of the table."""
+
+_STEP: Final = Workload(name="step", sizes=(10, 10, 1), rows=_in_batches(10_000, 32), batch=32)
+_STEP_ROW: Final = replace(_STEP, name="step-row", rows=10_000, batch=1)
+_SMALL_ROW: Final = replace(_STEP_ROW, name="step-row-6-16", sizes=(6, 16, 1))
+
+STEPPING: Final[dict[str, Workload]] = {
+    workload.name: workload
+    for workload in (
+        _STEP,
+        replace(_STEP, name="train-1"),
+        replace(_STEP, name="partial-fit"),
+        _STEP_ROW,
+        _SMALL_ROW,
+        replace(_STEP_ROW, name="run-row", rows=1, batch=None, trains=False),
+        replace(_SMALL_ROW, name="run-row-6-16", rows=1, batch=None, trains=False),
+    )
+}
+"""One step, or one answer, a call from Python: what `stepping.py` measures. Batches are taken in their own order."""

@@ -81,3 +81,24 @@ PEERS: Final[dict[str, Peer]] = {
     )
 }
 """Every peer by name, in the order of the table."""
+
+_STEPS: Final = ("step", "step-row", "step-row-6-16")
+_RUNS: Final = ("run-row", "run-row-6-16")
+
+STEPPERS: Final[dict[str, Peer]] = {
+    peer.name: peer
+    for peer in (
+        Peer("trainer.steps", "nineline", "stepping", "Steps", only=_STEPS),
+        Peer("trainer.step", "nineline", "stepping", "Step", only=_STEPS),
+        Peer("gradient, move", "nineline", "stepping", "GradientMove", only=_STEPS),
+        Peer("run, step_from", "nineline", "stepping", "RunStepFrom", only=_STEPS),
+        Peer("jax", "jax", "jax", "JaxStep", only=_STEPS),
+        Peer("torch", "torch", "torch", "TorchStep", only=_STEPS),
+        Peer("network.train, 1", "nineline", "stepping", "TrainOne", only=("train-1",)),
+        Peer("nineline's partial_fit", "nineline", "partial_fit", "Ours", only=("partial-fit",)),
+        Peer("sklearn's partial_fit", "sklearn", "partial_fit", "Theirs", only=("partial-fit",)),
+        Peer("network.run", "nineline", "nineline", runner="NinelineRow", only=_RUNS),
+        Peer("network.run, out", "nineline", "stepping", runner="RunOut", only=_RUNS),
+    )
+}
+"""Who takes one step a call from Python, and what a step is without the call; see `stepping.py`."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _HAS_THREADS: Final = "threads" in inspect.signature(Network.train).parameters
 
 
-def _network(workload: Workload, parameters: Parameters) -> Network:
+def build(workload: Workload, parameters: Parameters) -> Network:
     """Return the workload's network, with these weights."""
     network = Network(
         *workload.sizes,
@@ -25,11 +25,12 @@ def _network(workload: Workload, parameters: Parameters) -> Network:
         dtype=workload.dtype,
         rng=0,
     )
-    _set(network, parameters)
+    assign(network, parameters)
     return network
 
 
-def _set(network: Network, parameters: Parameters) -> None:
+def assign(network: Network, parameters: Parameters) -> None:
+    """Copy parameters into the network."""
     layers: list[Any] = network.layers
     for layer, (weights, bias) in zip(layers, parameters, strict=True):
         layer.weights[...] = weights
@@ -51,10 +52,10 @@ class Nineline(Trainer):
 
     def load(self, data: Data) -> None:
         self.data = data
-        self.network = _network(self.workload, data.parameters)
+        self.network = build(self.workload, data.parameters)
 
     def train(self, epochs: int, *, shuffle: bool) -> Parameters:
-        _set(self.network, self.data.parameters)
+        assign(self.network, self.data.parameters)
         X, y = self.data.inputs, self.data.targets
         if self.workload.optimizer == "adam":
             self.network.train(X, y, epochs=epochs, shuffle=shuffle, **self.arguments)
@@ -75,7 +76,7 @@ class NinelineRow(Runner):
 
     def load(self, data: Data) -> None:
         self.row = data.inputs[0]
-        self.network = _network(self.workload, data.parameters)
+        self.network = build(self.workload, data.parameters)
 
     def run(self, calls: int) -> Array:
         network, row = self.network, self.row

@@ -13,6 +13,8 @@ from torch import nn
 from benchmarks.peers.contract import Runner, Trainer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from benchmarks.data import Array, Data, Parameters
     from benchmarks.workloads import Workload
 
@@ -78,7 +80,7 @@ class Torch(Trainer):
         self.x, self.y = tensors(self.workload, data)
 
     def train(self, epochs: int, *, shuffle: bool) -> Parameters:
-        workload, network, x, y = self.workload, self.network, self.x, self.y
+        workload, network = self.workload, self.network
         assign(network, self.data.parameters)
         kind = torch.optim.Adam if workload.optimizer == "adam" else torch.optim.SGD
         optimizer = kind(network.parameters(), lr=workload.learning_rate, fused=True)
@@ -89,16 +91,34 @@ class Torch(Trainer):
             optimizer.step()
 
         for _ in range(epochs):
-            if workload.batch is None:
-                step(x, y)
-                continue
-            order = torch.randperm(len(x)) if shuffle else torch.arange(len(x))
-            for rows in order.split(workload.batch):
-                step(x.index_select(0, rows), y.index_select(0, rows))
+            for batch in self.batches(shuffle):
+                step(*batch)
         return [
             (layer.weight.detach().numpy().T, None if layer.bias is None else layer.bias.detach().numpy())
             for layer in linear_layers(network)
         ]
+
+    def batches(self, shuffle: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield an epoch's batches."""
+        x, y = self.x, self.y
+        if self.workload.batch is None:
+            yield x, y
+            return
+        order = torch.randperm(len(x)) if shuffle else torch.arange(len(x))
+        for rows in order.split(self.workload.batch):
+            yield x.index_select(0, rows), y.index_select(0, rows)
+
+
+class TorchStep(Torch):
+    """The same step on batches that are tensors already."""
+
+    def load(self, data: Data) -> None:
+        self.data = data
+        x, y = (tensor.split(self.workload.batch_rows) for tensor in tensors(self.workload, data))
+        self.pairs = list(zip(x, y, strict=True))
+
+    def batches(self, shuffle: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        yield from self.pairs
 
 
 class TorchRow(Runner):
