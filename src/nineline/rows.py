@@ -102,7 +102,12 @@ class Batch(NamedTuple):
 
     def astype(self, dtype: npt.DTypeLike) -> Batch:
         """Return the same in another dtype."""
-        return Batch(*(None if array is None else array.astype(dtype, copy=False) for array in self))  # type: ignore[arg-type]
+        weight = self.sample_weight
+        return Batch(
+            self.inputs.astype(dtype, copy=False),
+            self.targets.astype(dtype, copy=False),
+            None if weight is None else weight.astype(dtype, copy=False),
+        )
 
     def weigh(self) -> float:
         """Return the sum of the rows' weights: as many as they are where all count the same."""
