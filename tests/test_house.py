@@ -63,7 +63,6 @@ FILES = {"nineline.training.checkpoints", "nineline.training.snapshot_file"}
 DOORS = {
     ("nineline.network", "nineline.engines"): "Network.run: engines work on networks, and one answers for them",
     ("nineline.network", "nineline.training.arguments"): "Network.train: a loop around networks, and a method",
-    ("nineline.network", "nineline.training.plan"): "Network.train: likewise",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
     ("nineline.network", "nineline.interchange.c"): "Network.to_c: a translation is made from outside, and a method",
     ("nineline.network", "nineline.interchange.sklearn"): "Network.from_sklearn: likewise",

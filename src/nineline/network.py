@@ -420,12 +420,10 @@ class Network:
         >>> history.best_validation_loss < 1e-3
         True
         """
-        from nineline.engines import Rule
-        from nineline.training.arguments import train
-        from nineline.training.plan import Plan
+        from nineline.training import arguments
 
-        rule = Rule(loss, optimizer, l1=l1, l2=l2, clip_norm=clip_norm)
-        plan = Plan(
+        rule = arguments.Rule(loss, optimizer, l1=l1, l2=l2, clip_norm=clip_norm)
+        plan = arguments.Plan(
             iterations,
             epochs=epochs,
             batch_size=batch_size,
@@ -436,7 +434,7 @@ class Network:
             progress=progress,
             on_epoch=on_epoch,
         )
-        return train(
+        return arguments.train(
             self,
             (inputs, outputs, sample_weight),
             validation,

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nineline import _checks
+from nineline.engines.contract import Rule
 from nineline.training.loop import Loop
+from nineline.training.plan import Plan
 from nineline.training.progress import NoProgress, display
 from nineline.training.trainer import Trainer
 
@@ -15,12 +17,12 @@ if TYPE_CHECKING:
     import os
 
     from nineline._typing import RandomSource
-    from nineline.engines.contract import Rule
     from nineline.network import Network
     from nineline.rows import Rows
     from nineline.training.checkpoints import Checkpoint
     from nineline.training.history import History
-    from nineline.training.plan import Plan
+
+__all__ = ["Plan", "Rule", "train"]
 
 
 def train(

@@ -127,6 +127,7 @@ class Loop:
         self.batch_size = count if plan.batch_size is None else min(plan.batch_size, count)
         self.batches = math.ceil(count / self.batch_size)
         self.whole = self.batches == 1 and order is None
+        self.unattended = validation is None and watch is None and plan.stop is None and not plan.on_epoch
         self.history = History(engine=self.engine.name) if history is None else history
         self.began = time.perf_counter() - (self.history.seconds[-1] if self.history.seconds else 0.0)
         self.progress = progress or NoProgress()
@@ -166,7 +167,7 @@ class Loop:
             if plan.report_every and history.epochs % plan.report_every == 0:
                 self.report()
             if self.whole:
-                self.whole_batch_epochs(self.unattended())
+                self.whole_batch_epochs(self.epochs_to_next_look())
             else:
                 self.mini_batch_epoch()
             reason = self.look()
@@ -176,10 +177,10 @@ class Loop:
                 self.keep()
         return f"all {plan.epochs:,} epochs done" if plan.epochs > 1 else "the one epoch done"
 
-    def unattended(self) -> int:
+    def epochs_to_next_look(self) -> int:
         """Return how many epochs may pass before somebody wants to look."""
         plan = self.plan
-        if self.validation is not None or plan.stop is not None or plan.on_epoch:
+        if not self.unattended:
             return 1
         to_go = plan.epochs - self.history.epochs
         if plan.report_every:
@@ -237,11 +238,13 @@ class Loop:
 
     def rates(self, epochs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the learning rate at each of these epochs."""
-        return self.rule.optimizer.learning_rate * self.plan.schedule.factors(epochs, self.plan.epochs)
+        return self.plan.schedule.factors(epochs, self.plan.epochs) * self.rule.optimizer.learning_rate
 
     def look(self) -> str:
         """Measure validation, let the watch look, call back; return a reason to stop, or ''."""
         plan, history = self.plan, self.history
+        if self.unattended:
+            return ""
         if self.validation is not None:
             loss = self.trainer.measure(self.validation)
             if not math.isfinite(loss):

@@ -139,11 +139,10 @@ class Trainer:
     def draw_seed(self) -> None:
         """Draw the seed of what is drawn inside steps."""
         bits = self.rng.bit_generator
-        if isinstance(bits, np.random.MT19937):  # NumPy's global one: its raw numbers are of 32 bits
-            low, high = bits.random_raw(), bits.random_raw()
-        else:
-            low, high = (int(self.rng.integers(2**32, dtype=np.uint32)) for _ in range(2))
-        self.engine.reseed(int(high) << 32 | int(low))  # as `rng.bytes(8)` draws them
+        draw = bits.ctypes
+        with bits.lock:  # as `rng.bytes(8)` draws them, in a tenth of its time
+            low, high = draw.next_uint32(draw.state), draw.next_uint32(draw.state)
+        self.engine.reseed(high << 32 | low)
 
     # Steps
 
