@@ -139,6 +139,19 @@ inline bool needs_z(Activation kind) {
   return answer;
 }
 
+// The sum of term(0), term(1), ...: many are added piece by piece, for one after another would lose the small ones.
+template <class T, class Term>
+inline T sum_of(Index count, const Term& term) {
+  constexpr Index piece = 256;
+  double total = 0;
+  for (Index first = 0; first < count; first += piece) {
+    T part = 0;
+    for (Index j = first; j < smaller(first + piece, count); ++j) part += term(j);
+    total += double(part);
+  }
+  return T(total);
+}
+
 // Softmax, row by row: p_j = exp(z_j - max z) / sum. What lies between the outputs and the stride becomes 0.
 template <class T>
 inline void softmax(const T* z, T* p, Index rows, Index outputs, Index stride) {
@@ -152,9 +165,7 @@ inline void softmax(const T* z, T* p, Index rows, Index outputs, Index stride) {
   for (Index i = rows * stride; i < round_up(rows * stride, width<T>); ++i) p[i] = 0;  // packed rows may end in a vector
   for (Index i = 0; i < rows * stride; i += width<T>) store(p + i, exp(load(p + i)));
   for (Index r = 0; r < rows; ++r, p += stride) {
-    T total = 0;
-    for (Index j = 0; j < outputs; ++j) total += p[j];
-    const T share = 1 / total;
+    const T share = 1 / sum_of<T>(outputs, [&](Index j) { return p[j]; });
     for (Index j = 0; j < outputs; ++j) p[j] *= share;
     for (Index j = outputs; j < stride; ++j) p[j] = 0;
   }
@@ -164,8 +175,7 @@ inline void softmax(const T* z, T* p, Index rows, Index outputs, Index stride) {
 template <class T>
 inline void softmax_backward(const T* p, T* errors, Index rows, Index outputs, Index stride) {
   for (Index r = 0; r < rows; ++r, p += stride, errors += stride) {
-    T along = 0;
-    for (Index j = 0; j < outputs; ++j) along += errors[j] * p[j];
+    const T along = sum_of<T>(outputs, [&](Index j) { return errors[j] * p[j]; });
     for (Index j = 0; j < outputs; ++j) errors[j] = p[j] * (errors[j] - along);
   }
 }

@@ -38,7 +38,7 @@ struct Partition {
   Index end(Index part) const { return smaller(rows, begin(part) + rows_of_a_part); }
 };
 
-inline constexpr Index most_parts = 16, tile_rows = 96;
+inline constexpr Index most_parts = 16;
 
 inline Partition partition(Index rows, double work_of_a_row) {
   constexpr double least_work = 500e3;  // multiplications and additions: some ten microseconds
@@ -49,12 +49,12 @@ inline Partition partition(Index rows, double work_of_a_row) {
   return {rows, (rows + rows_of_a_part - 1) / rows_of_a_part, rows_of_a_part};
 }
 
-// Calls work(first, rows) for the tiles of a part.
+// Calls work(first, rows) for the tiles of a part, of so many rows at most.
 template <class Work>
-inline void tiles(const Partition& parts, Index part, int who, InterruptPoll& poll, const Work& work) {
-  for (Index first = parts.begin(part); first < parts.end(part); first += tile_rows) {
+inline void tiles(const Partition& parts, Index part, Index most, int who, InterruptPoll& poll, const Work& work) {
+  for (Index first = parts.begin(part); first < parts.end(part); first += most) {
     if (who == 0 ? poll.over() : poll.stopped()) return;
-    work(first, smaller(tile_rows, parts.end(part) - first));
+    work(first, smaller(most, parts.end(part) - first));
   }
 }
 
@@ -165,10 +165,15 @@ inline bool is_mostly_zeros(const Layout<T>& layout, const Rows& rows) {
   return rows.begins == nullptr && is_mostly_zeros(static_cast<const T*>(rows.inputs), rows.count, layout.inputs());
 }
 
-// Workspaces for tiles, one a thread, made when there are more threads than before.
+// Workspaces for tiles of parts, one for each thread that may take one; made anew when more threads come, or more rows.
 template <class T>
-inline void make_workspaces(const Layout<T>& layout, int threads, Purpose purpose, List<Workspace<T>>& workspaces) {
-  if (threads > workspaces.size()) workspaces = List<Workspace<T>>{threads, layout, tile_rows, purpose};
+inline void make_workspaces(const Layout<T>& layout, const Partition& parts, int threads, Purpose purpose,
+                            List<Workspace<T>>& workspaces) {
+  const Index count = parts.parts == 1 ? 1 : threads;
+  const Index room = smaller(layout.tile_rows(), round_up(parts.rows_of_a_part, 32));
+  if (count <= workspaces.size() && room <= workspaces[0].room()) return;
+  workspaces = List<Workspace<T>>{};  // before there are others
+  workspaces = List<Workspace<T>>{count, layout, room, purpose};
 }
 
 }  // namespace nineline::NINELINE_LEVEL

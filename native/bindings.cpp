@@ -5,12 +5,17 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cxxabi.h>
+
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "kernels.hpp"
@@ -169,10 +174,46 @@ int number_of(const char* const* names, const std::string& name, const char* wha
   throw nb::value_error((std::string(what) + " is '" + name + "', which the native engine does not know").c_str());
 }
 
+// Where the interpreter has come to its end it ends a thread that wants the GIL by unwinding it (up to Python 3.13), and
+// unwinding ends the program where C++ does not let it pass. So such a thread stays here, which is what later versions do.
+template <class Work>
+void or_stay(const Work& work) {
+#if defined(__GLIBCXX__) && defined(__GLIBC__)
+  try {
+    work();
+  } catch (abi::__forced_unwind&) {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours{1});
+  }
+#else
+  work();
+#endif
+}
+
+// Does some work while other threads of Python may go on.
+template <class Work>
+void without_gil(const Work& work) {
+  PyThreadState* const mine = PyEval_SaveThread();
+  std::exception_ptr thrown;
+  or_stay([&] {
+    try {
+      work();
+    } catch (const std::exception&) {
+      thrown = std::current_exception();
+    }
+  });
+  or_stay([&] { PyEval_RestoreThread(mine); });
+  if (thrown) std::rethrow_exception(thrown);
+}
+
 bool ctrl_c(void*) {
   const DenormalsHere here{Denormals::kept};  // a handler of signals is Python
-  nb::gil_scoped_acquire gil;
-  return PyErr_CheckSignals() != 0;
+  bool raised = false;
+  or_stay([&] {
+    const PyGILState_STATE state = PyGILState_Ensure();
+    raised = PyErr_CheckSignals() != 0;
+    PyGILState_Release(state);
+  });
+  return raised;
 }
 
 // Raises what Ctrl-C left behind.
@@ -199,10 +240,7 @@ class Gate {
    public:
     explicit Turn(Gate& gate) : gate_{gate} {
       if (gate.is_mine()) throw std::runtime_error("called while another call on the same thread is not over");
-      if (!gate.mutex_.try_lock()) {
-        const nb::gil_scoped_release released;
-        gate.mutex_.lock();
-      }
+      if (!gate.mutex_.try_lock()) without_gil([&] { gate.mutex_.lock(); });
       gate.owner_.store(PyThread_get_thread_ident(), std::memory_order_relaxed);
     }
     ~Turn() {
@@ -411,9 +449,10 @@ class BoundTraining {
       Team team{1, Denormals::zeros};
       training_->steps(rows, steps, &loss, team, {});
     } else {
-      const nb::gil_scoped_release released;
-      Team team{threads_, Denormals::zeros};
-      training_->steps(rows, steps, &loss, team, {ctrl_c, nullptr});
+      without_gil([&] {
+        Team team{threads_, Denormals::zeros};
+        training_->steps(rows, steps, &loss, team, {ctrl_c, nullptr});
+      });
     }
     raise_if_interrupted();
     return nb::float_(loss);
@@ -447,11 +486,10 @@ class BoundTraining {
       throw nb::value_error("rates has more steps than order has batches");
     const Gate::Turn turn{gate_};
     Index done = 0;
-    {
-      const nb::gil_scoped_release released;
+    without_gil([&] {
       Team team{threads_, Denormals::zeros};
       done = training_->steps(given.rows, steps, static_cast<double*>(losses.data()), team, {ctrl_c, nullptr});
-    }
+    });
     raise_if_interrupted();
     return done;
   }
@@ -464,11 +502,10 @@ class BoundTraining {
     check("into", into, layout_.type(), {layout_.size()});
     const Gate::Turn turn{gate_};
     double value = 0;
-    {
-      const nb::gil_scoped_release released;
+    without_gil([&] {
       Team team{threads_, Denormals::zeros};
       value = training_->gradient(given.rows, spec, into.data(), team, {ctrl_c, nullptr});
-    }
+    });
     raise_if_interrupted();
     return value;
   }
@@ -476,14 +513,14 @@ class BoundTraining {
   void move(const AnyArray& gradient, double rate) {
     check("gradient", gradient, layout_.type(), {layout_.size()});
     const Gate::Turn turn{gate_};
-    const nb::gil_scoped_release released;
-    Team team{threads_, Denormals::zeros};
-    training_->move(gradient.data(), rate, team);
+    without_gil([&] {
+      Team team{threads_, Denormals::zeros};
+      training_->move(gradient.data(), rate, team);
+    });
   }
 
   bool undo() {
     const Gate::Turn turn{gate_};
-    const nb::gil_scoped_release released;
     return training_->undo();
   }
 
@@ -498,11 +535,10 @@ class BoundTraining {
     given.check_contents();
     const Gate::Turn turn{gate_};
     double loss = 0;
-    {
-      const nb::gil_scoped_release released;
+    without_gil([&] {
       Team team{threads_};
       loss = training_->evaluate(given.rows, team, {ctrl_c, nullptr});
-    }
+    });
     raise_if_interrupted();
     return loss;
   }
@@ -529,7 +565,7 @@ class BoundTraining {
     training_->seed = seed;
   }
   int threads() const { return threads_; }
-  void set_threads(int threads) { threads_ = checked(threads); }
+  void set_threads(int threads) { threads_ = checked(threads); }  // the next call sees it, whoever makes it
 
  private:
   void check_moments(const auto& moments, auto* vectors) const {
@@ -566,18 +602,57 @@ class BoundTraining {
   nb::object held_layout_, held_parameters_;  // alive as long as this
   BoundLayout& layout_;
   LossSpec loss_;
-  int threads_;
+  std::atomic<int> threads_;
   Targets targets_;
   std::unique_ptr<Training> training_;
   Gate gate_;
 };
 
-// Answers for rows, with as little around the arithmetic as can be: what needs a second look is answered with None.
+// Runners that are not in use. One is taken, and given back, by exchanging a pointer: there is no lock that a fork, a
+// handler of signals or another thread could find closed.
+class Runners {
+ public:
+  explicit Runners(const Layout& layout) : layout_{layout} {}
+  Runners(const Runners&) = delete;
+  Runners& operator=(const Runners&) = delete;
+  ~Runners() {
+    for (std::atomic<Runner*>& spare : spares_) delete spare.load();
+  }
+
+  class Borrowed {
+   public:
+    explicit Borrowed(Runners& from) : from_{from} {
+      for (std::atomic<Runner*>& spare : from.spares_)
+        if ((runner_ = spare.exchange(nullptr)) != nullptr) return;
+      runner_ = from.layout_.run();
+    }
+    ~Borrowed() {
+      if (runner_->worth_keeping())
+        for (std::atomic<Runner*>& spare : from_.spares_)
+          if (Runner* none = nullptr; spare.compare_exchange_strong(none, runner_)) return;
+      delete runner_;
+    }
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+    Runner* operator->() const { return runner_; }
+
+   private:
+    Runners& from_;
+    Runner* runner_ = nullptr;
+  };
+
+ private:
+  const Layout& layout_;
+  std::atomic<Runner*> spares_[4]{};
+};
+
+// Answers for rows, with as little around the arithmetic as can be: what needs a second look is answered with None. It
+// only reads, so any number of threads may ask at once.
 class BoundRunner {
  public:
   BoundRunner(nb::object layout, nb::object parameters, nb::object empty, int threads)
       : held_layout_{std::move(layout)}, held_parameters_{std::move(parameters)}, empty_{std::move(empty)},
-        layout_{BoundLayout::of(held_layout_)}, threads_{checked(threads)}, runner_{layout_->run()} {
+        layout_{BoundLayout::of(held_layout_)}, threads_{checked(threads)}, runners_{*layout_} {
     const AnyArray flat = array_of("parameters", held_parameters_);
     check("parameters", flat, layout_.type(), {layout_.size()});
     parameters_ = flat.data();
@@ -585,7 +660,6 @@ class BoundRunner {
   }
 
   nb::object operator()(nb::handle inputs, nb::object out) {
-    if (gate_.is_mine()) return nb::none();  // a handler of signals asks while this thread is answering
     if (Py_TYPE(inputs.ptr()) != Py_TYPE(held_parameters_.ptr())) return nb::none();  // not an array, or a special kind
     const View view{inputs, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT};
     const Index n = layout_.inputs();
@@ -621,14 +695,15 @@ class BoundRunner {
     if (!given) out = one_row ? empty_(m, dtype_) : empty_(nb::make_tuple(rows.count, m), dtype_);
     const View written{out, given ? PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT : PyBUF_WRITABLE};
     if (given && !fits(written, rows.count, one_row)) return nb::none();
-    const Gate::Turn turn{gate_};
+    const Runners::Borrowed runner{runners_};
     if (rows.count * layout_.size() < short_work) {
       Team team{1};
-      runner_->run(parameters_, rows, written.buffer.buf, team, {});
+      runner->run(parameters_, rows, written.buffer.buf, team, {});
     } else {
-      const nb::gil_scoped_release released;
-      Team team{threads_};
-      runner_->run(parameters_, rows, written.buffer.buf, team, {ctrl_c, nullptr});
+      without_gil([&] {
+        Team team{threads_};
+        runner->run(parameters_, rows, written.buffer.buf, team, {ctrl_c, nullptr});
+      });
     }
     raise_if_interrupted();
     return out;
@@ -637,9 +712,8 @@ class BoundRunner {
   nb::object held_layout_, held_parameters_, empty_, dtype_;
   BoundLayout& layout_;
   int threads_;
-  std::unique_ptr<Runner> runner_;
+  Runners runners_;
   const void* parameters_;
-  Gate gate_;
 };
 
 nb::object apply(const std::string& function, const AnyArray& array, const std::string& level) {

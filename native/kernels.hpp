@@ -43,6 +43,8 @@ class Runner {
   virtual ~Runner() = default;
   // Writes the outputs, (rows, n_outputs); the targets of the rows are not looked at.
   virtual void run(const void* parameters, const Rows&, void* outputs, Team&, const Interrupt&) = 0;
+  // Whether the memory that it holds is little enough to wait for the next call.
+  virtual bool worth_keeping() const = 0;
 };
 
 // A network laid out for numbers of one type and one instruction set. It never changes, so any number of trainings

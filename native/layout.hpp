@@ -50,7 +50,9 @@ class Layout final : public nineline::Layout {
       at.keeps_z = at.dense && (needs_z(at.activation) || (l == count - 1 && any_joins(Losses{}, at.activation)));
       stride = at.stride;
       layers_[l] = at;
+      bytes_of_a_row_ += 3 * at.stride * Index(sizeof(T));  // outputs, errors, sums or masks
     }
+    tile_rows_ = larger(1, smaller(most_tile_rows, most_tile_bytes / bytes_of_a_row_));
     make_pieces();
   }
 
@@ -81,7 +83,13 @@ class Layout final : public nineline::Layout {
   // About how many multiplications and additions a row takes, there and back.
   double work_of_a_row() const { return work_; }
 
+  // How many rows go through the network together, and about how much memory each takes on its way.
+  Index tile_rows() const { return tile_rows_; }
+  Index bytes_of_a_row() const { return bytes_of_a_row_; }
+
  private:
+  static constexpr Index most_tile_rows = 96, most_tile_bytes = Index(1) << 26;
+
   // Blocks of whole rows where those are not long, so that vectors are passed over as they lie, and of rows enough to
   // make their numbers worth a thread's while.
   void make_pieces() {
@@ -112,6 +120,7 @@ class Layout final : public nineline::Layout {
   Index count_;
   Index flat_size_ = 0, size_ = 0, turned_size_ = 0;
   double work_ = 0;
+  Index bytes_of_a_row_ = 0, tile_rows_ = 1;
   Array<Piece> pieces_;
   Index piece_count_ = 0, most_of_a_piece_ = 0;
 };

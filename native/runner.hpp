@@ -13,23 +13,28 @@ class Runner final : public nineline::Runner {
   explicit Runner(const Layout<T>& layout) : layout_{layout}, places_{layout.count()} {}
 
   void run(const void* parameters, const Rows& rows, void* outputs, Team& team, const Interrupt& interrupt) override {
-    make_workspaces(layout_, team.threads(), Purpose::answering, workspaces_);
+    const Partition parts = partition(rows.count, layout_.work_of_a_row());
+    make_workspaces(layout_, parts, team.threads(), Purpose::answering, workspaces_);
     place(static_cast<const T*>(parameters));
     const bool zeros = is_mostly_zeros(layout_, rows);
-    const Partition parts = partition(rows.count, layout_.work_of_a_row());
     const Batch<T> batch{rows, nullptr, rows.count};
     const Index m = layout_.outputs(), stride = layout_.last().stride;
     InterruptPoll poll{interrupt};
     team.each(parts.parts, false, [&](int who, Index part) {
       Workspace<T>& workspace = workspaces_[who];
       workspace.mostly_zeros = zeros;
-      tiles(parts, part, who, poll, [&](Index first, Index count) {
+      tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index count) {
         list_inputs(layout_, batch, first, count, workspace);
         workspace.forward(places_.data(), count);
         T* const to = static_cast<T*>(outputs) + first * m;
         for (Index r = 0; r < count; ++r) __builtin_memcpy(to + r * m, workspace.answers() + r * stride, m * sizeof(T));
       });
     });
+  }
+
+  bool worth_keeping() const override {
+    constexpr Index most = Index(1) << 26;
+    return workspaces_.size() == 0 || workspaces_.size() * workspaces_[0].room() * layout_.bytes_of_a_row() <= most;
   }
 
  private:

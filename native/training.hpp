@@ -101,16 +101,16 @@ class Training final : public nineline::Training {
 
   double evaluate(const Rows& rows, Team& team, const Interrupt& interrupt) override {
     begin(team.threads());
-    make_workspaces(layout_, team.threads(), Purpose::training, workspaces_);
-    look_at(rows);
     const Partition parts = partition(rows.count, layout_.work_of_a_row());
+    make_workspaces(layout_, parts, team.threads(), Purpose::training, workspaces_);
+    look_at(rows);
     const Batch<T> batch{rows, nullptr, rows.count};
     const double total_weight = batch.total_weight();
     Array<double> values{parts.parts};
     InterruptPoll poll{interrupt};
     team.each(parts.parts, false, [&](int who, Index part) {
       Workspace<T>& workspace = workspaces_[who];
-      tiles(parts, part, who, poll, [&](Index first, Index count) {
+      tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index count) {
         lay_out(layout_, batch, first, count, total_weight, loss_.mean, workspace);
         workspace.forward(places_.data(), count);
         values[part] += double(workspace.measure(loss_, 0, count));
@@ -161,7 +161,7 @@ class Training final : public nineline::Training {
     const Index pieces_of_a_part = (layout_.piece_count() + parts.parts - 1) / parts.parts;
     const bool held = is_held(batch.rows);
     if (held) make_room(batch.rows);
-    else make_parts(parts.parts, team.threads());
+    else make_parts(parts, team.threads());
     const double total_weight = batch.total_weight();
     if (held && lay_out(layout_, batch, 0, batch.rows, total_weight, spec.mean, held_[0]) && batch.sparse() &&
         layout_.layer(0).dense && factors_[0].weights != 0)
@@ -169,7 +169,7 @@ class Training final : public nineline::Training {
     team.each(parts.parts, alone, [&](int who, Index part) {
       Workspace<T>& workspace = held ? held_[0] : workspaces_[who];
       double loss = 0;
-      tiles(parts, part, who, poll, [&](Index first, Index rows) {
+      tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index rows) {
         const Span span{held ? first : 0, rows, first};
         if (!held) {
           lay_out(layout_, batch, first, rows, total_weight, spec.mean, workspace);
@@ -400,14 +400,12 @@ class Training final : public nineline::Training {
     held_[0].mostly_zeros = mostly_zeros_;
   }
 
-  void make_parts(Index parts, int threads) {
-    if (threads > workspaces_.size()) {
-      make_workspaces(layout_, threads, Purpose::training, workspaces_);
-      for (Index i = 0; i < workspaces_.size(); ++i) workspaces_[i].mostly_zeros = mostly_zeros_;
-    }
-    if (parts <= parts_made_) return;
-    gradients_ = Array<T>{parts * layout_.size()};
-    parts_made_ = parts;
+  void make_parts(const Partition& parts, int threads) {
+    make_workspaces(layout_, parts, threads, Purpose::training, workspaces_);
+    for (Index i = 0; i < workspaces_.size(); ++i) workspaces_[i].mostly_zeros = mostly_zeros_;
+    if (parts.parts <= parts_made_) return;
+    gradients_ = Array<T>{parts.parts * layout_.size()};
+    parts_made_ = parts.parts;
   }
 
   static constexpr Index least_size_to_share = 32768;  // of the parameters, for their pieces to be shared by threads

@@ -6,6 +6,7 @@ nineline wrote: nobody has to read a traceback out of NumPy.
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -124,6 +125,17 @@ def test_values_that_float32_cannot_hold(door):
 )
 def test_as_many_inputs_as_outputs(call, words):
     assert_refused(call, ValueError, words, make())
+
+
+def test_the_layers_of_a_network_are_fixed():
+    """One put in its place would learn apart from `parameters`, and `run` would answer for the one before."""
+    network = Network(3, 2, rng=0)
+    with pytest.raises(TypeError, match=r"layers\[0\] of a network is fixed .* Network\(\*copy.deepcopy"):
+        network.layers[0] = Layer(3, 2)
+    with pytest.raises(AttributeError):
+        network.layers = [Layer(3, 2)]
+    other = Network(*copy.deepcopy(network.layers)[:-1], Layer(3, 5))
+    assert other.run(X).shape == (4, 5)
 
 
 # A layer alone
@@ -261,6 +273,12 @@ TRAIN = [
         ["sample_weight is", "for every row; expected at least one positive weight"],
     ),
     ({"sample_weight": [1, 2, 3, math.nan]}, ValueError, ["sample_weight has nan at (3,)"]),
+    (
+        {"sample_weight": [1, 1, 1, 1e-310]},
+        ValueError,
+        ["sample_weight has 1e-310", "out of the range of normal float64 numbers; multiply all weights by the same"],
+    ),
+    ({"sample_weight": [1e308] * 4}, ValueError, ["sample_weight sums to inf", "multiply all weights by the same"]),
     ({"sample_weight": ["a"] * 4}, TypeError, ["sample_weight holds"]),
     ({"sample_weight": 2.0}, ValueError, ["sample_weight has shape ()"]),
     # the rest

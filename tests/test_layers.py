@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from nineline import Activation, Dropout, Layer, Loss, Network, gradient_check
 from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
 from nineline.draws import Draw
-from nineline.losses import LOSSES, Huber, Quantile
+from nineline.engines.reference import loss_and_gradients
+from nineline.losses import LOSSES, Huber, Quantile, SquaredError
+from nineline.rows import Rows
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -262,7 +265,7 @@ def test_dropout_passes_everything_on_when_the_network_runs(dtype):
     layer, rows = Dropout(0.9), INPUTS.astype(dtype)
     np.testing.assert_array_equal(layer.forward(rows), rows)
     assert layer.forward(rows).dtype == dtype
-    np.testing.assert_array_equal(layer.delta(rows), rows)
+    np.testing.assert_array_equal(layer.backward(rows), rows)
 
 
 @DTYPES
@@ -270,19 +273,19 @@ def test_dropout_passes_everything_on_when_the_network_runs(dtype):
 def test_dropout_in_training_drops_its_share_and_scales_the_rest(rate, dtype):
     rows = np.full((400, 100), 3, dtype)
     layer = Dropout(rate)
-    outputs = layer.compute_in_training(rows, Draw(seed=1, step=2))
+    outputs, seen = layer.compute(rows, Draw(seed=1, step=2))
     assert outputs.dtype == dtype
     kept = outputs != 0
     np.testing.assert_allclose(outputs[kept], 3 / (1 - rate), rtol=1e-6)
     # A binomial share of 40,000: four standard errors.
     assert kept.mean() == pytest.approx(1 - rate, abs=4 * np.sqrt(rate * (1 - rate) / rows.size) + 1e-12)
     errors = np.ones_like(rows)
-    np.testing.assert_allclose(layer.input_errors(layer.delta(errors)), kept / (1 - rate), rtol=1e-6)
+    np.testing.assert_allclose(layer.backprop(seen, errors)[0], kept / (1 - rate), rtol=1e-6)
 
 
 def test_dropout_draws_by_seed_step_and_layer():
     def kept(*place):
-        return Dropout(0.5).compute_in_training(np.ones((20, 20)), Draw(*place)) != 0
+        return Dropout(0.5).compute(np.ones((20, 20)), Draw(*place))[0] != 0
 
     np.testing.assert_array_equal(kept(1, 2, 3), kept(1, 2, 3))
     for other in [(2, 2, 3), (1, 3, 3), (1, 2, 4)]:
@@ -290,16 +293,27 @@ def test_dropout_draws_by_seed_step_and_layer():
 
 
 def test_two_dropouts_of_one_network_drop_differently():
-    first, second = Dropout(0.5), Dropout(0.5)
-    network = Network(Layer(2, 50, "identity", rng=0), first, second, Layer(50, 1, "identity", rng=0))
-    network.train(np.ones((30, 2)), np.zeros((30, 1)), 1, report_every=0, rng=0, engine="reference")
-    masks = [layer.delta(np.ones((30, 50))) != 0 for layer in (first, second)]
+    masks = []
+
+    @dataclass(frozen=True)
+    class Noted(Draw):
+        def uniform(self, rows, units):
+            masks.append(super().uniform(rows, units) >= 0.5)
+            return super().uniform(rows, units)
+
+        def of_layer(self, layer):
+            return Noted(self.seed, self.step, layer)
+
+    network = Network(Layer(2, 50, "identity", rng=0), Dropout(0.5), Dropout(0.5), Layer(50, 1, "identity", rng=0))
+    batch = Rows(np.ones((30, 2)), np.zeros((30, 1))).spread(1)
+    gradients = [network.views(np.zeros_like(network.parameters), i) for i in range(4)]
+    loss_and_gradients(network, SquaredError(), batch, Noted(0, 0), gradients)
     assert 0.4 < (masks[0] == masks[1]).mean() < 0.6
 
 
 def test_after_a_run_dropout_drops_nothing_on_the_way_back():
     layer = Dropout(0.5)
-    layer.compute_in_training(np.ones((3, 3)), Draw(0, 0))
+    layer.compute(np.ones((3, 3)), Draw(0, 0))
     layer.forward(np.ones((3, 3)))
     np.testing.assert_array_equal(layer.backward(np.ones((3, 3))), 1)
 

@@ -207,7 +207,7 @@ def test_a_network_takes_layers_over_with_their_values():
     layers = [Layer(3, 4, "relu", bias=True, rng=0), Layer(4, 2, rng=1)]
     weights = [layer.weights.copy() for layer in layers]
     network = Network(*layers)
-    assert network.layers == layers
+    assert list(network.layers) == layers
     for layer, before in zip(layers, weights, strict=True):
         np.testing.assert_array_equal(layer.weights, before)
         assert layer.adopted

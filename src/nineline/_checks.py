@@ -226,7 +226,22 @@ def row_weights(argument: str, data: object, rows: int, dtype: np.dtype[np.float
         raise ValueError(f"{argument} has {array.min()}; expected weights of 0 or more")
     if not array.any():
         raise ValueError(f"{argument} is zero for every row; expected at least one positive weight")
+    check_range_of_weights(argument, array)
     return array
+
+
+def check_range_of_weights(argument: str, weights: Array) -> None:
+    """Raise ValueError where weights, 0 or more, leave the range of normal numbers: training would take them for 0."""
+    limits = np.finfo(weights.dtype)
+    with np.errstate(over="ignore"):
+        least, total = weights.min(initial=np.inf, where=weights > 0), weights.sum(dtype=np.float64)
+    if least >= limits.smallest_normal and total <= limits.max:
+        return
+    what = f"has {least}" if least < limits.smallest_normal else f"sums to {total}"
+    raise ValueError(
+        f"{argument} {what}, which is out of the range of normal {weights.dtype} numbers; multiply all weights by the "
+        "same number, and let those be 0 that count for nothing beside the others"
+    )
 
 
 def _count(n: int, noun: str) -> str:

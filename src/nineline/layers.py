@@ -12,7 +12,7 @@ and leaves the step to the optimizer. To add a kind of layer, write a class here
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 import numpy as np
 
@@ -28,17 +28,22 @@ if TYPE_CHECKING:
 
 
 class AbstractLayer(ABC):
-    """What a network is made of."""
+    """What a network is made of: `compute` and `backprop`, which only read, and the arrays that are learned.
+
+    `forward` and `backward` are the tutorial's: they remember and learn, for every kind of layer.
+    """
 
     dtype: np.dtype[np.floating[Any]]
     inputs: Array | None = None
     """The inputs of the last forward pass, (rows, n_inputs)."""
     outputs: Array | None = None
     """The outputs of the last forward pass, (rows, n_outputs)."""
-    seen: ClassVar[frozenset[str]] = frozenset(("inputs", "outputs"))
-    """The attributes that hold what the last forward pass saw."""
+    seen: Any = None
+    """What `compute` saw in the last forward pass, for `backprop`."""
     adopted: bool = False
     """Whether the learned arrays are views into a network's vector."""
+    learning_rate: float = 1.0
+    """How far `backward` moves the learned arrays."""
     trainable: bool = True
     """Whether the layer learns. A Trainer takes note of it when it is made."""
 
@@ -47,31 +52,25 @@ class AbstractLayer(ABC):
         """Accept `width` inputs, or raise ValueError, and return the number of outputs."""
 
     @abstractmethod
-    def forward(self, inputs: npt.ArrayLike) -> Array:
-        """Check the inputs, (rows, n_inputs), and return what `compute` makes of them."""
+    def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Any]:
+        """Return the outputs, (rows, n_inputs) → (rows, n_outputs), and whatever `backprop` has to see of it.
+
+        In training a layer may draw at random, by `draw`; None is the network as it runs. Nothing is changed.
+        """
 
     @abstractmethod
-    def compute(self, inputs: Array) -> Array:
-        """Return the outputs, (rows, n_inputs) → (rows, n_outputs), and remember what backward needs."""
+    def backprop(self, seen: Any, output_errors: Array) -> tuple[Array, dict[str, Array]]:
+        """Carry errors of the outputs, (rows, n_outputs), back, and return those of the inputs, (rows, n_inputs).
 
-    def compute_in_training(self, inputs: Array, draw: Draw) -> Array:
-        """Return the outputs as training sees them: as `compute`, except where a layer draws at random."""
-        return self.compute(inputs)
+        And the updates: of each block, by its name, the direction that reduces the errors. Nothing is changed.
+        """
 
-    @abstractmethod
-    def delta(self, output_errors: Array) -> Array:
-        """Carry errors of the outputs back to the weighted sums, (rows, n_outputs)."""
-
-    @abstractmethod
-    def input_errors(self, delta: Array) -> Array:
-        """Carry errors of the weighted sums back to the inputs, (rows, n_inputs)."""
+    def updates(self, seen: Any, output_errors: Array) -> dict[str, Array]:
+        """Return the updates of `backprop`, where nobody asks for the errors of the inputs."""
+        return self.backprop(seen, output_errors)[1]
 
     def blocks(self) -> dict[str, Array]:
         """Return the arrays that are learned, by name."""
-        return {}
-
-    def steps(self, delta: Array) -> dict[str, Array]:
-        """Return the direction of each block that reduces errors `delta` of the weighted sums."""
         return {}
 
     def adopt(self, views: dict[str, Array]) -> None:
@@ -80,14 +79,63 @@ class AbstractLayer(ABC):
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the learned arrays anew."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        own = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
-        seen = dict.fromkeys(self.seen & own.keys())  # what it has seen stays behind
-        return {**own, **seen, "adopted": False}
+    def forward(self, inputs: npt.ArrayLike) -> Array:
+        """Return the outputs, (rows, n_inputs) → (rows, n_outputs), and remember what `backward` needs."""
+        return self.look_at(self.check("inputs", inputs))
+
+    def look_at(self, inputs: Array) -> Array:
+        """Do what `forward` does, with inputs that are checked."""
+        outputs, self.seen = self.compute(inputs)
+        self.inputs, self.outputs = inputs, outputs
+        return outputs
 
     def backward(self, output_errors: npt.ArrayLike) -> Array:
-        """Return the errors of the inputs, (rows, n_inputs), and as a side effect learn from them."""
-        return self.input_errors(self.delta(np.asarray(output_errors, dtype=self.dtype)))
+        """Learn from the errors of the outputs, and return the errors of the inputs.
+
+        Both by `backprop`, with the weights before the update; then ``block += learning_rate * update``, where the
+        layer is trainable.
+
+        Parameters
+        ----------
+        output_errors : array_like, (rows, n_outputs)
+            Target − output, for the rows of the last `forward`.
+
+        Returns
+        -------
+        array, (rows, n_inputs)
+        """
+        if self.outputs is None:
+            raise RuntimeError("backward needs a forward pass before it; call forward(inputs) first")
+        errors = self.check("output_errors", output_errors)
+        if errors.shape != self.outputs.shape:
+            raise ValueError(
+                f"output_errors has {len(errors)} rows, the last forward pass had {len(self.outputs)}; "
+                "call forward(inputs) on the same rows first"
+            )
+        input_errors, updates = self.backprop(self.seen, errors)
+        if self.trainable:
+            for name, update in updates.items():
+                block = self.blocks()[name]
+                block += self.learning_rate * update
+        return input_errors
+
+    def check(self, argument: str, data: npt.ArrayLike) -> Array:
+        """Return "inputs" or "output_errors" as finite numbers, (rows, width), or raise."""
+        return _checks.as_float(argument, data, self.dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
+        for name in ("inputs", "outputs", "seen"):  # what it has seen stays behind
+            own.pop(name, None)
+        return {**own, "adopted": False}
+
+
+class Seen(NamedTuple):
+    """What a dense layer saw: ``outputs = activation(weighted_sums)``, ``weighted_sums = inputs @ weights + bias``."""
+
+    inputs: Array
+    weighted_sums: Array
+    outputs: Array
 
 
 @final
@@ -140,7 +188,7 @@ class Layer(AbstractLayer):
     array([0., 1., 1., 0.])
     """
 
-    seen = AbstractLayer.seen | {"_z"}
+    seen: Seen | None = None
 
     def __init__(
         self,
@@ -175,69 +223,40 @@ class Layer(AbstractLayer):
         self.dtype = _checks.floating_dtype("dtype", dtype)
         self.learning_rate = _checks.number("learning_rate", learning_rate, low=0)
         self.trainable = _checks.boolean("trainable", trainable)
-        self._z: Array | None = None
         self._weights: Array = np.empty((self.n_inputs, self.n_outputs), self.dtype)
         self._bias: Array | None = np.empty(self.n_outputs, self.dtype) if bias else None
         self.initialize(_checks.generator("rng", rng))
 
-    def forward(self, inputs: npt.ArrayLike) -> Array:
-        """Return ``activation(inputs @ weights + bias)``, (rows, n_inputs) → (rows, n_outputs)."""
-        return self.compute(self._rows("inputs", inputs, self.n_inputs))
-
-    def compute(self, inputs: Array) -> Array:
-        self.inputs = inputs
+    def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Seen]:
+        """Return ``activation(inputs @ weights + bias)``, (rows, n_inputs) → (rows, n_outputs), and what was seen."""
         z: Array = inputs @ self._weights
         if self._bias is not None:
             z += self._bias
-        self._z = z
-        self.outputs = self.activation.value(z)
-        return self.outputs
+        outputs = self.activation.value(z)
+        return outputs, Seen(inputs, z, outputs)
 
-    def backward(self, output_errors: npt.ArrayLike) -> Array:
-        """Learn from the errors of the outputs, and return the errors of the inputs.
+    def backprop(self, seen: Seen, output_errors: Array) -> tuple[Array, dict[str, Array]]:
+        """Return what `backprop_delta` makes of ``delta = output_errors * activation'``."""
+        return self.backprop_delta(seen, self._delta(seen, output_errors))
 
-        ``delta = output_errors * activation'``; the errors of the inputs are ``delta @ weights.T``, with the
-        weights before the update; ``weights += learning_rate * inputs.T @ delta``, where the layer is trainable.
+    def backprop_delta(self, seen: Seen, delta: Array) -> tuple[Array, dict[str, Array]]:
+        """Return ``delta @ weights.T`` and the updates ``inputs.T @ delta``, and ``sum(delta)`` over rows of the bias.
 
-        Parameters
-        ----------
-        output_errors : array_like, (rows, n_outputs)
-            Target − output, for the rows of the last `forward`.
-
-        Returns
-        -------
-        array, (rows, n_inputs)
+        `delta` are errors of the weighted sums, (rows, n_outputs), where a loss gives them in closed form.
         """
-        if self.outputs is None:
-            raise RuntimeError("backward needs a forward pass before it; call forward(inputs) first")
-        errors = self._rows("output_errors", output_errors, self.n_outputs)
-        if errors.shape != self.outputs.shape:
-            raise ValueError(
-                f"output_errors has {len(errors)} rows, the last forward pass had {len(self.outputs)}; "
-                "call forward(inputs) on the same rows first"
-            )
-        delta = self.delta(errors)
-        input_errors = self.input_errors(delta)
-        if self.trainable:
-            for name, step in self.steps(delta).items():
-                block = self.blocks()[name]
-                block += self.learning_rate * step
-        return input_errors
+        return delta @ self._weights.T, self._updates(seen, delta)
 
-    def delta(self, output_errors: Array) -> Array:
-        assert self._z is not None
-        assert self.outputs is not None
-        return self.activation.backward(output_errors, self._z, self.outputs)
+    def updates(self, seen: Seen, output_errors: Array) -> dict[str, Array]:
+        return self._updates(seen, self._delta(seen, output_errors))
 
-    def input_errors(self, delta: Array) -> Array:
-        return delta @ self._weights.T
+    def _delta(self, seen: Seen, output_errors: Array) -> Array:
+        return self.activation.backward(output_errors, seen.weighted_sums, seen.outputs)
 
-    def steps(self, delta: Array) -> dict[str, Array]:
-        assert self.inputs is not None
-        steps: dict[str, Array] = {"weights": self.inputs.T @ delta}
+    def _updates(self, seen: Seen, delta: Array) -> dict[str, Array]:
+        updates: dict[str, Array] = {"weights": seen.inputs.T @ delta}
         if self._bias is not None:
-            steps["bias"] = delta.sum(axis=0)
-        return steps
+            updates["bias"] = delta.sum(axis=0)
+        return updates
 
     @property
     def activation(self) -> Activation:
@@ -247,7 +266,7 @@ class Layer(AbstractLayer):
     @property
     def weighted_sums(self) -> Array | None:
         """The last forward pass's ``inputs @ weights + bias``, (rows, n_outputs), before the activation."""
-        return self._z
+        return None if self.seen is None else self.seen.weighted_sums
 
     @property
     def weights(self) -> Array:
@@ -295,8 +314,9 @@ class Layer(AbstractLayer):
     def __repr__(self) -> str:
         return summary(self.n_inputs, self.n_outputs, self.activation, self._bias is not None, self.trainable)
 
-    def _rows(self, argument: str, data: npt.ArrayLike, columns: int) -> Array:
-        return _checks.matrix(argument, data, columns, "the layer", self.dtype)
+    def check(self, argument: str, data: npt.ArrayLike) -> Array:
+        width = self.n_inputs if argument == "inputs" else self.n_outputs
+        return _checks.matrix(argument, data, width, "the layer", self.dtype)
 
     def _assign(self, name: str, block: Array, values: npt.ArrayLike) -> None:
         if values is block:  # layer.weights += step has done its work in place
@@ -336,37 +356,27 @@ class Dropout(AbstractLayer):
     Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting, section 4.
     """
 
-    seen = AbstractLayer.seen | {"_mask"}
-
     def __init__(self, rate: float = 0.5) -> None:
         self.rate = _checks.number("rate", rate, low=0, high=1, high_open=True)
         self.dtype = np.dtype(np.float64)
-        self._mask: Array | None = None
 
     def connect(self, width: int) -> int:
         return width
 
-    def forward(self, inputs: npt.ArrayLike) -> Array:
-        """Return the inputs."""
-        given = np.asarray(inputs).dtype
-        return self.compute(_checks.as_float("inputs", inputs, given if given == np.float32 else self.dtype))
-
-    def compute(self, inputs: Array) -> Array:
-        self._mask = None
-        self.inputs = self.outputs = inputs
-        return inputs
-
-    def compute_in_training(self, inputs: Array, draw: Draw) -> Array:
+    def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Array | None]:
+        """Return the inputs, in training times a mask of 0 and ``1 / (1 - rate)``, and the mask."""
+        if draw is None:
+            return inputs, None
         keep = draw.uniform(*inputs.shape) >= np.float32(self.rate)
-        self._mask = keep.astype(inputs.dtype) * inputs.dtype.type(1 / (1 - self.rate))
-        self.inputs, self.outputs = inputs, inputs * self._mask
-        return self.outputs
+        mask = keep.astype(inputs.dtype) * inputs.dtype.type(1 / (1 - self.rate))
+        return inputs * mask, mask
 
-    def delta(self, output_errors: Array) -> Array:
-        return output_errors if self._mask is None else output_errors * self._mask
+    def backprop(self, seen: Array | None, output_errors: Array) -> tuple[Array, dict[str, Array]]:
+        return output_errors if seen is None else output_errors * seen, {}
 
-    def input_errors(self, delta: Array) -> Array:
-        return delta
+    def check(self, argument: str, data: npt.ArrayLike) -> Array:
+        given = np.asarray(data).dtype
+        return _checks.as_float(argument, data, given if given == np.float32 else self.dtype)
 
     def __str__(self) -> str:
         return repr(self)

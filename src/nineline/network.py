@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy, deepcopy
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 
@@ -40,6 +40,18 @@ class Block(NamedTuple):
     """"weights" or "bias"."""
     place: slice
     shape: tuple[int, ...]
+
+
+class Layers(tuple[AbstractLayer, ...]):
+    """A network's layers. What they learn lies in the network's one vector, so none is exchanged for another."""
+
+    __slots__ = ()
+
+    def __setitem__(self, place: object, layer: object) -> NoReturn:
+        raise TypeError(
+            f"layers[{place!r}] of a network is fixed once the network is made; make another, with copies of these: "
+            "Network(*copy.deepcopy(network.layers)[:-1], Layer(...))"
+        )
 
 
 class Network:
@@ -99,11 +111,11 @@ class Network:
             for name, value in given.items():
                 if value is not None:
                     raise TypeError(f"{name} is {value!r}; with layers given as objects, set it on each layer")
-            self.layers = cast("list[AbstractLayer]", list(nodes))
+            layers = cast("list[AbstractLayer]", list(nodes))
         else:
             sizes = _sizes(nodes)
             last = len(sizes) - 2
-            self.layers = [
+            layers = [
                 Layer(
                     sizes[i],
                     sizes[i + 1],
@@ -116,6 +128,7 @@ class Network:
                 for i in range(len(sizes) - 1)
             ]
             rng = None  # the weights are drawn already
+        self._layers = Layers(layers)
         self.n_inputs, self.n_outputs = _connect(self.layers)
         dense = [layer for layer in self.layers if isinstance(layer, Layer)]
         kind = dense[0].dtype if dtype is None else _checks.floating_dtype("dtype", dtype)
@@ -147,6 +160,11 @@ class Network:
         self._answer: Callable[..., Array | None] | None = None
         self.stepping = Stepping()
         self.kept_by_engines: dict[object, Any] = {}
+
+    @property
+    def layers(self) -> Layers:
+        """The layers, from the inputs to the outputs."""
+        return self._layers
 
     def views(self, vector: Array, layer: int) -> dict[str, Array]:
         """Return one layer's blocks as views into `vector`, which is as long as `parameters`."""
@@ -242,8 +260,15 @@ class Network:
             return out
         for start in range(0, given.shape[0], ROWS_AT_ONCE):
             piece = slice(start, start + ROWS_AT_ONCE)
-            answers[piece] = self.forward(dense(given, piece))
+            answers[piece] = self.compute(dense(given, piece))
         return out
+
+    def compute(self, inputs: Array) -> Array:
+        """Return the answers for checked inputs, in NumPy; nothing is remembered."""
+        outputs = inputs
+        for layer in self.layers:
+            outputs, _ = layer.compute(outputs)
+        return outputs
 
     def forward(self, inputs: npt.ArrayLike) -> Array:
         """Return the network's answers, as `run` does, and let every layer remember what it saw.
@@ -269,7 +294,7 @@ class Network:
         """
         outputs = self._rows("inputs", inputs)
         for layer in self.layers:
-            outputs = layer.compute(outputs)
+            outputs = layer.look_at(outputs)
         return outputs
 
     def train_once(self, inputs: npt.ArrayLike, outputs: npt.ArrayLike) -> Array:
@@ -569,9 +594,11 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         made_anew = ("_parameters", "_answer", "stepping", "kept_by_engines")  # the layers carry the values
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
-        return {**state, "layers": [copy(layer) for layer in self.layers]}
+        return {**state, "_layers": Layers(copy(layer) for layer in self.layers)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "layers" in state:  # a pickle of before layers were fixed
+            state["_layers"] = Layers(state.pop("layers"))
         self.__dict__.update(state)
         self._bind(self.layers[-1].dtype)
 

@@ -6,7 +6,7 @@ backward collecting gradients, and leaves the move to the optimizer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -100,15 +100,15 @@ class Reference:
     def evaluate(self, rows: Rows) -> float:
         layer, loss = self.network.output_layer, self.rule.loss
         values = np.empty(len(rows), self.network.dtype)
+        seen: Any = None  # of the last layer, in the end
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 piece = slice(start, start + ROWS_AT_ONCE)
                 some = rows.spread(self.network.n_outputs, piece)
                 outputs = some.inputs
                 for each in self.network.layers:
-                    outputs = each.compute(outputs)
-                assert layer.weighted_sums is not None
-                values[piece] = loss.value_at(layer.activation, layer.weighted_sums, outputs, some.targets)
+                    outputs, seen = each.compute(outputs)
+                values[piece] = loss.value_at(layer.activation, seen.weighted_sums, outputs, some.targets)
             return float((values * loss.row_factors(len(values), rows.sample_weight)).sum(dtype=np.float64))
 
     def parameters(self) -> Array:
@@ -161,22 +161,30 @@ def loss_and_gradients(
     Errors are carried back to layer number `first`: nobody asks for those of the data, nor of layers that do not learn.
     """
     layers, last = network.layers, network.output_layer
-    outputs = batch.inputs
+    outputs, seen = batch.inputs, []
     for number, layer in enumerate(layers):
-        outputs = layer.compute_in_training(outputs, draw.of_layer(number))
+        outputs, saw = layer.compute(outputs, draw.of_layer(number))
+        seen.append(saw)
 
-    assert last.weighted_sums is not None
-    seen = last.activation, last.weighted_sums, outputs, batch.targets
+    at = last.activation, seen[-1].weighted_sums, outputs, batch.targets
     factors = loss.row_factors(len(outputs), batch.sample_weight)
-    value = float((loss.value_at(*seen) * factors).sum())
-    delta = loss.delta_at(*seen) * (factors if isinstance(factors, float) else factors[:, np.newaxis])
+    value = float((loss.value_at(*at) * factors).sum())
+    delta = loss.delta_at(*at) * (factors if isinstance(factors, float) else factors[:, np.newaxis])
 
-    for number in reversed(range(first, len(layers))):
-        for name, gradient in layers[number].steps(delta).items():
-            gradients[number][name][...] = gradient
+    errors, updates = last.backprop_delta(seen[-1], delta)
+    _write(updates, gradients[-1])
+    for number in reversed(range(first, len(layers) - 1)):
         if number > first:
-            delta = layers[number - 1].delta(layers[number].input_errors(delta))
+            errors, updates = layers[number].backprop(seen[number], errors)
+        else:
+            updates = layers[number].updates(seen[number], errors)
+        _write(updates, gradients[number])
     return value
+
+
+def _write(updates: dict[str, Array], to: dict[str, Array]) -> None:
+    for name, gradient in updates.items():
+        to[name][...] = gradient
 
 
 def first_that_learns(network: Network, factors: Sequence[float]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -191,8 +190,8 @@ def plot_hidden(
 def answers(network: Network, rows: Array, layer: int) -> Array:
     """Return what layer `layer` gives for `rows`, (rows, units), without touching the network's memory."""
     outputs = rows
-    for each in deepcopy(network.layers[: layer + 1]):
-        outputs = each.forward(outputs)
+    for each in network.layers[: layer + 1]:
+        outputs, _ = each.compute(outputs)
     return outputs
 
 

@@ -440,11 +440,10 @@ def _are_same(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
 def _as_rows(X: Any, targets: npt.NDArray[Any], weight: Array | None, dtype: np.dtype[Any]) -> Rows:
     """Return checked rows as training takes them; sparse ones stay sparse."""
     inputs = np.ascontiguousarray(X, dtype) if isinstance(X, np.ndarray) else Sparse.of("X", X, dtype)
-    return Rows(
-        inputs,
-        np.ascontiguousarray(targets, dtype),
-        None if weight is None else np.ascontiguousarray(weight, dtype),
-    )
+    if weight is not None:
+        weight = np.ascontiguousarray(weight, dtype)
+        _checks.check_range_of_weights("sample_weight", weight)
+    return Rows(inputs, np.ascontiguousarray(targets, dtype), weight)
 
 
 def one_column(y: Any) -> Any:

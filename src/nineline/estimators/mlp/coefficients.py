@@ -110,23 +110,22 @@ class LayeredNetwork:
     def _run_piece(self, rows: Any) -> Array:
         piece = dense_rows(rows, self.network.dtype)
         outputs = self.answer(piece)
-        if outputs is None:
-            outputs = piece
-            for layer in self.network.layers:
-                outputs = layer.compute(outputs)
-        return outputs
+        return self.network.compute(piece) if outputs is None else outputs
 
     def input_gradient(self, rows: Any, units: Sequence[int]) -> Array:
         """Return d of some output units / d inputs, by backpropagation, (rows, units, inputs)."""
         network = self.network
         gradients = np.empty((rows.shape[0], len(units), network.n_inputs), network.dtype)
         for at in range(0, rows.shape[0], ROWS_AT_ONCE):
-            outputs = network.forward(dense_rows(rows[at : at + ROWS_AT_ONCE], network.dtype))
+            outputs, seen = dense_rows(rows[at : at + ROWS_AT_ONCE], network.dtype), []
+            for layer in network.layers:
+                outputs, saw = layer.compute(outputs)
+                seen.append(saw)
             for place, unit in enumerate(units):
                 errors = np.zeros_like(outputs)
                 errors[:, unit] = 1
-                for layer in reversed(network.layers):
-                    errors = layer.input_errors(layer.delta(errors))
+                for layer, saw in zip(reversed(network.layers), reversed(seen), strict=True):
+                    errors, _ = layer.backprop(saw, errors)
                 gradients[at : at + len(outputs), place] = errors
         return gradients
 
