@@ -1,4 +1,4 @@
-# demo · test · lint · bench · sanitize; each makes its own .venv when there is none. Needs Python 3.11 or newer, with
+# demo · test · lint · bench · sanitize · soak; each makes its own .venv when there is none. Needs Python 3.11 or newer, with
 # venv, and a C++20 compiler for the native engine (without one everything works on the reference engine).
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 NATIVE := CMakeLists.txt $(wildcard native/*)
 
-.PHONY: help demo test lint format bench accuracy sanitize fuzz clean
+.PHONY: help demo test lint format bench accuracy sanitize fuzz soak clean
 
 help:
 	@echo "make demo    see the tutorial's network learn, then train on a real table"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench   time training beside the peers (WORKLOADS=seed,expm PEERS=jax,torch narrow it)"
 	@echo "make accuracy  errors on tables beside boosted trees and other networks (SETS=adult,letter PEERS=lightgbm SEEDS=1)"
 	@echo "make fuzz    open a hundred thousand mutated model files: none may do more than be refused"
+	@echo "make soak    threads, forks and signals at random over a few networks, for an hour (SECONDS=60)"
 	@echo "make sanitize  run the native engine's tests under the address, undefined-behaviour and thread sanitizers"
 
 demo: $(VENV)/.installed
@@ -74,6 +75,11 @@ sanitize-%: $(VENV)/.developing
 FUZZ := 100000
 fuzz: $(VENV)/.developing
 	NINELINE_FUZZ=$(FUZZ) $(ONE_THREAD) $(BIN)/python -m pytest -n auto -q tests/conformance/test_safe_to_open.py
+
+# Threads, forks and signals, at random.
+SECONDS := 3600
+soak: $(VENV)/.developing
+	$(ONE_THREAD) $(BIN)/python -m tests.soak --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

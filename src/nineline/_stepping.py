@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 _REGISTER: Final = threading.RLock()
 _ALL: Final[weakref.WeakSet[Stepping]] = weakref.WeakSet()
@@ -14,46 +18,41 @@ _HELD: Final[list[Stepping]] = []
 
 
 class Stepping:
-    """Held while a network's parameters are being moved: another thread waits, the same thread is refused.
+    """``with stepping():`` while a network's parameters are moved: other threads wait, the same thread is refused.
 
     The same thread can only come again from a handler of signals that interrupted a step. A fork waits for steps that
     other threads are taking, so that a child finds whole networks, and nothing that is held by a thread it does not
-    have.
+    have. What is entered is a lock of the interpreter's own, which Ctrl-C cannot leave half entered.
     """
 
-    __slots__ = ("__weakref__", "_inside", "_lock")
+    __slots__ = ("__weakref__", "lock")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._inside = False
+        self.lock: Any = threading.RLock()
         with _REGISTER:
             _ALL.add(self)
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        if self._inside:
-            self._lock.release()
+    def __call__(self) -> AbstractContextManager[object]:
+        if self.lock._is_owned():
             raise RuntimeError(
                 "this network is in the midst of a step, which a handler of signals interrupted; take another when the "
                 "handler has returned"
             )
-        self._inside = True
-
-    def __exit__(self, *_: object) -> None:
-        self._inside = False
-        self._lock.release()
+        lock: AbstractContextManager[object] = self.lock
+        return lock
 
 
 def _before_fork() -> None:
     _REGISTER.acquire()
     for each in _ALL:
-        each._lock.acquire()
         _HELD.append(each)
+        each.lock.acquire()
 
 
 def _after_fork() -> None:
     while _HELD:
-        _HELD.pop()._lock.release()
+        with contextlib.suppress(RuntimeError):  # Ctrl-C came before it was held
+            _HELD.pop().lock.release()
     _REGISTER.release()
 
 

@@ -575,7 +575,7 @@ class Network:
         share = _checks.number("share", share, low=0, high=1)
         if [block[1:] for block in self.blocks] != [block[1:] for block in other.blocks] or self.dtype != other.dtype:
             raise ValueError(f"other is {other!r}; expected one of the same shape and dtype as {self!r}")
-        with self.stepping:
+        with self.stepping():
             if share == 1:
                 self._parameters[...] = other.parameters
             else:

@@ -139,6 +139,30 @@ def test_a_handler_of_signals_may_run_the_network_that_it_interrupted(engine):
     assert run(code, engine) == ["True"]
 
 
+@ENGINES
+def test_ctrl_c_leaves_no_network_closed_to_other_threads(engine):
+    code = """
+        trainer = Trainer(Network(6, 4, 1, activation=activation, rng=0))
+        rows, targets, heard = X[:2, :6].copy(), Y[:2, :1].copy(), 0
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-4 * (1 + heard % 7))
+                while True:
+                    trainer.step(rows, targets)
+            except KeyboardInterrupt:
+                heard += 1
+        thread = threading.Thread(target=trainer.step, args=(rows, targets), daemon=True)
+        thread.start()
+        thread.join(10)
+        print(heard > 100, thread.is_alive())
+        sys.stdout.flush()
+        os._exit(0)
+    """
+    begin = "signal.signal(signal.SIGALRM, signal.default_int_handler)"
+    assert run(code.replace("trainer =", begin + "\n        trainer =", 1), engine) == ["True", "False"]
+
+
 @NATIVE
 @pytest.mark.parametrize(
     "work",

@@ -57,7 +57,7 @@ def lbfgs(
 
     def loss_and_gradient(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[Any]]:
         on_evaluation()
-        with network.stepping:
+        with network.stepping():
             network.parameters[...] = parameters
             return engine.gradient(rows, gradient), gradient.copy()
 

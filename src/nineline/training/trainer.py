@@ -190,7 +190,7 @@ class Trainer:
         True
         """
         rate = self._rate if learning_rate is None else _rate(learning_rate)
-        with self._stepping:
+        with self._stepping():
             loss = self._quick(inputs, outputs, rate) if sample_weight is None else None
             if loss is None:
                 rows = self.check(inputs, outputs, sample_weight)
@@ -289,7 +289,7 @@ class Trainer:
             if before_call is not None and some is not None:
                 before_call(some)
             began = time.perf_counter()
-            with self._stepping:
+            with self._stepping():
                 losses = self.engine.steps(rows, some, batch_size, rates[start:stop])
             pace = CALL_SECONDS / max(time.perf_counter() - began, 1e-9)
             self._steps_a_call = max(1, min(int((stop - start) * pace), 4 * self._steps_a_call))
@@ -329,7 +329,7 @@ class Trainer:
         """
         rows = self.check(inputs, outputs, sample_weight)
         gradient = np.empty_like(self.network.parameters)
-        with self._stepping:
+        with self._stepping():
             loss = self.engine.gradient(rows, gradient)
         return loss, gradient
 
@@ -353,7 +353,7 @@ class Trainer:
         array = _checks.as_float("gradient", gradient, self.network.dtype, "expected finite numbers")
         if array.shape != parameters.shape:
             raise ValueError(f"gradient has shape {array.shape}; expected one as parameters has: {parameters.shape}")
-        with self._stepping:
+        with self._stepping():
             self.engine.move(array.copy() if array is gradient else array, rate)
 
     def step_from(self, inputs: Any, output_errors: npt.ArrayLike, *, learning_rate: float | None = None) -> None:
@@ -402,7 +402,7 @@ class Trainer:
                 f"inputs has {given.shape[0]} rows and output_errors has {len(errors)}; expected as many of each"
             )
         gradient = np.empty_like(network.parameters)
-        with self._stepping:
+        with self._stepping():
             self.engine.gradient(Rows(given, errors), gradient, _OUTPUT_ERRORS)
             finite = _checks.is_finite(gradient)
             if finite:
@@ -427,7 +427,7 @@ class Trainer:
         >>> trainer.steps_taken, trainer.step([[0, 0, 1]], [[0]]) == loss
         (0, True)
         """
-        with self._stepping:
+        with self._stepping():
             self.engine.undo()
 
     # Looking
@@ -449,7 +449,7 @@ class Trainer:
 
     def measure(self, rows: Rows) -> float:
         """Return the loss of checked rows, as `evaluate` does."""
-        with self._stepping:
+        with self._stepping():
             return self.engine.evaluate(rows)
 
     def check(self, inputs: Any, outputs: Any, sample_weight: Any = None, of: str = "") -> Rows:
@@ -467,7 +467,7 @@ class Trainer:
 
     def snapshot(self) -> Snapshot:
         """Return where this training stands; `restore` goes back to it."""
-        with self._stepping:
+        with self._stepping():
             return Snapshot(
                 parameters=self.network.parameters.copy(),
                 before=self.engine.before(),
@@ -497,7 +497,7 @@ class Trainer:
                 f"{', '.join(kept) or 'nothing'}; this one has {self.network.parameters.size} and remembers "
                 f"{', '.join(wanted) or 'nothing'}"
             )
-        with self._stepping:
+        with self._stepping():
             self.network.parameters = snapshot.parameters
             if snapshot.seed is not None:
                 self.engine.reseed(snapshot.seed)
@@ -574,7 +574,7 @@ class Trainer:
         """Put the network back to its last finite state and raise DivergenceError."""
         number = self.steps_taken
         here = self.snapshot()
-        with self._stepping, contextlib.suppress(RuntimeError):  # there may be no step to take back
+        with self._stepping(), contextlib.suppress(RuntimeError):  # there may be no step to take back
             self.engine.undo()
         if not math.isfinite(self.measure(rows)) and _checks.is_finite(here.parameters):
             self.restore(here)  # these rows are too much for the network before the last step, too: it is not to blame
