@@ -1,6 +1,6 @@
 """``python -m tests.soak``: threads, forks and signals at random over a few networks, until something is wrong.
 
-What a test of one thing does not find, many things at once may: threads train, answer, save and load, the process forks,
+What a test of one thing does not find, many at once may: threads train, answer, save and load, the process forks,
 and handlers of signals answer, each with what must come out. A watchdog ends it where nothing moves, and memory may not
 grow. `make soak` runs it for an hour, `.ci/run` for a minute.
 """

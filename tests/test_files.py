@@ -78,7 +78,7 @@ def test_what_is_loaded_is_what_was_saved_to_the_last_bit(activation, dtype, pat
     assert repr(loaded) == repr(network)
     assert loaded.blocks == network.blocks
     assert loaded.dtype == dtype
-    assert [getattr(layer, "learning_rate", None) for layer in loaded.layers] == [0.25, None, 1.0]
+    assert [getattr(layer, "learning_rate", None) for layer in loaded.layers] == [0.25, 1.0, 1.0]
     assert loaded.layers[1].rate == 0.3
     assert loaded.layers[0].activation == network.layers[0].activation
 
