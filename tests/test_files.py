@@ -12,12 +12,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from nineline import Activation, Dropout, Layer, Network, files
 from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
+from nineline.estimators import TabularClassifier
 from nineline.files import FileError, check_writable, read_header
 
 X = np.random.default_rng(0).normal(size=(5, 3))
@@ -134,6 +138,95 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
     make().save(path)
     check_writable(path)
     assert Network.load(path).n_inputs == 3
+
+
+# Texts of any length and alphabet
+
+CHARACTERS = st.characters() | st.sampled_from('\0\x1f"\\/\u2028\ufeff\ud83d\ude00中😀')
+LONELY = st.characters(exclude_categories=["Cs"]) | st.sampled_from('\0\x1f"\\/\u2028\ufeff\ude00中😀')
+TRIES = settings(max_examples=60, deadline=None, database=None, derandomize=True)
+
+
+@TRIES
+@example(["\ud83d\ude00"])
+@given(st.lists(st.text(CHARACTERS) | st.text(CHARACTERS, min_size=5, max_size=9).map(lambda text: text * 5000)))
+def test_any_text_is_read_as_it_was_written_or_is_not_written(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("texts") / "m"
+    content = {"texts": texts, **dict.fromkeys(texts, 1)}
+    try:
+        files.write(path, "texts", content, {})
+    except ValueError as error:
+        assert "two halves of a character" in str(error)  # noqa: PT017
+        assert any(re.search("[\ud800-\udbff][\udc00-\udfff]", text) for text in texts)
+        assert not path.exists()
+        return
+    header, _ = files.read(path, "texts")
+    assert header | content == header
+    assert read_header(path) == header
+
+
+@TRIES
+@given(
+    names=st.lists(st.text(LONELY, max_size=20), min_size=2, max_size=2, unique=True),
+    levels=st.lists(st.text(LONELY, max_size=20), min_size=2, max_size=6),
+    classes=st.lists(st.text(LONELY, max_size=90), min_size=2, max_size=3, unique=True),
+)
+def test_a_model_of_a_table_of_any_texts_is_read_as_it_was_saved(tmp_path_factory, names, levels, classes):
+    path = tmp_path_factory.mktemp("texts") / "m"
+    rows = np.arange(60)
+    table = pd.DataFrame(
+        {names[0]: pd.Series([levels[i % len(levels)] for i in rows], dtype=object), names[1]: np.sin(rows)}
+    )
+    y = np.array([classes[i % 7 % len(classes)] for i in rows], dtype=object)
+    model = TabularClassifier((2,), n_members=1, max_epochs=1, random_state=0).fit(table, y)
+    model.save(path)
+    same = TabularClassifier.load(path)
+    assert same.columns_ == model.columns_
+    assert same.names_ == model.names_
+    assert same.classes_.tolist() == model.classes_.tolist()
+    np.testing.assert_array_equal(same.predict_proba(table), model.predict_proba(table))
+
+
+@pytest.mark.parametrize("character", ["中", "\0", "x"])
+def test_a_table_of_long_texts_is_read_again(character, path):
+    levels = [f"{i}{character * 2000}{i}" for i in range(100)]
+    table = pd.DataFrame({f"column {j}": [levels[(i + j) * 7 % 100] for i in range(1000)] for j in range(14)})
+    model = TabularClassifier((2,), n_members=1, max_epochs=1, random_state=0).fit(table, np.arange(1000) % 2)
+    model.save(path)
+    assert TabularClassifier.load(path).columns_ == model.columns_
+
+
+def test_what_a_file_cannot_hold_is_said_before_training(path, monkeypatch):
+    monkeypatch.setattr(files, "_HEADER_AT_MOST", files._ARRAYS_IN_HEADER + 50_000)
+    model = TabularClassifier((2,), n_members=1, max_epochs=1, random_state=0)
+    for table, y in (
+        ({"a": ["x" * 60_000, "y"] * 20}, ["no", "yes"] * 20),
+        ({"a" * 60_000: ["x", "y"] * 20}, ["no", "yes"] * 20),
+        ({"a": ["x", "y"] * 20}, ["n" * 60_000, "yes"] * 20),
+    ):
+        with monkeypatch.context() as inside:
+            inside.setattr("nineline.estimators.tabular.base.train_members", None)
+            with pytest.raises(ValueError, match="what describes the model takes .* names of columns, levels"):
+                model.fit(pd.DataFrame(table), y)
+    with pytest.raises(ValueError, match="what describes the model takes"):
+        files.write(path, "texts", {"a": "x" * files._HEADER_AT_MOST}, {})
+    with pytest.raises(ValueError, match="a number has 41 digits"):
+        files.write(path, "texts", {"a": 10**40}, {})
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "y", "error", "message"),
+    [
+        ({"n_members": 1001}, np.arange(60) % 2, ValueError, "n_members is 1,001; expected 1,000 at most"),
+        ({}, (np.arange(60) % 2).astype(np.longdouble), TypeError, "expected text, whole numbers or booleans"),
+    ],
+)
+def test_what_would_not_be_read_again_is_not_trained(settings, y, error, message):
+    if y.dtype == np.float64:
+        pytest.skip("longdouble is double here")
+    with pytest.raises(error, match=message):
+        TabularClassifier(**settings).fit(np.arange(60.0).reshape(-1, 1) % 7, y)
 
 
 # All of it or nothing

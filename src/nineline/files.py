@@ -19,8 +19,9 @@ import math
 import os
 import re
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -30,7 +31,8 @@ from nineline.layers import Dropout, Layer, summary
 from nineline.network import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from io import BufferedReader
 
     from nineline._typing import Array
     from nineline.layers import AbstractLayer
@@ -41,14 +43,25 @@ TRAINER: Final = "trainer"
 _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
 _INITIALIZERS: Final[dict[str, type[Initializer]]] = {kind.__name__: kind for kind in (Normal, Scaled, Uniform, Zeros)}
+_HALVES: Final = re.compile("[\ud800-\udfff]")  # of characters, which UTF-8 does not have
 _TEMPORARY: Final = ".nineline-"
-_ITEM_SIZES: Final = {"F32": 4, "F64": 8, "I64": 8}
-_HEADER_AT_MOST: Final = 2**24  # bytes; a table of a thousand columns takes a hundredth of it
+_DTYPES: Final = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
+_HEADER_AT_MOST: Final = 2**26  # bytes; a table of a thousand columns of 64 levels each takes a twentieth of it
+_ARRAYS_IN_HEADER: Final = 2**22  # of them, for the arrays of as many networks as any estimator has
+_DIGITS_AT_MOST: Final = 40  # of a number; a random generator's state has 39
 _LAYERS_AT_MOST: Final = 1000
+_MESSAGE_AT_MOST: Final = 4000  # characters
 
 
 class FileError(ValueError):
-    """A file is not a model that this version of nineline can read; the message names the file and the reason."""
+    """A file is not a model that this version of nineline can read; the message names the file and the reason.
+
+    What it quotes from the file is cut where it is long, and holds nothing that a terminal would obey.
+    """
+
+    def __init__(self, message: str) -> None:
+        shown = message if len(message) <= _MESSAGE_AT_MOST else f"{message[:_MESSAGE_AT_MOST]}…"
+        super().__init__("".join(character if character.isprintable() else "�" for character in shown))
 
 
 def save(network: Network, path: str | os.PathLike[str]) -> None:
@@ -121,27 +134,21 @@ def tensors(network: Network, prefix: str = "") -> dict[str, Array]:
 
 def rebuild(path: str | os.PathLike[str], described: object, arrays: Mapping[str, Array], prefix: str = "") -> Network:
     """Return the network that `describe` and `tensors` were made from."""
-    try:
-        if not isinstance(described, dict):
-            raise TypeError("no architecture")
-        if described["dtype"] not in ("float32", "float64"):
-            raise ValueError(f"dtype {described['dtype']!r}")
-        if len(described["layers"]) > _LAYERS_AT_MOST:
-            raise ValueError(f"{len(described['layers']):,} layers")
-        for number, layer in enumerate(described["layers"]):  # before memory is taken for it
-            if layer["kind"] == "dense":
-                size = layer["inputs"], layer["outputs"]
-                if arrays[f"{prefix}{number}.weights"].shape != size:
-                    raise ValueError(f"array {number}.weights does not fit")
-        network = Network(*[_rebuild_layer(layer) for layer in described["layers"]], dtype=described["dtype"])
-        for block in network.blocks:
-            array = arrays[prefix + block.name]
-            if array.dtype != network.dtype or array.shape != block.shape or not np.isfinite(array).all():
-                raise ValueError(f"array {block.name} does not fit")
-            network.parameters[block.place] = array.ravel()
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise FileError(f"{os.fspath(path)} holds no valid network: {error}") from error
-    return network
+    with within_memory(path):
+        try:
+            if not isinstance(described, dict):
+                raise TypeError("no architecture")
+            if described["dtype"] not in ("float32", "float64"):
+                raise ValueError(f"dtype {described['dtype']!r}")
+            if len(described["layers"]) > _LAYERS_AT_MOST:
+                raise ValueError(f"{len(described['layers']):,} layers")
+            layers = [
+                _rebuild_layer(layer, described["dtype"], arrays, f"{prefix}{number}.")
+                for number, layer in enumerate(described["layers"])
+            ]
+            return Network(*layers, dtype=described["dtype"])
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise FileError(f"{os.fspath(path)} holds no valid network: {error}") from error
 
 
 def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -149,10 +156,40 @@ def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], a
     from safetensors.numpy import save as to_bytes
 
     header = {"format_version": FORMAT_VERSION, "digest": _NO_DIGEST, "kind": kind, **content}
-    text = json.dumps(header, allow_nan=False)
+    text = _as_json(header)
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     data = to_bytes(plain, metadata={_KEY: text})
+    _check_length(int.from_bytes(data[:8], "little"))
     write_bytes(path, data.replace(_NO_DIGEST.encode(), hashlib.sha256(data).hexdigest().encode(), 1))
+
+
+def check_description(content: Mapping[str, Any]) -> None:
+    """Raise ValueError where a description, nearly whole, is none that a file can hold."""
+    _check_length(len(json.dumps(_as_json(content), ensure_ascii=False).encode()) + _ARRAYS_IN_HEADER)
+
+
+def _check_length(length: int) -> None:
+    if length > _HEADER_AT_MOST:
+        raise ValueError(
+            f"what describes the model takes {length:,} bytes, and a file takes {_HEADER_AT_MOST:,}: names of columns, "
+            "levels of categories or classes are too long or too many; shorten them, or leave such columns out"
+        )
+
+
+def _as_json(content: Mapping[str, Any]) -> str:
+    """Return a description as a file holds it, after making sure that it reads as the same."""
+
+    def text_of(values: Any) -> str:
+        text = json.dumps(values, allow_nan=False, ensure_ascii=False)
+        return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+    text = text_of(content)
+    if text_of(_from_json(text)) != text:
+        raise ValueError(
+            "a text holds two halves of a character (surrogates) side by side, which would be read as that character; "
+            "decode the table's texts again"
+        )
+    return text
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -188,33 +225,42 @@ def _prefix(target: Path) -> str:
 
 def read(path: str | os.PathLike[str], *kinds: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return a file's description and arrays, after making sure that it is whole and of one of `kinds`."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
-
     name = os.fspath(path)
-    with Path(path).open("rb") as file:
-        header, start = _header(name, file)
-        data = start + file.read()
-    digest = header.get("digest")
-    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
-        raise FileError(f"{name} holds no digest; it has been altered")
-    before, _, after = data.partition(digest.encode())
-    found = hashlib.sha256(before + _NO_DIGEST.encode())
-    found.update(after)
+    with within_memory(path), Path(path).open("rb") as file:
+        header, blocks, start = _header(name, file)
+        digest = header.get("digest")
+        if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise FileError(f"{name} holds no digest; it has been altered")
+        before, _, after = start.partition(digest.encode())
+        found = hashlib.sha256(before + _NO_DIGEST.encode())
+        found.update(after)
+        arrays = {}
+        for key, block in blocks.items():
+            arrays[key] = np.empty(block.shape, block.dtype)
+            data = arrays[key].reshape(-1).view(np.uint8).data
+            file.readinto(data)
+            found.update(data)
     if found.hexdigest() != digest:
         raise FileError(f"{name} has been altered or damaged: its digest does not match; take a whole copy")
     if header.get("kind") not in kinds:
         raise FileError(f"{name} holds a {header.get('kind')} model, expected {' or '.join(kinds)}")
-    try:
-        return header, from_bytes(data)
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise FileError(f"{name} holds no valid arrays: {error}") from error
+    return header, arrays
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return a file's description without loading its arrays; nothing is checked against the digest."""
-    with Path(path).open("rb") as file:
-        return _header(os.fspath(path), file)[0]
+    name = os.fspath(path)
+    with within_memory(path), Path(path).open("rb") as file:
+        return _header(name, file)[0]
+
+
+@contextlib.contextmanager
+def within_memory(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make a FileError of memory that is not there for what a file holds."""
+    try:
+        yield
+    except MemoryError:
+        raise FileError(f"{os.fspath(path)} takes more memory than there is") from None
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -234,8 +280,33 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise PermissionError(f"{target} exists and is read-only; write elsewhere, or make it writable")
 
 
-def _header(name: str, file: IO[bytes]) -> tuple[dict[str, Any], bytes]:
-    """Return the JSON description inside the container's own header, and the bytes that were read for it."""
+@dataclass(frozen=True)
+class _Block:
+    """An array in a file, as the container's header describes it."""
+
+    begin: int
+    end: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, entry: dict[str, Any], size: int) -> _Block:
+        """Return a description from a file of so many bytes, after making sure that it makes sense."""
+        begin, end = entry["data_offsets"]
+        shape = tuple(entry["shape"])
+        sizes = begin, end, *shape
+        if any(type(each) is not int or not 0 <= each <= size for each in sizes) or entry["dtype"] not in _DTYPES:
+            raise ValueError("their sizes or types are none")
+        dtype = np.dtype(_DTYPES[entry["dtype"]])
+        if len(shape) > 2:
+            raise ValueError(f"one has {len(shape):,} axes, where ours have two at most")
+        if math.prod(shape) * dtype.itemsize != end - begin:
+            raise ValueError("a shape does not fit its bytes")
+        return cls(begin, end, shape, dtype)
+
+
+def _header(name: str, file: BufferedReader) -> tuple[dict[str, Any], dict[str, _Block], bytes]:
+    """Return the description inside the container's header, its arrays in their order, and the bytes read for it."""
     size = os.fstat(file.fileno()).st_size
     start = file.read(8)
     length = int.from_bytes(start, "little")
@@ -245,8 +316,8 @@ def _header(name: str, file: IO[bytes]) -> tuple[dict[str, Any], bytes]:
         raise FileError(f"{name} is no nineline file: its header of {length:,} bytes is longer than any of ours")
     start += file.read(length)
     try:
-        container = json.loads(start[8:])
-        header = json.loads(container["__metadata__"][_KEY])
+        container = _from_json(str(start[8:], "utf-8"))
+        header = _from_json(container["__metadata__"][_KEY])
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise FileError(f"{name} is no nineline file: its header is not one") from None
     if not isinstance(header, dict) or not isinstance(header.get("format_version"), int):
@@ -257,23 +328,29 @@ def _header(name: str, file: IO[bytes]) -> tuple[dict[str, Any], bytes]:
             "install a newer nineline: pip install --upgrade nineline"
         )
     try:
-        ends = [_end(entry) for key, entry in container.items() if key != "__metadata__"]
+        found = {key: _Block.of(entry, size) for key, entry in container.items() if key != "__metadata__"}
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{name} holds no valid arrays: {error}") from None
-    if max(ends, default=0) != size - len(start):
+    blocks = dict(sorted(found.items(), key=lambda each: (each[1].begin, each[1].end)))
+    place = 0
+    for block in blocks.values():
+        if block.begin != place:
+            raise FileError(f"{name} holds no valid arrays: they do not lie one behind the other")
+        place = block.end
+    if place != size - len(start):
         raise FileError(f"{name} is cut off or altered: its {size:,} bytes are not as many as its header says")
-    return header, start
+    return header, blocks, start
 
 
-def _end(entry: dict[str, Any]) -> int:
-    """Return where an array ends in a file, after making sure that its shape is as large as its bytes."""
-    begin, end = entry["data_offsets"]
-    sizes = begin, end, *entry["shape"]
-    if any(type(size) is not int or size < 0 for size in sizes) or entry["dtype"] not in _ITEM_SIZES:
-        raise ValueError("their sizes or types are none")
-    if math.prod(entry["shape"]) * _ITEM_SIZES[entry["dtype"]] != end - begin:
-        raise ValueError("a shape does not fit its bytes")
-    return int(end)
+def _from_json(text: str) -> Any:
+    return json.loads(text, parse_int=_whole_number)
+
+
+def _whole_number(digits: str) -> int:
+    """Return what the digits say; the time that many of them take grows with their square."""
+    if len(digits) > _DIGITS_AT_MOST:
+        raise ValueError(f"a number has {len(digits):,} digits; a file takes {_DIGITS_AT_MOST} at most")
+    return int(digits)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -304,25 +381,33 @@ def _describe_layer(layer: AbstractLayer) -> dict[str, Any]:
     raise ValueError(f"{layer!r} is a layer of your own, and a file holds no code; save network.parameters yourself")
 
 
-def _rebuild_layer(described: dict[str, Any]) -> AbstractLayer:
+def _rebuild_layer(described: dict[str, Any], dtype: str, arrays: Mapping[str, Array], prefix: str) -> AbstractLayer:
     if described["kind"] == "dropout":
         return Dropout(described["rate"])
     if described["kind"] != "dense":
         raise ValueError(f"unknown kind of layer {described['kind']!r}")
     activation = rebuild_activation(described["activation"])
-    bias, rate = described["bias"], described["learning_rate"]
+    inputs, outputs, bias = described["inputs"], described["outputs"], described["bias"]
     settings = dict(described["initializer"])
-    zeros = Zeros()  # nothing is drawn for weights that come from the file
+    blocks = {}
+    for name, shape in {"weights": (inputs, outputs), **({"bias": (outputs,)} if bias else {})}.items():
+        blocks[name] = array = arrays[prefix + name]
+        if array.dtype != dtype or array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"array {prefix}{name} does not fit")
     layer = Layer(
-        described["inputs"],
-        described["outputs"],
+        inputs,
+        outputs,
         activation,
         bias=bias,
-        initializer=zeros,
+        initializer=Zeros(),  # nothing is drawn for weights that come from the file
         rng=0,
-        learning_rate=rate,
+        dtype=dtype,
+        learning_rate=described["learning_rate"],
         trainable=described.get("trainable", True),
     )
+    for name, array in blocks.items():
+        setattr(layer, name, array)
+    layer.adopt(blocks)  # its values are the file's, and lie in memory once
     if settings:
         layer.initializer = _INITIALIZERS[settings.pop("kind")](**settings)
     else:  # it was somebody's own, so it is the customary one from now on

@@ -522,11 +522,11 @@ class Network:
         return from_sklearn(mlp)
 
     @classmethod
-    def from_onnx(cls, path: str | os.PathLike[str]) -> Network:
+    def from_onnx(cls, path: str | os.PathLike[str], *, external_data: bool = False) -> Network:
         """Make a network of an ONNX file; see `interchange.onnx_reader.from_onnx` (needs the extra ``onnx``)."""
         from nineline.interchange.onnx_reader import from_onnx
 
-        return from_onnx(path)
+        return from_onnx(path, external_data=external_data)
 
     def check_rows(
         self, inputs: Any, outputs: Any, sample_weight: Any = None, *, classes: bool = False, of: str = ""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CLASSES_SHOWN = 12
 _CLASSES_NAMED = 100
 _COLUMNS_SHOWN = 20
+_CHARACTERS_SHOWN = 4000
 
 
 def print_session(console: Console, session: Session) -> None:
@@ -184,5 +185,6 @@ def _line(heading: str, text: str) -> Text:
 
 
 def _text(text: str, style: str = "") -> Text:
-    """Return a text that may come from a stranger's file, without what a terminal would obey."""
-    return Text("".join(character if character.isprintable() else "�" for character in text), style=style)
+    """Return a text that may come from a stranger's file, without what a terminal would obey, and no page of it."""
+    shown = text if len(text) <= _CHARACTERS_SHOWN else f"{text[:_CHARACTERS_SHOWN]}…"
+    return Text("".join(character if character.isprintable() else "�" for character in shown), style=style)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
 from nineline import Activation, Layer, Network
-from nineline.estimators import TabularRegressor
+from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.interchange import to_c
-from nineline.interchange.c_text import comment, identifier, string
+from nineline.interchange.c_text import comment, identifier, stem, string
 from nineline.interchange.rounding import cost, round_network
 from nineline.interchange.samples import encode, sample_rows
 
@@ -204,6 +207,38 @@ def test_real_tables(name: str, target: str, cc: Any, real_data: Path, tmp_path:
     assert model.columns_.encode(nw.from_native(rows)).shape == (frame.height, model.columns_.width)
 
 
+def test_a_text_is_read_as_python_reads_it(cc: Any, tmp_path: Path) -> None:
+    """Blanks around it are those of str.strip, which has some beyond ASCII."""
+    levels = ["a", "a b", "é", "中"]
+    table = pl.DataFrame({"text": levels * 20})
+    model = TabularRegressor((2,), n_members=1, max_epochs=1, random_state=0).fit(table, np.arange(80.0) % 4)
+    to_c(model, "texts").write(tmp_path)
+    around = [chr(c) for c in range(1, 0x10000) if chr(c).isspace() or c in (0x200B, 0x2060, 0xFEFF, 0x180E)]
+    around += [chr(c) for c in range(1, 0x3100) if not chr(c).isspace()]
+    texts = [text for blank in around for text in (f"{blank}a b{blank}{blank}", f"a{blank}b", blank)]
+    texts += [*levels, "", "ab", "\xa0 \u3000中\x85"]
+    literals = ",\n".join(string(text) for text in texts)
+    (tmp_path / "driver.c").write_text(
+        f'#include "texts.h"\n#include <stdio.h>\nstatic const char *const texts[] = {{\n{literals}\n}};\n'
+        f"int main(void)\n{{\n  int i, j;\n  for (i = 0; i < {len(texts)}; ++i) {{\n"
+        "    float x[TEXTS_INPUTS];\n    const texts_row row = {texts[i]};\n    texts_prepare(&row, x);\n"
+        '    for (j = 0; j < TEXTS_INPUTS; ++j) printf("%d", (int)x[j]);\n    puts("");\n  }\n  return 0;\n}\n'
+    )
+    done = subprocess.run([cc(tmp_path, "driver.c", "texts.c")], capture_output=True, text=True, check=True)
+    expected = encode({"text": texts}, model.columns_)  # type: ignore[dict-item]
+    assert done.stdout.split() == ["".join(str(int(x)) for x in row) for row in expected]
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "a\0", "a\ud800"])
+@pytest.mark.parametrize("where", ["a level", "a class"])
+def test_what_no_text_in_c_can_hold_is_refused(where: str, bad: str) -> None:
+    texts = pd.Series(["a", bad] * 20, dtype=object)
+    levels, classes = (texts, [0, 1] * 20) if where == "a level" else ([0.5, 1.5] * 20, texts.to_numpy())
+    model = TabularClassifier((2,), n_members=1, max_epochs=1, random_state=0).fit(pd.DataFrame({"x": levels}), classes)
+    with pytest.raises(ValueError, match=r"which no text in C can hold; take it out of the table"):
+        to_c(model)
+
+
 # What it takes
 
 
@@ -255,6 +290,62 @@ def test_what_rounding_costs_is_told_on_made_up_rows_and_on_a_table(models: Any,
 )
 def test_names_become_identifiers(text: str, name: str) -> None:
     assert identifier(text) == name
+
+
+STANDARD = re.findall(
+    r"\S+",
+    """
+    assert.h complex.h ctype.h errno.h fenv.h float.h inttypes.h iso646.h limits.h locale.h math.h setjmp.h signal.h
+    stdalign.h stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h time.h wchar.h wctype.h
+    """,
+)
+WORDS = re.findall(
+    r"\S+",
+    """
+    start_day start start_second Start linux unix i386 errno stdin stdout complex bool true nullptr int8_t size_t near
+    small class constexpr concept co_await decltype wchar_t xor_eq thread_local typeof run row main place inputs outputs
+    levels x_levels x edges int32 float double unseen missing nan null a i j sum bent fill place_of blank_at one_hot
+    """,
+)
+
+
+def test_no_name_is_a_macro_of_the_compiler_or_of_a_standard_header(tmp_path: Path) -> None:
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no gcc on this machine")
+    (tmp_path / "all.c").write_text("".join(f"#include <{header}>\n" for header in STANDARD))
+    command = [compiler, "-std=gnu11", "-dM", "-E", "all.c"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    macros = re.findall(r"^#define ([a-z]\w*) ", done.stdout, re.MULTILINE)
+    assert {"linux", "unix"} <= set(macros) or sys.platform != "linux"
+    assert [name for name in macros if identifier(name) == name and not name.startswith(("si_", "sa_", "sigev_"))] == []
+    assert [header for header in STANDARD if f"{stem(header[:-2])}.h" == header] == []
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("dialect", ["-std=c99", "-std=gnu11", "c++"])
+def test_columns_of_any_name_compile(dialect: str, backwards: bool, cc: Any, tmp_path: Path) -> None:
+    rows = 60
+    columns: dict[str, Any] = {}
+    for number, word in enumerate(WORDS):
+        columns[word] = np.random.default_rng(number).normal(size=rows)
+    columns["x"] = columns["run"] = columns["START"] = ["a", "b", "c"] * 20
+    days = [dt.date(2020, 1, 1) + dt.timedelta(days=7 * i) for i in range(rows)]
+    columns["start"] = columns["class"] = columns["int32"] = days
+    table = pl.DataFrame(dict(reversed(columns.items())) if backwards else columns)
+    model = TabularRegressor((2,), n_members=1, max_epochs=1, random_state=0).fit(table, np.arange(60.0) % 4)
+    program = to_c(model, "levels_of")
+    program.write(tmp_path)
+    fields = re.findall(r"^  \S+ (?:char \*)?(\w+); /\*", program.header, re.MULTILINE)
+    assert len(set(fields)) == len(fields) == len(columns) + 3
+    if dialect == "c++":
+        if shutil.which("g++") is None:
+            pytest.skip("no C++ compiler on this machine")
+        (tmp_path / "user.cpp").write_text('#include <cmath>\n#include <cstdio>\n#include "levels_of.h"\n')
+        subprocess.run(["g++", "-std=c++20", "-Wall", "-Werror", "-c", "user.cpp"], cwd=tmp_path, check=True)
+        return
+    tried = cc(tmp_path, "levels_of.c", options=(dialect, "-DNINELINE_SELF_TEST"))
+    assert b"passed" in subprocess.run([tried], capture_output=True, check=True).stdout
 
 
 def test_texts_cannot_leave_their_comment_or_string() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,7 +190,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "no ONNX": (b"\x00\x01 not a model", "does not read as a network"),
     "another node": (others([GEMM, ("Sin", ["g"], "y", {})], {"w": W}), "Sin 'y' is not known here; known are Gemm"),
     "two inputs": (others([GEMM], {"w": W}, inputs=2), "2 inputs and 1 outputs"),
-    "a dead end": (others([GEMM], {"w": W}), "nothing leads on from 'g'"),
+    "a dead end": (others([GEMM], {"w": W}), "'g' leads nowhere"),
     "a factor": (others([("Gemm", ["x0", "w"], "y", {"alpha": 2.0})], {"w": W}), "no x @ weights"),
     "a residual": (
         others([GEMM, ("Relu", ["g"], "r", {}), ("Add", ["g", "r"], "y", {})], {"w": W}),
@@ -197,7 +199,46 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "an activation first": (others([("Relu", ["x0"], "y", {})], {}), "where no linear map stands before it"),
     "a loop": (
         others([GEMM, ("Relu", ["g"], "r", {}), ("Identity", ["r"], "x0", {})], {"w": W}),
-        "nothing leads on|no linear map|which is no activation",
+        "'x0' leads back to itself",
+    ),
+    "a product in a loop": (
+        others(
+            [
+                GEMM,
+                ("Sigmoid", ["g"], "s", {}),
+                ("Relu", ["s"], "r", {}),
+                ("Tanh", ["r"], "s2", {}),
+                ("Relu", ["s2"], "r2", {}),
+                ("Identity", ["r2"], "s", {}),
+                ("Mul", ["g", "g"], "y", {}),
+            ],
+            {"w": W},
+        ),
+        "which is no activation known here",
+    ),
+    "a product of another": (
+        others([GEMM, ("Sigmoid", ["g"], "s", {}), ("Mul", ["g", "g"], "y", {})], {"w": W}),
+        "which is no activation known here",
+    ),
+    "gelu that is not halved": (
+        others(
+            [
+                GEMM,
+                ("Div", ["g", "root"], "d", {}),
+                ("Erf", ["d"], "e", {}),
+                ("Add", ["e", "one"], "a", {}),
+                ("Mul", ["g", "a"], "m", {}),
+                ("Relu", ["m"], "y", {}),
+            ],
+            {"w": W, "root": 2**0.5, "one": 1},
+        ),
+        "is not halved, which gelu is",
+    ),
+    "the same weights in a thousand layers": (
+        others(
+            [("MatMul", [f"x{i}", "w"], f"x{i + 1}" if i < 999 else "y", {}) for i in range(1000)], {"w": np.eye(3)}
+        ),
+        "its layers take more than 16 times the weights that it holds",
     ),
 }
 
@@ -208,6 +249,90 @@ def test_other_graphs_are_refused_by_the_name_of_the_node(kind: str, tmp_path: P
     (tmp_path / "other.onnx").write_bytes(data)
     with pytest.raises(FileError, match=message):
         Network.from_onnx(tmp_path / "other.onnx")
+
+
+def test_a_long_chain_takes_no_longer_than_its_length(tmp_path: Path) -> None:
+    count = 20_000
+    names = ["g", *(f"i{i}" for i in range(count - 1)), "y"]
+    nodes = [GEMM, *(("Identity", [a], b, {}) for a, b in itertools.pairwise(names))]
+    (tmp_path / "long.onnx").write_bytes(others(nodes, {"w": W}))
+    began = time.process_time()
+    assert Network.from_onnx(tmp_path / "long.onnx").n_outputs == 2
+    assert time.process_time() - began < 10
+
+
+# Arrays in other files
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Path:
+    """Return a file whose weights lie beside it, in ``folder/weights``; another one lies outside of the folder."""
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder" / "apart.onnx"
+    onnx.save(
+        onnx.load_from_string(others([("Gemm", ["x0", "w"], "y", {})], {"w": W})),
+        path,
+        save_as_external_data=True,
+        location="weights",
+        size_threshold=0,
+    )
+    (tmp_path / "weights").write_bytes((tmp_path / "folder" / "weights").read_bytes())
+    return path
+
+
+def elsewhere(path: Path, **said: str) -> None:
+    """Change what a file says of where its weights are."""
+    model = onnx.load(path, load_external_data=False)
+    (tensor,) = model.graph.initializer
+    kept = {each.key: each.value for each in tensor.external_data} | said
+    del tensor.external_data[:]
+    for key, value in kept.items():
+        tensor.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_arrays_in_other_files_are_read_where_that_is_asked_for(
+    apart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where a file of that name lies, too
+    with pytest.raises(FileError, match="'w' lies in another file, 'weights'; pass external_data=True"):
+        Network.from_onnx(apart)
+    network = Network.from_onnx(apart, external_data=True)
+    np.testing.assert_array_equal(network.layers[0].weights, W.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"location": "../weights"},
+        {"location": "/etc/hostname"},
+        {"location": "link"},
+        {"location": "none"},
+        {"location": "."},
+        {"offset": "-4"},
+        {"offset": "4"},
+        {"length": "1000000000000"},
+        {"length": "-1"},
+        {"length": "9" * 5000},
+    ],
+    ids=str,
+)
+def test_arrays_elsewhere_are_refused(said: dict[str, str], apart: Path, tmp_path: Path) -> None:
+    (apart.parent / "link").symlink_to(tmp_path / "weights")
+    elsewhere(apart, **said)
+    with pytest.raises(FileError):
+        Network.from_onnx(apart, external_data=True)
+
+
+def test_the_same_bytes_are_not_read_for_many_arrays(apart: Path) -> None:
+    model = onnx.load(apart, load_external_data=False)
+    (tensor,) = model.graph.initializer
+    for number in range(5):
+        model.graph.initializer.add().CopyFrom(tensor)
+        model.graph.initializer[-1].name = f"w{number}"
+    apart.write_bytes(model.SerializeToString())
+    with pytest.raises(FileError, match="too few for what is said to be in it"):
+        Network.from_onnx(apart, external_data=True)
 
 
 def test_a_table_is_no_chain(models: Any, tmp_path: Path) -> None:

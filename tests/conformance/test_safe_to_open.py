@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from safetensors.numpy import save as to_bytes
 from nineline import DivergenceError, Network, Trainer, files
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.estimators import load as load_estimator
+from nineline.estimators.tabular.file import SETTINGS
 from nineline.files import FORMAT_VERSION, FileError, read_header
 from nineline.report import print_file
 
@@ -122,6 +124,7 @@ POOL += [
     "\x1b[2J",
     "é" * 300,
 ]
+POOL += ["x" * 100_000, 10**39, 10**4000, [*map(str, range(1000)), "x" * 200_000]]
 POOL += [[], [[]], [None], [1e308] * 5, {}, {"kind": "dense"}, {"name": "elu", "alpha": 1e308}, list(range(300))]
 
 
@@ -160,6 +163,14 @@ def signed(text: str, arrays: dict[str, Any]) -> bytes:
     """Return a whole file with a right digest, as only somebody who means it would write."""
     data = to_bytes(arrays, metadata={"nineline": text})
     return data.replace(b"0" * 64, hashlib.sha256(data).hexdigest().encode(), 1)
+
+
+def contents(kind: str) -> tuple[Any, dict[str, Any]]:
+    """Return the description, without its digest, and the arrays of a golden file."""
+    data = (GOLDEN / str(FORMAT_VERSION) / f"{kind}.nineline").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    tree = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["nineline"])
+    return {**tree, "digest": "0" * 64}, dict(from_bytes(data))
 
 
 def crafted(data: bytes, mutations: list[tuple[float, int, int]], arrays: list[tuple[int, int]]) -> bytes:
@@ -215,7 +226,7 @@ CRAFTED = st.tuples(
 SPOILED = st.lists(st.tuples(SHARE, st.integers(0, 4), st.binary(min_size=1, max_size=9)), min_size=1, max_size=3)
 
 
-SETTINGS = settings(
+FUZZING = settings(
     max_examples=max(1, MUTANTS // 11),  # in each of eleven tests
     derandomize=MUTANTS < 10_000,
     deadline=None,
@@ -267,7 +278,7 @@ def fuzz(kind: str, strategy: Any, make: Any, path: Path) -> None:
     path.write_bytes(whole)
     try_everything(kind, path)  # what loads once is loaded before memory is counted
 
-    @SETTINGS
+    @FUZZING
     @given(strategy)
     def opened(change: Any) -> None:
         path.write_bytes(make(whole, change))
@@ -296,7 +307,7 @@ def test_crafted_checkpoints_are_gone_on_from_or_refused(tmp_path: Path) -> None
     network.train(inputs, inputs[:, :1], on_epoch=lambda epoch: epoch.number == 2, checkpoint_every=0, **how)
     whole = path.read_bytes()
 
-    @SETTINGS
+    @FUZZING
     @given(CRAFTED)
     def gone_on(change: Any) -> None:
         path.write_bytes(crafted(whole, *change))
@@ -334,7 +345,15 @@ BOMBS = {
     "an array larger than the file": bomb(container(VERSION, **{"0.weights": entry([2**40, 2**20], 2**63)})),
     "an array of another size than its bytes": bomb(container(VERSION, **{"0.weights": entry([2**40], 8)}), 8),
     "negative offsets": bomb(container(VERSION, **{"0.weights": {**entry([1], 8), "data_offsets": [-8, 0]}})),
+    "the same bytes a thousand times": bomb(
+        container(VERSION, **{str(i): entry([2**17], 2**20) for i in range(1000)}), 2**20
+    ),
     "a number of five thousand digits": bomb(container('{"format_version": ' + "9" * 5000 + "}")),
+    "a thousand axes of 4,200 digits": bomb(container(VERSION, a=entry([7] * 1000, 0)).replace(b"7", b"9" * 4200)),
+    "a thousand axes of ten digits": bomb(container(VERSION, a=entry([2**31] * 100_000, 0))),
+    "a thousand numbers of 4,200 digits": bomb(
+        container(json.dumps({**json.loads(VERSION), "a": [7] * 1000}).replace("7", "9" * 4200))
+    ),
 }
 
 
@@ -344,8 +363,40 @@ def test_bombs_do_not_go_off(kind: str, tmp_path: Path) -> None:
     path.write_bytes(BOMBS[kind])
     with bounded_memory():
         for opening in (read_header, Network.load, load_estimator):
+            began = time.process_time()
             with pytest.raises(FileError):
                 opening(path)
+            assert time.process_time() - began < 5
+
+
+def test_a_header_longer_than_any_of_ours_is_not_read(tmp_path: Path) -> None:
+    path, length = tmp_path / "m", files._HEADER_AT_MOST + 1
+    with path.open("wb") as file:
+        file.write(length.to_bytes(8, "little"))
+        file.truncate(8 + length)
+    for opening in (read_header, Network.load, load_estimator):
+        with pytest.raises(FileError, match="longer than any of ours"):
+            opening(path)
+
+
+def test_more_than_there_is_memory_for_is_said(tmp_path: Path) -> None:
+    path, size = tmp_path / "m", 10**10
+    with path.open("wb") as file:
+        file.write(bomb(container(VERSION, **{"0.weights": entry([size // 8], size)})))
+        file.truncate(file.tell() + size)
+    assert read_header(path)["kind"] == "network"
+    with bounded_memory(), pytest.raises(FileError, match="takes more memory than there is"):
+        Network.load(path)
+
+
+@pytest.mark.parametrize(("count", "longest"), [(1000, 200_000), (20_000, 3_000_000)])
+def test_one_long_class_does_not_make_the_others_long(count: int, longest: int, tmp_path: Path) -> None:
+    """An array of text of fixed width takes as much for each as for the longest."""
+    tree, arrays = contents("classifier")
+    tree["target"]["classes"] = [*map(str, range(count)), "x" * longest]
+    (tmp_path / "m").write_bytes(signed(json.dumps(tree), arrays))
+    with bounded_memory(), pytest.raises(FileError, match="a network does not fit its columns or target"):
+        load_estimator(tmp_path / "m")
 
 
 def test_memory_is_a_small_multiple_of_the_file(tmp_path: Path) -> None:
@@ -361,7 +412,62 @@ def test_memory_is_a_small_multiple_of_the_file(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, path, tmp_path / "s"], capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) < 6 * size
+    assert int(done.stdout) < 2.3 * size  # what was read, and the network
+
+
+# Settings
+
+
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+@pytest.mark.parametrize(
+    "setting", [{"checkpoint": "/tmp/m"}, {"resume": True}, {"n_jobs": 10**6}, {"checkpoint": None}, {"own": 1}]
+)
+def test_a_file_sets_nothing_that_writes_or_takes_a_machine(kind: str, setting: dict[str, Any], tmp_path: Path) -> None:
+    tree, arrays = contents(kind)
+    (tmp_path / "m").write_bytes(signed(json.dumps(tree), arrays))
+    assert load_estimator(tmp_path / "m").checkpoint is None
+    tree["settings"] |= setting
+    (tmp_path / "m").write_bytes(signed(json.dumps(tree), arrays))
+    with pytest.raises(FileError, match=f"settings that a file cannot make: {next(iter(setting))}"):
+        load_estimator(tmp_path / "m")
+
+
+def test_every_setting_is_one_of_a_file_or_one_of_a_machine() -> None:
+    for kind in (TabularClassifier, TabularRegressor):
+        there = set(kind().get_params())
+        assert there | {"class_weight"} == SETTINGS | {"checkpoint", "resume", "n_jobs"}
+
+
+# Messages
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "\x1b[2J\x07evil\r\nline"], ids=["long", "obeyed"])
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        ("classifier", ["kind"]),
+        ("classifier", ["estimator"]),
+        ("classifier", ["settings", None]),
+        ("classifier", ["target", "dtype"]),
+        ("classifier", ["columns", "used", 0, "kind"]),
+        ("classifier", ["columns", "used", 0, "center"]),
+        ("classifier", ["members", 0, "layers", 0, "activation", "name"]),
+        ("trainer", ["rule", "loss", "name"]),
+        ("trainer", ["training", "random", "bit_generator"]),
+        ("network", ["network", "dtype"]),
+    ],
+)
+def test_messages_quote_little_and_nothing_that_a_terminal_obeys(
+    kind: str, where: list[Any], text: str, tmp_path: Path
+) -> None:
+    tree, arrays = contents(kind)
+    owner = parent(tree, tuple(where))
+    owner[text if where[-1] is None else where[-1]] = text
+    (tmp_path / "m").write_bytes(signed(json.dumps(tree), arrays))
+    with pytest.raises(FileError) as caught:
+        load(kind, tmp_path / "m")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 5000
 
 
 # Showing
@@ -414,6 +520,27 @@ def test_show_does_not_obey_a_stranger(tmp_path: Path) -> None:
     text = shown(tmp_path / "m")
     assert "�[2J�evil��line" in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("where", ["target", "column", "reason", "class", "evaluation"])
+def test_show_does_not_print_a_page_of_one_text(where: str, tmp_path: Path) -> None:
+    tree, arrays = contents("classifier")
+    text = "x y" * 1_000_000
+    if where == "class":
+        tree["target"]["classes"][0] = text
+    elif where == "evaluation":
+        tree["evaluation"] = {text: 1.0}
+    else:
+        owner = {
+            "target": tree["target"],
+            "column": tree["columns"]["used"][0],
+            "reason": tree["columns"]["dropped"][0],
+        }
+        owner[where]["reason" if where == "reason" else "name"] = text
+    (tmp_path / "m").write_bytes(signed(json.dumps(tree), arrays))
+    began = time.process_time()
+    assert len(shown(tmp_path / "m")) < 100_000
+    assert time.process_time() - began < 2
 
 
 def test_estimators_of_either_kind_are_what_they_say() -> None:

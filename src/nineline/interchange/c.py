@@ -15,7 +15,7 @@ import numpy as np
 
 from nineline import _checks, files
 from nineline.interchange.c_math import REALS
-from nineline.interchange.c_text import identifier
+from nineline.interchange.c_text import stem
 from nineline.interchange.c_writer import Writer
 from nineline.interchange.model import TrainedModel
 from nineline.interchange.rounding import Rounded, round_network
@@ -73,7 +73,8 @@ def to_c(
     ----------
     model : Network or estimator of nineline's
     name : str
-        What functions and files begin with: ``name_run`` and so on; made a C identifier where it is none.
+        What functions and files begin with: ``name_run`` and so on; made a C identifier where it is none, and another
+        one where it is a standard header's.
     dtype : float32 or float64
         Of the arithmetic in C, float or double.
     libm : bool
@@ -89,7 +90,8 @@ def to_c(
     Raises
     ------
     TypeError, ValueError
-        The model is none, or holds an activation of your own, or one that needs the library that it is denied.
+        The model is none, or holds an activation of your own, or one that needs the library that it is denied, or
+        levels or classes that no text in C can hold.
 
     Examples
     --------
@@ -107,5 +109,5 @@ def to_c(
     if int8:
         twin, rounded = round_network(trained.network)
         trained = TrainedModel(twin, trained.columns, trained.target)
-    writer = Writer(trained, identifier(name), REALS[kind.name], libm=libm, rounded=rounded)
+    writer = Writer(trained, stem(name), REALS[kind.name], libm=libm, rounded=rounded)
     return CProgram(writer.name, writer.header(), writer.source(), writer.flash(), writer.ram())

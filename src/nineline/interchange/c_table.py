@@ -105,8 +105,9 @@ def _names(columns: Columns) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for column in columns.used:
-        names[column.name] = name = identifier(column.name, taken)
-        taken |= {name, f"{name}_day", f"{name}_second"}
+        endings = ("_day", "_second") if isinstance(column, Date) else ("",)
+        names[column.name] = name = identifier(column.name, taken, endings)
+        taken |= {name + ending for ending in endings}
     return names
 
 
@@ -151,13 +152,13 @@ def _number(column: Number, name: str, start: int, real: Real) -> str:
     bent = f"  inputs[{start}] = bent(({given}) / {real.literal(column.scale)});"
     if not column.edges:
         return bent
-    return f"{bent}\n  fill({given}, edges_of_{name}, {len(column.edges) - 1}, &inputs[{start + 1}]);"
+    return f"{bent}\n  fill({given}, {name}_edges, {len(column.edges) - 1}, &inputs[{start + 1}]);"
 
 
 def _edges(column: Number, name: str, real: Real) -> str:
     """Return the edges, as far from the center as the value is when it is compared with them."""
     values = [real.literal(edge - column.center) for edge in column.edges]
-    declaration = f"static const {real.name} edges_of_{name}[{len(column.edges)}] = {{"
+    declaration = f"static const {real.name} {name}_edges[{len(column.edges)}] = {{"
     return f"\n/* {comment(column.name)}, from its center */\n{wrapped(values, declaration, '};')}\n"
 
 
@@ -171,14 +172,14 @@ def _split(value: float, real: Real) -> tuple[float, float]:
 
 def _levels(column: Category, name: str) -> str:
     words = wrapped(
-        map(string, column.levels), f"static const char *const levels_of_{name}[{len(column.levels)}] = {{", "};"
+        map(string, column.levels), f"static const char *const {name}_levels[{len(column.levels)}] = {{", "};"
     )
     return f"\n/* {comment(column.name)} */\n{words}\n"
 
 
 def _category(column: Category, name: str, start: int) -> str:
     count = len(column.levels)
-    found = f"  place = place_of(row->{name}, levels_of_{name}, {count});\n"
+    found = f"  place = place_of(row->{name}, {name}_levels, {count});\n"
     if column.own_width == 1:
         return found + f"  inputs[{start}] = place == {count - 1} ? 1 : place >= 0 ? -1 : 0;"
     if column.rare:
@@ -261,22 +262,31 @@ _PLACE_OF: Final = """
 #define UNSEEN (-1)
 #define MISSING (-2)
 
-static int is_blank(char c)
+/* How many bytes the blank takes that a text begins with, 0 where it begins with none; Unicode has some of 2 and 3. */
+static int blank_at(const char *text)
 {
-  return c == ' ' || (c >= '\\t' && c <= '\\r');
+  const unsigned char *c = (const unsigned char *)text;
+  if (c[0] == ' ' || (c[0] >= '\\t' && c[0] <= '\\r') || (c[0] >= 0x1C && c[0] <= 0x1F)) return 1;
+  if (c[0] == 0xC2) return c[1] == 0x85 || c[1] == 0xA0 ? 2 : 0;
+  if (c[0] == 0xE1) return c[1] == 0x9A && c[2] == 0x80 ? 3 : 0;
+  if (c[0] == 0xE3) return c[1] == 0x80 && c[2] == 0x80 ? 3 : 0;
+  if (c[0] != 0xE2) return 0;
+  if (c[1] == 0x81) return c[2] == 0x9F ? 3 : 0;
+  if (c[1] != 0x80) return 0;
+  return (c[2] >= 0x80 && c[2] <= 0x8A) || c[2] == 0xA8 || c[2] == 0xA9 || c[2] == 0xAF ? 3 : 0;
 }
 
 /* The place of a text among levels, blanks around it aside; UNSEEN, or MISSING where there is none. */
 static int place_of(const char *text, const char *const levels[], int count)
 {
-  int place;
-  while (text != NULL && is_blank(*text)) ++text;
+  int place, bytes;
+  while (text != NULL && (bytes = blank_at(text)) > 0) text += bytes;
   if (text == NULL || *text == '\\0') return MISSING;
   for (place = 0; place < count; ++place) {
     const char *level = levels[place], *rest = text;
     while (*level != '\\0' && *level == *rest) ++level, ++rest;
     if (*level != '\\0') continue;
-    while (is_blank(*rest)) ++rest;
+    while ((bytes = blank_at(rest)) > 0) rest += bytes;
     if (*rest == '\\0') return place;
   }
   return UNSEEN;

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
     from nineline.interchange.c_math import Real
 
-_KEYWORDS: Final = frozenset(
+_RESERVED: Final = frozenset(
     re.findall(
         r"\w+",
         """
-        auto break case char const continue default do double else enum errno extern float for goto if inline int long
-        main register restrict return short signed sizeof static struct switch typedef union unsigned void volatile
-        while and asm bool catch class delete explicit export false friend mutable namespace new not operator or private
-        protected public template this throw true try typename using virtual xor
+        auto break case char const continue default do double else enum extern float for goto if inline int long
+        register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+        alignas alignof bool constexpr false nullptr static_assert thread_local true typeof typeof_unqual asm fortran
+        and and_eq bitand bitor catch char8_t char16_t char32_t class co_await co_return co_yield compl concept
+        const_cast consteval constinit contract_assert decltype delete dynamic_cast explicit export friend mutable
+        namespace new noexcept not not_eq operator or or_eq private protected public reinterpret_cast requires
+        static_cast template this throw try typeid typename using virtual wchar_t xor xor_eq
+        assert complex double_t errno float_t imaginary int8_t int16_t int32_t int64_t intmax_t intptr_t main
+        math_errhandling max_align_t noreturn offsetof ptrdiff_t setjmp sigmask size_t stderr stdin stdout uint8_t
+        uint16_t uint32_t uint64_t uintmax_t uintptr_t unreachable va_arg va_copy va_end va_list va_start
+        i386 i486 i586 i686 linux m68k mips pixel sgi sparc sun unix vax vector
+        cdecl far hyper interface near pascal small
         """,
     )
 )
-"""Of C, and of C++, so that a header can be included there."""
+"""Keywords of C and C++, macros and types of the standard headers, and what compilers and windows.h define."""
+_FILES: Final = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic
+        stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype
+        aux con nul prn
+        """,
+    )
+)
+"""Standard headers, whose place no file of ours may take, and what is no name of a file on Windows."""
 _WIDTH: Final = 118
 
 
-def identifier(text: str, taken: Iterable[str] = ()) -> str:
-    """Return a name that C accepts, made of a text, different from those that are taken.
+def identifier(text: str, taken: Iterable[str] = (), endings: Sequence[str] = ("",)) -> str:
+    """Return a name that C and C++ accept with each of `endings`, made of a text, different from those that are taken.
 
     Examples
     --------
@@ -37,12 +57,15 @@ def identifier(text: str, taken: Iterable[str] = ()) -> str:
     ('petal_length_cm', 'class_', '_2nd', 'a_b_2')
     """
     name = re.sub(r"[^0-9a-z]+", "_", text.lower()).strip("_") or "column"
-    name = f"_{name}" if name[0].isdigit() else f"{name}_" if name in _KEYWORDS else name
-    taken, number, unique = set(taken), 1, name
-    while unique in taken:
-        number += 1
-        unique = f"{name}_{number}"
-    return unique
+    name = f"_{name}" if name[0].isdigit() else name
+    known = _RESERVED | set(taken)
+    candidates = itertools.chain([name, f"{name}_"], (f"{name}_{number}" for number in itertools.count(2)))
+    return next(each for each in candidates if not any(each + ending in known for ending in endings))
+
+
+def stem(text: str) -> str:
+    """Return a name for a program's files, which its functions begin with."""
+    return identifier(text, _FILES)
 
 
 def comment(text: str) -> str:
@@ -52,7 +75,19 @@ def comment(text: str) -> str:
 
 
 def string(text: str) -> str:
-    """Return a text as a string literal, its UTF-8 bytes in octal where they are not plain."""
+    """Return a text as a string literal, its UTF-8 bytes in octal where they are not plain.
+
+    Raises
+    ------
+    ValueError
+        It holds NUL, where texts end in C, or half a character (a surrogate), which UTF-8 does not have.
+    """
+    bad = re.search("[\0\ud800-\udfff]", text)
+    if bad is not None:
+        raise ValueError(
+            f"the text {text[:60]!r} holds {bad[0]!r}, which no text in C can hold; take it out of the table and train "
+            "again"
+        )
     plain = "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode())
     return f'"{plain}"'
 

@@ -31,6 +31,8 @@ class Writer:
         self.networks = model.networks
         self.layers = model.layers
         self.last = {network[-1].number for network in self.networks}
+        classes = None if model.target is None else model.target.classes
+        self.classes = [string(str(value)) for value in classes or ()]
         self.table: CTable | None = None
         calls: tuple[str, ...] = ()
         if model.columns is not None:
@@ -71,7 +73,7 @@ class Writer:
         lines += ["", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""]
         if table is not None:
             lines += [
-                "/* A row of the table. Texts are UTF-8; blanks around them do not matter. */",
+                "/* A row of the table. Texts are UTF-8; blanks around them, those of Unicode too, do not matter. */",
                 f"typedef struct {{\n{table.fields}\n}} {name}_row;",
                 "",
                 "/* Turn a row into the numbers that the network takes. */",
@@ -228,11 +230,7 @@ class Writer:
             yield f"\n{real} {name}_predict({given})\n{{\n{before}  {real} answer, outputs[{guard}_OUTPUTS];\n"
             yield f"{prepared}  {name}_run(inputs, outputs);\n{self.number(target.scaling)}  return answer;\n}}\n"
             return
-        words = wrapped(
-            (string(str(value)) for value in target.classes),
-            f"const char *const {name}_classes[{guard}_CLASSES] = {{",
-            "};",
-        )
+        words = wrapped(self.classes, f"const char *const {name}_classes[{guard}_CLASSES] = {{", "};")
         yield f"\n{words}\n\nint {name}_classify({given}, {real} probabilities[{guard}_CLASSES])\n{{\n"
         yield f"{before}  int i, best = 0;\n{prepared}"
         if self.model.network.n_outputs == 1:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nineline import _checks
 from nineline.activations import (
     Activation,
     Elu,
@@ -29,6 +31,8 @@ from nineline.interchange.extras import need
 if TYPE_CHECKING:
     import os
 
+    import numpy.typing as npt
+
     from nineline.network import Network
 
 _PLAIN: Final[dict[str, type[Activation]]] = {
@@ -45,9 +49,10 @@ _KNOWN: Final = (
     "Gemm, MatMul, Add of a bias, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Softplus, Exp, Softmax, Gelu, Mish, the "
     "products that make silu, mish and gelu, Identity, Dropout and Flatten"
 )
+_TIMES_TAKEN: Final = 16  # that layers may name the same weights, on average
 
 
-def from_onnx(path: str | os.PathLike[str]) -> Network:
+def from_onnx(path: str | os.PathLike[str], *, external_data: bool = False) -> Network:
     """Make a network of an ONNX file (needs the extra ``onnx``).
 
     The graph has to be a chain: one input of (rows, features), linear maps (Gemm; MatMul, and Add of a bias) and the
@@ -57,50 +62,99 @@ def from_onnx(path: str | os.PathLike[str]) -> Network:
     Parameters
     ----------
     path : path
+    external_data : bool
+        Whether arrays may be read that the file keeps in others, which have to lie in its own folder or below it.
 
     Raises
     ------
     ImportError
         onnx is not installed.
     nineline.files.FileError
-        The file is no ONNX model, or another graph; the message names the node.
+        The file is no ONNX model, or another graph; the message names the node. Or it keeps arrays in other files.
     OSError
         The file cannot be read.
     """
-    from pathlib import Path
-
     onnx = need("onnx", "onnx")
+    folder = Path(path).parent if _checks.boolean("external_data", external_data) else None
     data = Path(path).read_bytes()
     try:
         graph = onnx.load_model_from_string(data).graph
-        return _Reader(graph).network()
+        return _Reader(graph, _Arrays(folder)).network()
     except Exception as error:  # protobuf's own errors have no common class
         raise FileError(f"{path} does not read as a network: {error}") from error
 
 
-class _Reader:
-    def __init__(self, graph: Any) -> None:
-        from onnx import numpy_helper
+class _Arrays:
+    """What makes arrays of a file's tensors.
 
-        self.arrays = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    Parameters
+    ----------
+    folder : Path or None
+        Where other files may lie that a tensor is in; None where it may be in none.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = None if folder is None else folder.resolve()
+        self.taken: dict[Path, int] = {}
+        """How many bytes were read of each other file; no array shares them with another."""
+
+    def of(self, tensor: Any) -> npt.NDArray[Any]:
+        """Return a tensor as an array."""
+        from onnx import TensorProto, numpy_helper
+
+        if tensor.data_location == TensorProto.EXTERNAL:
+            tensor.raw_data = self.external(tensor)
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
+        return numpy_helper.to_array(tensor)
+
+    def external(self, tensor: Any) -> bytes:
+        """Return the bytes of a tensor that lies in another file."""
+        said = {each.key: each.value for each in tensor.external_data}
+        lies = f"{tensor.name!r} lies in another file, {said['location']!r}"
+        if self.folder is None:
+            raise ValueError(f"{lies}; pass external_data=True to read it, where you trust who made this one")
+        place = (self.folder / said["location"]).resolve()
+        if not place.is_relative_to(self.folder) or not place.is_file():
+            raise ValueError(f"{lies}, which is none in the folder of this one")
+        offset, size = int(said.get("offset", 0)), place.stat().st_size
+        length = int(said.get("length", size - offset))
+        self.taken[place] = self.taken.get(place, 0) + length
+        if offset < 0 or not 0 <= length <= size - offset or self.taken[place] > size:
+            raise ValueError(f"{lies}, which has {size:,} bytes, too few for what is said to be in it")
+        with place.open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+
+class _Reader:
+    def __init__(self, graph: Any, arrays: _Arrays) -> None:
+        self.arrays = {each.name: arrays.of(each) for each in graph.initializer}
         for node in graph.node:
             if node.op_type == "Constant":
-                self.arrays[node.output[0]] = numpy_helper.to_array(_attributes(node)["value"])
-        self.nodes = [node for node in graph.node if node.op_type != "Constant"]
+                self.arrays[node.output[0]] = arrays.of(_attributes(node)["value"])
+        self.users: dict[str, list[Any]] = {}
+        """The nodes that take each name, constants aside."""
+        for node in graph.node:
+            for name in dict.fromkeys(node.input if node.op_type != "Constant" else ()):
+                self.users.setdefault(name, []).append(node)
         inputs = [each.name for each in graph.input if each.name not in self.arrays]
         if len(inputs) != 1 or len(graph.output) != 1:
             raise ValueError(f"it has {len(inputs)} inputs and {len(graph.output)} outputs; expected one of each")
         self.now, self.end = inputs[0], graph.output[0].name
         self.chain = Chain("the graph")
+        self.left = _TIMES_TAKEN * sum(array.nbytes for array in self.arrays.values())
+        """How many bytes of weights may still come: a small file may name the same ones in every layer."""
 
     def network(self) -> Network:
         """Walk from the input to the output."""
-        left = len(self.nodes)
+        seen = set()
         while self.now != self.end:
-            users = [node for node in self.nodes if self.now in node.input]
-            if not users or left <= 0:
-                raise ValueError(f"nothing leads on from {self.now!r}; expected a chain from the input to the output")
-            left -= len(users)
+            users = self.users.get(self.now, [])
+            if not users or self.now in seen:
+                back = "leads back to itself" if users else "leads nowhere"
+                raise ValueError(f"{self.now!r} {back}; expected a chain from the input to the output")
+            seen.add(self.now)
             if len(users) == 1:
                 self.single(users[0])
             else:
@@ -139,34 +193,47 @@ class _Reader:
         if settings.get("transB", 0):
             weights = weights.T
         self.now = node.output[0]
-        users = [each for each in self.nodes if self.now in each.input]
+        users = self.users.get(self.now, [])
         if node.op_type == "MatMul" and len(users) == 1 and users[0].op_type == "Add":
-            other = next(name for name in users[0].input if name != self.now)
+            other = next((name for name in users[0].input if name != self.now), "")
             if other in self.arrays:
                 bias, self.now = self.arrays[other], users[0].output[0]
         if bias is not None:
             bias = np.broadcast_to(bias.reshape(-1), (weights.shape[1],))
+        self.left -= weights.nbytes
+        if self.left < 0:
+            raise ValueError(
+                f"its layers take more than {_TIMES_TAKEN} times the weights that it holds; expected its own "
+                "for each of them"
+            )
         self.chain.linear(weights, bias)
 
     def product(self, users: list[Any]) -> None:
         """Take z * f(z): silu, mish or gelu written out."""
         product = next((node for node in users if node.op_type == "Mul"), None)
         path: list[str] = []
-        place = next((node for node in users if node is not product), None)
-        while place is not None and place is not product:
-            constants = [float(self.arrays[name]) for name in place.input if name in self.arrays]
-            path.append(" ".join([place.op_type, *(f"{value:.4g}" for value in constants)]))
-            place = next((node for node in self.nodes if place.output[0] in node.input), None)
+        place: Any = next((node for node in users if node is not product), None)
+        while place is not None and place is not product and len(path) < _LONGEST_PRODUCT:
+            path.append(self.in_words(place))
+            place = next(iter(self.users.get(place.output[0], [])), None)
         found = _PRODUCTS.get(tuple(path))
-        if found is None or product is None or len(users) != 2:
+        if found is None or product is None or place is not product or len(users) != 2:
             raise ValueError(
-                f"{self.now!r} goes into {', '.join(map(_name, users))}, which is no activation known here"
+                f"{self.now!r} goes into {', '.join(map(_name, users[:5]))}, which is no activation known here"
             )
         scaled, kind = found
         self.chain.activation(kind(), _name(product))
         self.now = product.output[0]
         if scaled:  # the half comes after the product
-            self.now = next(node.output[0] for node in self.nodes if self.now in node.input)
+            halves = self.users.get(self.now, [])
+            if [self.in_words(node) for node in halves] != ["Mul 0.5"]:
+                raise ValueError(f"{self.now!r} is not halved, which gelu is; this is no activation known here")
+            self.now = halves[0].output[0]
+
+    def in_words(self, node: Any) -> str:
+        """Return what a node does, with its constants."""
+        constants = [float(self.arrays[name]) for name in node.input if name in self.arrays]
+        return " ".join([node.op_type, *(f"{value:.4g}" for value in constants)])
 
 
 # What lies between z and the product, with its constants; and whether the product is halved afterwards.
@@ -176,6 +243,7 @@ _PRODUCTS: Final[dict[tuple[str, ...], tuple[bool, type[Activation]]]] = {
     ("Div 1.414", "Erf", "Add 1", "Mul 0.5"): (False, Gelu),
     ("Div 1.414", "Erf", "Add 1"): (True, Gelu),  # as PyTorch writes it
 }
+_LONGEST_PRODUCT: Final = max(map(len, _PRODUCTS))
 
 
 def _attributes(node: Any) -> dict[str, Any]:

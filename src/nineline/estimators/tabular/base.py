@@ -200,6 +200,7 @@ class Tabular(Pickled, BaseEstimator):
         frame, labels = frame[kept.tolist()], labels[kept]
         divided = columns.divided(frame, _double(weights), min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
         targets, classes = self._learn_target(labels, weights)
+        file.check_room(divided, frame.columns, {} if classes is None else self._describe_target())
         rows = Rows(divided.encode(frame), targets, weights)
         recipe = self._recipe(len(rows))
         outputs, output, loss = self._output()

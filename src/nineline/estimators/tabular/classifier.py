@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.activations import Activation
+
+_FIXED_WIDTH: Final = 64  # characters; in an array of text each takes as much memory as the longest
 
 
 class TabularClassifier(ClassifierMixin, Tabular):
@@ -164,7 +166,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
         labels: npt.NDArray[Any] = column_or_1d(np.asarray(y), warn=True)
         refuse_missing(labels)
-        if labels.dtype.kind not in "USOiufb":
+        if labels.dtype.kind not in "USOiufb" or (labels.dtype.kind == "f" and labels.dtype.itemsize > 8):
             raise TypeError(
                 f"y holds values of dtype {labels.dtype}; expected text, whole numbers or booleans as classes"
             )
@@ -228,6 +230,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         plain = all(isinstance(value, (str, int, float)) for value in classes)
         if not plain or not re.fullmatch(r"str|object|[<>|=]?[biuf][1248]", dtype):
             raise ValueError(f"classes of {dtype!r}")
+        if dtype == "str" and max(len(str(value)) for value in classes) > _FIXED_WIDTH:
+            dtype = "object"
         self.classes_ = np.array(classes, dtype=dtype)
         if len(self.classes_) < 2 or len(set(self.classes_.tolist())) < len(self.classes_):
             raise ValueError("classes that are not different ones")

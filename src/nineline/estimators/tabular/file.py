@@ -10,28 +10,42 @@ import numpy as np
 from nineline import files
 from nineline.columns import Columns
 from nineline.ensemble import Ensemble
+from nineline.estimators.tabular.recipe import MEMBERS_AT_MOST
 from nineline.layers import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from nineline._typing import Array
     from nineline.network import Network
 
 KIND: Final = "tabular"
-_NOT_IN_A_FILE: Final = (
-    "checkpoint",
-    "resume",
-    "n_jobs",
-)  # what the machine that trained was like is nobody's business
-_MEMBERS_AT_MOST: Final = 1000
+SETTINGS: Final = frozenset(
+    [
+        "activation",
+        "batch_size",
+        "class_weight",
+        "dropout",
+        "engine",
+        "eval_metric",
+        "hidden_layer_sizes",
+        "learning_rate",
+        "max_epochs",
+        "n_members",
+        "patience",
+        "random_state",
+        "time_limit",
+        "validation_fraction",
+        "verbose",
+        "weight_decay",
+    ]
+)
+"""What a file may set, for it may come from a stranger; none of these is a path or says what a machine has to give."""
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator."""
-    settings = model.get_params(deep=False)
-    for name in _NOT_IN_A_FILE:
-        del settings[name]
+    settings = {name: value for name, value in model.get_params(deep=False).items() if name in SETTINGS}
     if not isinstance(model.random_state, (int, np.integer, type(None))):
         settings["random_state"] = None
     if not isinstance(model.activation, str):
@@ -58,6 +72,11 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     files.write(path, KIND, content, arrays)
 
 
+def check_room(columns: Columns, names: Sequence[str], target: Mapping[str, Any]) -> None:
+    """Raise ValueError where a file could not hold what was learned of a table; `fit` asks before it trains."""
+    files.check_description({"columns": columns.describe(), "features": list(names), "target": target})
+
+
 def _single(network: Network) -> Network:
     """Return a member in float32 where that holds every parameter exactly, as it does after training."""
     with np.errstate(over="ignore"):
@@ -74,6 +93,8 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
     header, arrays = files.read(path, KIND)
     try:
         settings = header["settings"]
+        if not settings.keys() <= SETTINGS:
+            raise ValueError(f"settings that a file cannot make: {', '.join(sorted(settings.keys() - SETTINGS))}")
         if isinstance(settings["activation"], dict):
             settings["activation"] = files.rebuild_activation(settings["activation"])
         if isinstance(settings["hidden_layer_sizes"], list):
@@ -93,7 +114,8 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
         described = members_of(header)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise files.FileError(f"{os.fspath(path)} holds no valid estimator: {error!r}") from error
-    members = [files.rebuild(path, entry, arrays, prefix).astype(np.float64) for prefix, entry in described.items()]
+    with files.within_memory(path):
+        members = [files.rebuild(path, entry, arrays, prefix).astype(np.float64) for prefix, entry in described.items()]
     outputs, output, _ = model._output()
     wanted = Layer(1, outputs, output, rng=0).activation, outputs, model.columns_.width
     for network in members:
@@ -118,7 +140,7 @@ def members_of(header: Mapping[str, Any]) -> dict[str, Any]:
     if header["format_version"] == 1:
         return {"": header["network"]}
     members = header["members"]
-    if not isinstance(members, list) or not 1 <= len(members) <= _MEMBERS_AT_MOST:
+    if not isinstance(members, list) or not 1 <= len(members) <= MEMBERS_AT_MOST:
         raise ValueError("no list of members")
     return {f"{number}/": described for number, described in enumerate(members)}
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FEW_ROWS: Final = 40  # below this no row can be spared for validation
+MEMBERS_AT_MOST: Final = 1000  # that a file takes
 INTERVALS: Final = 32  # of a column of numbers
 ROWS_AN_INTERVAL: Final = 10  # at least
 _SMALL: Final = 5000  # rows
@@ -81,7 +82,7 @@ class Recipe:
             batch_size=batch,
             epochs=epochs,
             patience=resolved("patience", max(10, math.ceil(0.3 * epochs)), _checks.positive_integer),
-            members=resolved("n_members", 8 if small else 4, _checks.positive_integer),
+            members=resolved("n_members", 8 if small else 4, _members),
             share=share,
         )
 
@@ -101,6 +102,12 @@ def _widths(name: str, given: Any) -> tuple[int, ...]:
     if not isinstance(given, Iterable):
         raise TypeError(f"{name} is {given!r}; expected 'auto' or widths, such as (64, 32)")
     return tuple(_checks.positive_integer(name, size) for size in given)
+
+
+def _members(name: str, given: Any) -> int:
+    if _checks.positive_integer(name, given) > MEMBERS_AT_MOST:
+        raise ValueError(f"{name} is {given:,}; expected {MEMBERS_AT_MOST:,} at most, which is what a file takes")
+    return int(given)
 
 
 def _share(name: str, given: Any) -> float:
