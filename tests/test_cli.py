@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -432,3 +434,164 @@ def test_export_says_what_is_wrong_and_writes_nothing(words: tuple[str, ...], me
     assert done.returncode == 2
     assert message in done.stderr
     assert sorted(flowers.iterdir()) == before
+
+
+# Nothing is lost, and nothing comes raw
+
+
+FEW = ["--epochs", "2", "--members", "1"]
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Path:
+    """Return a folder with a table of numbers, train.csv."""
+    rng = np.random.default_rng(0)
+    table = pl.DataFrame({"a": rng.normal(size=120), "b": rng.normal(size=120)})
+    table.with_columns(y=pl.col("a") * 2 + pl.col("b")).write_csv(tmp_path / "train.csv")
+    return tmp_path
+
+
+def test_a_model_that_cannot_be_judged_is_there(numbers: Path, typed: Typed) -> None:
+    """A text where numbers were, among the rows to judge by; a truth whose square is no number."""
+    table = read_table(numbers / "train.csv")
+    part = pl.when(pl.int_range(120) < 90).then(pl.lit("train")).otherwise(pl.lit("test"))
+    table[90:].with_columns(a=pl.lit("word")).write_csv(numbers / "text.csv")
+    last = pl.int_range(120) == 119
+    table.with_columns(y=pl.when(last).then(1e200).otherwise(pl.col("y")), split=part).write_csv(numbers / "huge.csv")
+    for name, options, said in (
+        ("train", ["--test", "text.csv"], "the network could not be judged: column 'a' holds 'word'"),
+        ("huge", ["--split", "split"], "RMSE, R² on the test part is beyond the range of numbers"),
+    ):
+        code, out, err = typed("train", f"{name}.csv", "--target", "y", *FEW, *options, folder=numbers)
+        assert (code, err) == (0, "")
+        assert said in out
+        code, answers, err = typed("predict", f"{name}.nineline", "train.csv", folder=numbers)
+        assert (code, err, answers.count("\n")) == (0, "", 121)
+
+
+def test_ctrl_c_while_a_baseline_is_fitted_loses_nothing(
+    numbers: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nineline.estimators.session.Ridge.fit", interrupted)
+    code, out, err = typed("train", "train.csv", "--target", "y", *FEW, folder=numbers)
+    assert (code, err) == (0, "")
+    assert "interrupted while the linear model was judged; the model is whole" in out
+    assert "network" in out
+    assert typed("predict", "train.nineline", "train.csv", folder=numbers)[0] == 0
+
+
+def test_nothing_is_written_over_what_is_read(numbers: Path, typed: Typed) -> None:
+    typed("train", "train.csv", "--target", "y", *FEW, folder=numbers)
+    (numbers / "link.nineline").symlink_to("train.nineline")
+    before = {path.name: path.read_bytes() for path in numbers.iterdir()}
+    for words in (
+        ["train", "train.csv", "--target", "y", "--out", "train.csv"],
+        ["train", "train.csv", "--target", "y", "--test", "train.csv", "--out", "./train.csv"],
+        ["export", "train.nineline", "--to", "py", "--out", "train.nineline"],
+        ["export", "train.nineline", "--to", "onnx", "--out", "link.nineline"],
+        ["predict", "train.nineline", "train.csv", "--out", "train.csv"],
+    ):
+        code, _, err = typed(*words, folder=numbers)
+        assert code == 2
+        assert "which is read and would be overwritten; name another file" in err
+    assert {path.name: path.read_bytes() for path in numbers.iterdir()} == before
+
+
+def test_c_is_written_where_it_was_asked(numbers: Path, typed: Typed) -> None:
+    typed("train", "train.csv", "--target", "y", *FEW, folder=numbers)
+    for name in ("my_model.c", "my_model.h"):
+        (numbers / name).write_text("mine")
+    code, out, _ = typed("export", "train.nineline", "--to", "c", "--out", "My-Model.c", folder=numbers)
+    assert (code, "My-Model.c and My-Model.h" in out) == (0, True)
+    assert '#include "My-Model.h"' in (numbers / "My-Model.c").read_text()
+    assert [(numbers / name).read_text() for name in ("my_model.c", "my_model.h")] == ["mine", "mine"]
+    code, _, err = typed("export", "train.nineline", "--to", "c", "--out", "model.txt", folder=numbers)
+    assert (code, "name the one that ends in .c" in err) == (2, True)
+
+
+def test_what_a_terminal_would_obey_is_shown_as_escapes(
+    numbers: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = read_table(numbers / "train.csv")
+    red = pl.when(pl.col("y") > 0).then(pl.lit("\x1b[31mred")).otherwise(pl.lit("no"))
+    table.select("a", "b", c=red).write_csv(numbers / "esc.csv")
+    code, out, err = typed("train", "esc.csv", "--target", "c", *FEW, folder=numbers)
+    assert (code, err) == (0, "")
+    assert "\x1b[31mred" not in out
+    assert r"\x1b[31mred" in out
+    plain = typed("predict", "esc.nineline", "esc.csv", folder=numbers)[1]
+    assert "\x1b[31mred" in plain  # a pipe gets what the file holds
+    monkeypatch.setattr("nineline.cli._is_terminal", lambda: True)
+    shown = typed("predict", "esc.nineline", "esc.csv", folder=numbers)[1]
+    assert shown == plain.replace("\x1b", r"\x1b")
+    assert "\x1b" not in typed("show", "esc.nineline", folder=numbers)[1]
+    for words in (["\x1b[31mtable.csv"], ["train.csv", "--target", "\x1b]0;title\x07"]):
+        code, _, err = typed("train", *words, *([] if "--target" in words else ["--target", "y"]), folder=numbers)
+        assert code == 2
+        assert "\x1b" not in err
+        assert r"\x1b" in err
+
+
+def test_a_message_is_no_page_of_the_data(numbers: Path, typed: Typed) -> None:
+    words = pl.Series(["z" * 5_000_000, *map(str, range(119))])
+    read_table(numbers / "train.csv").with_columns(s=words).write_csv(numbers / "long.csv")
+    code, _, err = typed("train", "long.csv", "--target", "s", "--task", "regression", folder=numbers)
+    assert code == 2
+    assert "target 's' holds 'zzz" in err
+    assert len(err) < 250
+
+
+def test_a_mistake_of_our_own_is_a_line_and_with_debug_a_traceback(
+    numbers: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("gone")
+
+    monkeypatch.setattr("nineline.tables.read_tables", broken)
+    code, _, err = typed("train", "train.csv", "--target", "y", folder=numbers)
+    assert code == 1
+    assert err == "nineline: KeyError: 'gone' (a mistake of nineline's own; nineline --debug ... shows where)\n"
+    with pytest.raises(KeyError):
+        typed("--debug", "train", "train.csv", "--target", "y", folder=numbers)
+    monkeypatch.setattr("nineline.tables.read_tables", lambda *_, **__: np.empty(2**50))
+    code, _, err = typed("train", "train.csv", "--target", "y", folder=numbers)
+    assert code == 2
+    assert err.startswith("nineline: there is not enough memory: Unable to allocate")
+
+
+def test_a_path_may_look_like_markup(numbers: Path, typed: Typed) -> None:
+    (numbers / "runs[").mkdir()
+    (numbers / "train.csv").rename(numbers / "runs[" / "b].csv")
+    code, out, err = typed("train", "runs[/b].csv", "--target", "y", *FEW, folder=numbers)
+    assert (code, err) == (0, "")
+    assert "runs[/b].csv, 120 rows" in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell's redirections")
+def test_output_that_is_closed_or_full_is_said(flowers: Path) -> None:
+    for redirection, said in (
+        (">&-", "standard output is closed; name a file: --out"),
+        (">/dev/full", "No space left"),
+    ):
+        command = f"{sys.executable} -m nineline predict iris.nineline iris.csv {redirection}"
+        done = subprocess.run(command, shell=True, cwd=flowers, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ctrl_c_while_starting_is_no_traceback(numbers: Path) -> None:
+    """From when nineline has the word: a fifth of a second after Python began."""
+    for delay in (0.35, 0.6, 0.9):
+        command = [sys.executable, "-m", "nineline", "train", "train.csv", "--target", "y"]
+        with subprocess.Popen(command, cwd=numbers, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as begun:
+            time.sleep(delay)
+            begun.send_signal(signal.SIGINT)
+            _, err = begun.communicate(timeout=60)
+        assert begun.returncode in (0, 130)  # in the midst of training it keeps what it has
+        assert "Traceback" not in err

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from nineline import Activation, Dropout, Layer, Network, files
+from nineline import Activation, Dropout, Layer, Network, files, writing
 from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
 from nineline.estimators import TabularClassifier
-from nineline.files import FileError, check_writable, read_header
+from nineline.files import FileError, read_header
+from nineline.writing import check_writable
 
 X = np.random.default_rng(0).normal(size=(5, 3))
 
@@ -241,11 +242,10 @@ def interrupt(*_, **__):
 
 
 SABOTAGE = {
-    "sync fails": (files.os, "fsync", fail, OSError),
+    "sync fails": (writing.os, "fsync", fail, OSError),
     "rename fails": (Path, "replace", fail, OSError),
-    "chmod fails": (Path, "chmod", fail, OSError),
-    "Ctrl-C while syncing": (files.os, "fsync", interrupt, KeyboardInterrupt),
-    "no file can be made": (files.tempfile, "mkstemp", fail, OSError),
+    "Ctrl-C while syncing": (writing.os, "fsync", interrupt, KeyboardInterrupt),
+    "no file can be made": (writing.os, "open", fail, OSError),
 }
 
 
@@ -275,7 +275,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failed_save(path, monkeypatch):
 
     Network(2, 1, rng=0).save(path)
     before = path.read_bytes()
-    monkeypatch.setattr(files.os, "fsync", refuse_folders)
+    monkeypatch.setattr(writing.os, "fsync", refuse_folders)
     try:
         make().save(path)
     except OSError:
@@ -508,10 +508,10 @@ def test_check_writable_finds_what_is_read_only(kind, path, monkeypatch):
     """By stand-ins, because permission bits do not bind root, which tests often run as."""
     if kind == "read-only file":
         path.write_bytes(b"old")
-        monkeypatch.setattr(files.os, "access", lambda *_: False)
+        monkeypatch.setattr(writing.os, "access", lambda *_: False)
         message = "exists and is read-only; write elsewhere, or make it writable"
     else:
-        monkeypatch.setattr(files.tempfile, "mkstemp", fail)
+        monkeypatch.setattr(writing.os, "open", fail)
         message = "cannot be written (No space left on device); write elsewhere"
     with pytest.raises(PermissionError, match=re.escape(message)):
         check_writable(path)

@@ -24,6 +24,7 @@ FLOORS = [
         "nineline._checks",
         "nineline._value",
         "nineline._stepping",
+        "nineline.writing",
         "nineline.draws",
         "nineline.rows",
     ],

@@ -71,3 +71,8 @@ def test_it_survives_json(log: bool) -> None:
 def test_what_scales_nothing_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="scales nothing"):
         TargetScaling.rebuild({"mean": 0.0, "scale": 1.0} | wrong)
+
+
+def test_a_spread_that_is_no_number_is_said() -> None:
+    with pytest.raises(ValueError, match=r"y has 1e\+200, whose square is beyond the range of numbers; divide y by"):
+        TargetScaling.learn(np.array([1.0, 1e200]))

@@ -248,9 +248,26 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
+def printable(text: str, most: int = 80) -> str:
+    r"""Return a text as a line may show it: what a terminal would obey as escapes, and no more than `most` characters.
+
+    Examples
+    --------
+    >>> from nineline._checks import printable
+    >>> printable("a\x1b[31m"), printable("word " * 100, most=20)
+    ('a\\x1b[31m', 'word word word word …')
+    """
+    cut = text if len(text) <= most else f"{text[: most - 1]}…"
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in cut)
+
+
+def quoted(value: object) -> str:
+    """Return a value of the user's as a message may show it."""
+    return printable(repr(value))
+
+
 def _say(value: object) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+    return f"{quoted(value)} ({type(value).__name__})"
 
 
 def _first_of(array: np.ndarray[Any, Any]) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+from nineline import _checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+_MESSAGE_AT_MOST: Final = 2000  # characters of an error
 
 
 class Task(StrEnum):
@@ -57,6 +62,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="And leave.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
 ) -> None:
     """Small neural networks: train on a table, predict, look inside."""
 
@@ -106,9 +112,9 @@ def train(
     """Train a network on a table, report how good it is, and write it to one file."""
     from rich.console import Console
 
-    from nineline import files
+    from nineline import writing
     from nineline.estimators.session import train_on_table
-    from nineline.report import print_session
+    from nineline.report import line, print_session
     from nineline.tables import STANDARD_INPUT, read_tables, text_columns
 
     console = Console()
@@ -116,11 +122,11 @@ def train(
     if STANDARD_INPUT in to_judge_by:
         raise ValueError("test is -, standard input, which only TABLE can be; name a file")
     target_file = out if out is not None else _model_of(tables, names)
-    _check_out(target_file, [*names, *to_judge_by])
+    writing.check_writable(target_file, _files([*names, *to_judge_by]))
     if checkpoint is not None:
         if checkpoint.resolve() == target_file.resolve():
             raise ValueError(f"checkpoint is {checkpoint}, where the model is to be written; name another file")
-        files.check_writable(checkpoint)
+        writing.check_writable(checkpoint)
     elif resume:
         raise ValueError("--resume is given and --checkpoint is not; name the file to go on from")
     if seed < 0:
@@ -131,7 +137,7 @@ def train(
         if name not in frame.columns:
             raise ValueError(f"drop is {name!r}, which is no column of {shown}")
         frame = frame.drop(name)
-    console.print(f"[bold]{'table':<12}[/bold]{shown}, {frame.height:,} rows, {frame.width} columns", highlight=False)
+    console.print(line("table", f"{shown}, {frame.height:,} rows, {frame.width} columns"))
     session = train_on_table(
         frame,
         target,
@@ -141,6 +147,7 @@ def train(
         test_size=test_size,
         seed=seed,
         compare=compare,
+        save=lambda model: model.save(target_file),
         hidden_layer_sizes=_widths(hidden),
         n_members=_number("members", members),
         max_epochs=_number("epochs", epochs),
@@ -149,9 +156,8 @@ def train(
         checkpoint=checkpoint,
         resume=resume,
     )
-    session.model.save(target_file)  # first, so that nothing that befalls the report can lose it
     print_session(console, session)
-    console.print(f"[bold]{'written':<12}[/bold]{target_file}, {target_file.stat().st_size:,} bytes", highlight=False)
+    console.print(line("written", f"{target_file}, {target_file.stat().st_size:,} bytes"))
 
 
 @app.command()
@@ -167,12 +173,15 @@ def predict(
     """Write a prediction for every row of a table, in the order of the rows."""
     import polars as pl
 
+    from nineline import writing
     from nineline.estimators import TabularClassifier, load
     from nineline.tables import check_ending, read_tables, write_table
 
     names = find_tables(tables)
+    if out is None and sys.stdout is None:
+        raise ValueError("standard output is closed; name a file: --out")
     if out is not None:
-        _check_out(out, [*names, model])
+        writing.check_writable(out, _files([*names, model]))
         check_ending(out)
     network = load(model)
     if proba and not isinstance(network, TabularClassifier):
@@ -186,7 +195,10 @@ def predict(
         answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(classes)}
     predictions = pl.DataFrame(answers)
     if out is None:
-        sys.stdout.write(predictions.write_csv())
+        text = predictions.write_csv()
+        if _is_terminal():  # which obeys what it is told, and names of classes come out of a file
+            text = "".join(each if each == "\n" or each.isprintable() else repr(each)[1:-1] for each in text)
+        sys.stdout.write(text)
     else:
         write_table(predictions, out)
 
@@ -213,7 +225,7 @@ def export(
     data: Annotated[Path | None, typer.Option(help="With --int8: a table with its target, to judge that by.")] = None,
 ) -> None:
     """Write a model for where there is no Python, or another library."""
-    from nineline import files
+    from nineline import writing
     from nineline.interchange import to_onnx, to_python
 
     if to is not Form.c and (double or no_libm or int8):
@@ -221,13 +233,17 @@ def export(
     if data is not None and not int8:
         raise ValueError("--data judges what rounding costs; give --int8 with it")
     target = out if out is not None else Path(f"{model.stem}.{to.value}")
-    files.check_writable(target)
+    if to is Form.c and target.suffix not in ("", ".c"):
+        raise ValueError(f"out is {target}; C is written to two files, so name the one that ends in .c")
+    targets = [target.with_suffix(".c"), target.with_suffix(".h")] if to is Form.c else [target]
+    for each in targets:
+        writing.check_writable(each, _files([model, *([] if data is None else [data])]))
     network = _load(model)
     if to is Form.c:
         _export_c(network, target, double=double, libm=not no_libm, int8=int8, data=data)
         return
     text = to_python(network).encode() if to is Form.py else to_onnx(network, target.stem).SerializeToString()
-    files.write_bytes(target, text)
+    writing.write_bytes(target, text)
     print(f"{'written':<12}{target}, {len(text):,} bytes")
 
 
@@ -245,7 +261,7 @@ def _export_c(network: Any, target: Path, *, double: bool, libm: bool, int8: boo
     from nineline.tables import read_table
 
     program = to_c(network, target.stem, dtype="float64" if double else "float32", libm=libm, int8=int8)
-    written = program.write(target.parent)
+    written = program.write(target.parent, target.stem)
     print(f"{'written':<12}{' and '.join(map(str, written))}, {len(program.source + program.header):,} bytes")
     print(f"{'flash':<12}{program.flash:,} bytes of tables, and one to three KiB of code")
     print(f"{'RAM':<12}{program.ram:,} bytes of arrays on the stack, nothing else")
@@ -302,19 +318,52 @@ def demo() -> None:
 
 
 def main() -> None:
-    """Run the command line; what is wrong with the input is said in a line, with exit status 2."""
+    """Run the command line; what is wrong is said in a line: with the input by exit status 2, with nineline by 1."""
+    try:
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # where it is full or closed, that is found here and not at the end
+    except BrokenPipeError:  # the reader of our output has seen enough
+        _drop_output()
+        sys.exit(1)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        _drop_output()
+        print(f"nineline: {_said_of(error)}", file=sys.stderr)
+        sys.exit(2 if _is_of_input(error) else 1)
+
+
+def _is_of_input(error: Exception) -> bool:
     from polars.exceptions import PolarsError
 
     from nineline.training.errors import DivergenceError
 
-    try:
-        app()
-    except BrokenPipeError:  # the reader of our output has seen enough
+    return isinstance(error, (ValueError, TypeError, OSError, MemoryError, DivergenceError, PolarsError))
+
+
+def _said_of(error: Exception) -> str:
+    """Return an error in words, as a terminal may show them."""
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory{f': {error}' if str(error) else ''}; take fewer rows or columns"
+    text = str(error)
+    if not _is_of_input(error):
+        text = f"{type(error).__name__}: {text} (a mistake of nineline's own; nineline --debug ... shows where)"
+    if len(text) > _MESSAGE_AT_MOST:  # what came is longer than what is said of it
+        text = f"{text[: _MESSAGE_AT_MOST // 2]} … {text[-_MESSAGE_AT_MOST // 4 :]}"
+    return "\n".join(_checks.printable(line, _MESSAGE_AT_MOST) for line in text.split("\n"))
+
+
+def _drop_output() -> None:
+    """Let what is still to be written to standard output go nowhere, for it cannot be written."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except (ValueError, TypeError, OSError, DivergenceError, PolarsError) as error:
-        print(f"nineline: {error}", file=sys.stderr)
-        sys.exit(2)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _number(name: str, given: str) -> str | int:
@@ -390,10 +439,6 @@ def _model_of(words: Sequence[str], names: Sequence[str]) -> Path:
     return Path(f"{Path(table.stem).stem if table.suffix.lower() in PACKINGS else table.stem}.nineline")
 
 
-def _check_out(out: Path, read: Iterable[str | Path]) -> None:
-    """Raise now where `out` could not be written, or would replace what it is made of."""
-    from nineline.files import check_writable
-
-    check_writable(out)
-    if out.exists() and any(Path(name).exists() and out.samefile(name) for name in read):
-        raise ValueError(f"out is {out}, which is read and would be overwritten; name another file")
+def _files(names: Iterable[str | Path]) -> list[str | Path]:
+    """Return what is read from files, and so may not be written."""
+    return [name for name in names if name != "-"]

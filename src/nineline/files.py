@@ -3,8 +3,7 @@
 The container is safetensors: a JSON header and raw arrays, nothing that runs. Under its metadata key
 ``nineline`` lies a JSON text with a format version, a digest and what the arrays belong to. The digest is the
 SHA-256 of the whole file with the digest's own 64 characters taken as zeros, so that a change of any byte is
-found. A file is written under another name beside its place, synced to disk, and then renamed over it: at
-every moment there is either the old file or the new one. docs/format.md describes the format.
+found. `nineline.writing` writes it, as a whole or not at all. docs/format.md describes the format.
 
 A file may come from a stranger. Its header is bounded and read first; what it says about sizes is held against the
 file before memory is taken, every name and number is checked, and whatever is wrong comes out as a `FileError`.
@@ -18,7 +17,6 @@ import json
 import math
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +27,7 @@ from nineline.activations import ACTIVATIONS, Activation
 from nineline.initializers import Initializer, Normal, Scaled, Uniform, Zeros
 from nineline.layers import Dropout, Layer, summary
 from nineline.network import Network
+from nineline.writing import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,12 +43,11 @@ _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
 _INITIALIZERS: Final[dict[str, type[Initializer]]] = {kind.__name__: kind for kind in (Normal, Scaled, Uniform, Zeros)}
 _HALVES: Final = re.compile("[\ud800-\udfff]")  # of characters, which UTF-8 does not have
-_TEMPORARY: Final = ".nineline-"
 _DTYPES: Final = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
 _HEADER_AT_MOST: Final = 2**26  # bytes; a table of a thousand columns of 64 levels each takes a twentieth of it
 _ARRAYS_IN_HEADER: Final = 2**22  # of them, for the arrays of as many networks as any estimator has
 _DIGITS_AT_MOST: Final = 40  # of a number; a random generator's state has 39
-_LAYERS_AT_MOST: Final = 1000
+LAYERS_AT_MOST: Final = 1000
 _MESSAGE_AT_MOST: Final = 4000  # characters
 
 
@@ -117,8 +115,8 @@ def load(path: str | os.PathLike[str]) -> Network:
 
 def describe(network: Network) -> dict[str, Any]:
     """Return a network's architecture as JSON can hold it."""
-    if len(network.layers) > _LAYERS_AT_MOST:
-        raise ValueError(f"the network has {len(network.layers):,} layers; a file takes {_LAYERS_AT_MOST:,} at most")
+    if len(network.layers) > LAYERS_AT_MOST:
+        raise ValueError(f"the network has {len(network.layers):,} layers; a file takes {LAYERS_AT_MOST:,} at most")
     return {"dtype": str(network.dtype), "layers": [_describe_layer(layer) for layer in network.layers]}
 
 
@@ -132,21 +130,27 @@ def tensors(network: Network, prefix: str = "") -> dict[str, Array]:
     return {prefix + b.name: network.parameters[b.place].reshape(b.shape) for b in network.blocks}
 
 
-def rebuild(path: str | os.PathLike[str], described: object, arrays: Mapping[str, Array], prefix: str = "") -> Network:
-    """Return the network that `describe` and `tensors` were made from."""
+def rebuild(
+    path: str | os.PathLike[str],
+    described: object,
+    arrays: Mapping[str, Array],
+    prefix: str = "",
+    dtype: str | None = None,
+) -> Network:
+    """Return the network that `describe` and `tensors` were made from, in its own dtype or another."""
     with within_memory(path):
         try:
             if not isinstance(described, dict):
                 raise TypeError("no architecture")
             if described["dtype"] not in ("float32", "float64"):
                 raise ValueError(f"dtype {described['dtype']!r}")
-            if len(described["layers"]) > _LAYERS_AT_MOST:
+            if len(described["layers"]) > LAYERS_AT_MOST:
                 raise ValueError(f"{len(described['layers']):,} layers")
             layers = [
                 _rebuild_layer(layer, described["dtype"], arrays, f"{prefix}{number}.")
                 for number, layer in enumerate(described["layers"])
             ]
-            return Network(*layers, dtype=described["dtype"])
+            return Network(*layers, dtype=dtype or described["dtype"])
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FileError(f"{os.fspath(path)} holds no valid network: {error}") from error
 
@@ -192,37 +196,6 @@ def _as_json(content: Mapping[str, Any]) -> str:
     return text
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put `data` in the place of a file: all of it, or nothing."""
-    target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=_prefix(target), dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)  # as open() would have made it; mkstemp's own is private
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
-
-
-def sweep(path: str | os.PathLike[str]) -> None:
-    """Remove what a process left beside a file that was killed while it wrote it."""
-    target = Path(path)
-    for left in target.parent.glob(_prefix(target) + "*"):
-        left.unlink(missing_ok=True)
-
-
-def _prefix(target: Path) -> str:
-    """Return what the temporary names of a file begin with; its own name may be too long for that."""
-    return f"{_TEMPORARY}{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]}-"
-
-
 def read(path: str | os.PathLike[str], *kinds: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return a file's description and arrays, after making sure that it is whole and of one of `kinds`."""
     name = os.fspath(path)
@@ -261,23 +234,6 @@ def within_memory(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except MemoryError:
         raise FileError(f"{os.fspath(path)} takes more memory than there is") from None
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise OSError now if a file could not be written there later."""
-    target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; name a file in it, such as {target / 'model.nineline'}")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"the folder {target.parent} does not exist; make it first, or write elsewhere")
-    try:
-        handle, name = tempfile.mkstemp(prefix=_prefix(target), dir=target.parent)
-        os.close(handle)
-        Path(name).unlink()
-    except OSError as error:
-        raise PermissionError(f"{target} cannot be written ({error.strerror}); write elsewhere") from error
-    if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(f"{target} exists and is read-only; write elsewhere, or make it writable")
 
 
 @dataclass(frozen=True)
@@ -353,17 +309,6 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened for this
-        return
-    with contextlib.suppress(OSError):  # the file itself is synced; some file systems know no more
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def _describe_layer(layer: AbstractLayer) -> dict[str, Any]:
     if isinstance(layer, Dropout):
         return {"kind": "dropout", "rate": layer.rate}
@@ -418,7 +363,7 @@ def _rebuild_layer(described: dict[str, Any], dtype: str, arrays: Mapping[str, A
 def in_words(described: Mapping[str, Any]) -> tuple[list[str], int]:
     """Return the layers of a described architecture as they print, and the number of its parameters."""
     words, parameters = [], 0
-    if len(described["layers"]) > _LAYERS_AT_MOST:
+    if len(described["layers"]) > LAYERS_AT_MOST:
         raise ValueError(f"{len(described['layers']):,} layers")
     for layer in described["layers"]:
         if layer["kind"] == "dropout":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from nineline import files
+from nineline import _checks, files
 from nineline.files import FileError
 from nineline.training.history import sparkline
 
@@ -27,23 +27,23 @@ _CHARACTERS_SHOWN = 4000
 def print_session(console: Console, session: Session) -> None:
     """Print the whole report: the table, the network, the curve, the scores."""
     model = session.model
-    console.print(_line("task", f"{session.task}, {session.reason}"))
-    console.print(_line("rows", f"{session.train:,} to train on, {session.test:,} to judge by"))
+    console.print(line("task", f"{session.task}, {session.reason}"))
+    console.print(line("rows", f"{session.train:,} to train on, {session.test:,} to judge by"))
     for note in session.notes:
-        console.print(_line("note", note))
+        console.print(line("note", note))
     console.print()
     print_columns(console, model.columns_)
     print_network(console, model)
     report, history = model.report_, model.history_
     epochs = ", ".join(str(each.epochs) for each in report.histories)
-    console.print(_line("training", f"{epochs} epochs in {report.seconds:.1f} s; stopped: {history.stopped}"))
-    console.print(_line("loss", f"{history.loss[0]:.4g} {sparkline(history.loss, 48)} {history.loss[-1]:.4g}"))
+    console.print(line("training", f"{epochs} epochs in {report.seconds:.1f} s; stopped: {history.stopped}"))
+    console.print(line("loss", f"{history.loss[0]:.4g} {sparkline(history.loss, 48)} {history.loss[-1]:.4g}"))
     if history.validation_loss:
         curve, best = history.validation_loss, history.best_epoch
-        console.print(_line("validation", f"{curve[0]:.4g} {sparkline(curve, 48)} {curve[-1]:.4g}, best after {best}"))
+        console.print(line("validation", f"{curve[0]:.4g} {sparkline(curve, 48)} {curve[-1]:.4g}, best after {best}"))
     if report.held_out:
         said = ", ".join(f"{name} {value:,.5g}" for name, value in report.held_out.items())
-        console.print(_line("held out", f"{said} (each row judged by the network that did not learn from it)"))
+        console.print(line("held out", f"{said} (each row judged by the network that did not learn from it)"))
     if session.scores:
         console.print()
         _print_scores(console, session)
@@ -71,7 +71,7 @@ def print_network(console: Console, model: TabularClassifier | TabularRegressor)
     network = model.members_[0]
     layers = " → ".join(repr(layer) for layer in network.layers)
     several = f"{len(model.members_)} of " if len(model.members_) > 1 else ""
-    console.print(_line("network", f"{several}{layers}, {model.network_.parameters.size:,} parameters"))
+    console.print(line("network", f"{several}{layers}, {model.network_.parameters.size:,} parameters"))
 
 
 def print_file(console: Console, path: str, header: dict[str, Any]) -> None:
@@ -86,17 +86,17 @@ def print_file(console: Console, path: str, header: dict[str, Any]) -> None:
         lines, columns = _inside(header)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FileError(f"{path} says nothing sensible of what is inside: {error!r}") from error
-    console.print(_line("file", f"{path}, {lines.pop('what')}, format {header['format_version']}"))
+    console.print(line("file", f"{path}, {lines.pop('what')}, format {header['format_version']}"))
     network = lines.pop("network")
     for heading in ("target", "classes"):
         if heading in lines:
-            console.print(_line(heading, lines.pop(heading)))
+            console.print(line(heading, lines.pop(heading)))
     if columns is not None:
         console.print()
         print_columns(console, columns)
-    console.print(_line("network", network))
+    console.print(line("network", network))
     for heading, text in lines.items():
-        console.print(_line(heading, text))
+        console.print(line(heading, text))
 
 
 def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
@@ -177,14 +177,14 @@ def _print_confusion(console: Console, session: Session) -> None:
         return
     mistakes = [(int(confusion[i, j]), i, j) for i in range(len(names)) for j in range(len(names)) if i != j]
     worst = [f"{names[i]} taken for {names[j]} ({count:,})" for count, i, j in sorted(mistakes, reverse=True)[:6]]
-    console.print(_line("mistakes", f"most often {', '.join(worst)}"))
+    console.print(line("mistakes", f"most often {', '.join(worst)}"))
 
 
-def _line(heading: str, text: str) -> Text:
+def line(heading: str, text: str) -> Text:
+    """Return a line of a report."""
     return Text.assemble((f"{heading:<12}", "bold"), _text(text))
 
 
 def _text(text: str, style: str = "") -> Text:
     """Return a text that may come from a stranger's file, without what a terminal would obey, and no page of it."""
-    shown = text if len(text) <= _CHARACTERS_SHOWN else f"{text[:_CHARACTERS_SHOWN]}…"
-    return Text("".join(character if character.isprintable() else "�" for character in shown), style=style)
+    return Text(_checks.printable(text, _CHARACTERS_SHOWN), style=style)

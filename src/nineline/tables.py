@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nineline.writing import write_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -172,18 +174,20 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
     ------
     TableError
         As `check_ending`.
+    OSError
+        The file cannot be written; what lay there before is untouched.
     """
     check_ending(path)
     ending, packing = _endings(path)
-    to = io.BytesIO() if packing else Path(path)
+    to = io.BytesIO()
     if ending in _PARQUET:
         frame.write_parquet(to)
     elif ending in _JSON_LINES:
         frame.write_ndjson(to)
     else:
         frame.write_csv(to, separator="\t" if ending in _TABS else ",")
-    if isinstance(to, io.BytesIO):
-        Path(path).write_bytes(gzip.compress(to.getvalue(), mtime=0))  # the same bytes for the same table
+    data = to.getvalue()
+    write_bytes(path, gzip.compress(data, mtime=0) if packing else data)  # the same bytes for the same table
 
 
 @dataclass(frozen=True)

@@ -52,13 +52,17 @@ class TargetScaling:
 
     @classmethod
     def learn(cls, y: npt.NDArray[Any], weights: Array | None = None, *, log: bool = False) -> Self:
-        """Learn from targets, (rows,), and what each row counts."""
+        """Learn from targets, (rows,), and what each row counts; raise ValueError where their spread is no number."""
         y = y.astype(np.float64)
         low, high = float(y.min()), float(y.max())
         if log:
             y = np.log(y)
-        mean = float(np.average(y, weights=weights))
-        scale = float(np.sqrt(np.average((y - mean) ** 2, weights=weights))) or 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(np.average(y, weights=weights))
+            scale = float(np.sqrt(np.average((y - mean) ** 2, weights=weights))) or 1.0
+        if not np.isfinite(scale):
+            largest = low if -low > high else high
+            raise ValueError(f"y has {largest:g}, whose square is beyond the range of numbers; divide y by {largest:g}")
         return cls(mean, scale, low, high, log)
 
     def targets(self, y: npt.NDArray[Any]) -> Array:

@@ -286,7 +286,17 @@ def test_what_rounding_costs_is_told_on_made_up_rows_and_on_a_table(models: Any,
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("Größe", "gr_e"), ("int", "int_"), ("", "column"), ("3 + 4", "_3_4"), ("__", "column"), ("A-b", "a_b")],
+    [
+        ("linux", "linux_"),
+        ("stdin", "stdin_"),
+        ("time", "time"),
+        ("Größe", "gr_e"),
+        ("int", "int_"),
+        ("", "column"),
+        ("3 + 4", "_3_4"),
+        ("__", "column"),
+        ("A-b", "a_b"),
+    ],
 )
 def test_names_become_identifiers(text: str, name: str) -> None:
     assert identifier(text) == name
@@ -346,6 +356,19 @@ def test_columns_of_any_name_compile(dialect: str, backwards: bool, cc: Any, tmp
         return
     tried = cc(tmp_path, "levels_of.c", options=(dialect, "-DNINELINE_SELF_TEST"))
     assert b"passed" in subprocess.run([tried], capture_output=True, check=True).stdout
+
+
+def test_names_that_are_taken_are_numbered() -> None:
+    assert identifier("a b", ["a_b"]) == "a_b_2"
+    assert identifier("class", ["class_", "class_2"]) == "class_3"
+    assert identifier("start", ["start_day"], ["_day", "_second"]) == "start_2"
+    assert [stem(name) for name in ("small", "math", "Time", "int", "net 1")] == [
+        "small",
+        "math_",
+        "time_",
+        "int_",
+        "net_1",
+    ]
 
 
 def test_texts_cannot_leave_their_comment_or_string() -> None:

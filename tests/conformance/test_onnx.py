@@ -240,6 +240,13 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         ),
         "its layers take more than 16 times the weights that it holds",
     ),
+    "more layers than a file takes": (
+        others(
+            [("MatMul", [f"x{i}", f"w{i}"], f"x{i + 1}" if i < 19_999 else "y", {}) for i in range(20_000)],
+            {f"w{i}": np.eye(3) for i in range(20_000)},
+        ),
+        "it has more than 1,000 linear maps",
+    ),
 }
 
 

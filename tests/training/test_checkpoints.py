@@ -26,6 +26,7 @@ from nineline import (
     Network,
     RMSprop,
     files,
+    writing,
 )
 from nineline.engines import native
 from nineline.estimators import TabularClassifier, TabularRegressor
@@ -401,8 +402,8 @@ def test_a_checkpoint_cut_off_at_any_byte_is_refused(tmp_path):
 def test_what_a_killed_process_left_is_swept_away_and_nothing_else(tmp_path):
     path = tmp_path / "run.nineline"
     small().train(X, Y, checkpoint=path, **BATCHES)
-    left = tmp_path / f"{files._prefix(path)}abc"
-    others = [tmp_path / f"{files._prefix(tmp_path / 'other')}abc", tmp_path / ".nineline-mine"]
+    left = tmp_path / f"{writing.prefix(path)}abc"
+    others = [tmp_path / f"{writing.prefix(tmp_path / 'other')}abc", tmp_path / ".nineline-mine"]
     for each in (left, *others):
         each.write_bytes(b"half")
     small().train(X, Y, checkpoint=path, resume=True, **BATCHES)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import numpy as np
 import polars as pl
+from polars.exceptions import PolarsError
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -18,9 +19,11 @@ from nineline import _checks
 from nineline.column_kinds import ISO, moments_of, numbers_of, texts_of
 from nineline.estimators.splitting import hold_out
 from nineline.estimators.tabular import TabularClassifier, TabularRegressor
-from nineline.estimators.tabular.scoring import class_scores, number_scores
+from nineline.estimators.tabular.scoring import scores_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
 CLASSIFICATION = "classification"
@@ -83,10 +86,14 @@ def decide_task(target: nw.Series[Any], task: str | None = None) -> tuple[str, s
     texts = texts_of(target)
     distinct = len(set(texts) - {None})
     if distinct == 1:
-        raise ValueError(f"target {name!r} has one value only, {texts[0]!r}; there is nothing to tell apart")
+        raise ValueError(
+            f"target {name!r} has one value only, {_checks.quoted(texts[0])}; there is nothing to tell apart"
+        )
     if task == REGRESSION:
         if values is None or target.dtype == nw.Boolean:
-            raise ValueError(f"target {name!r} holds {texts[0]!r}; regression needs numbers: leave task out")
+            raise ValueError(
+                f"target {name!r} holds {_checks.quoted(texts[0])}; regression needs numbers: leave task out"
+            )
         return REGRESSION, "as asked"
     if values is not None and task is None and target.dtype != nw.Boolean:
         whole = bool((values == np.round(values)).all())
@@ -114,9 +121,12 @@ def train_on_table(
     test_size: float = 0.2,
     seed: int = 0,
     compare: bool = False,
+    save: Callable[[TabularClassifier | TabularRegressor], None] | None = None,
     **settings: Any,
 ) -> Session:
     """Train on a table and judge the model on rows that it has not seen.
+
+    Nothing that befalls the judging loses the model: what could not be judged is said in the session's notes.
 
     Parameters
     ----------
@@ -134,6 +144,8 @@ def train_on_table(
     seed : int
     compare : bool
         Whether scikit-learn's HistGradientBoosting is judged beside the network.
+    save : function of the model, optional
+        Called with the model as soon as it is there, and once more when it has been judged.
     **settings
         For `TabularClassifier` or `TabularRegressor`.
 
@@ -176,12 +188,18 @@ def train_on_table(
     if task == CLASSIFICATION:
         strange = sorted(set(test[target].to_list()) - set(table[target].to_list()))
         if strange:
-            raise ValueError(f"the test part holds the class {strange[0]!r}, which the training part does not")
+            raise ValueError(
+                f"the test part holds the class {_checks.quoted(strange[0])}, which the training part does not"
+            )
     kind = TabularClassifier if task == CLASSIFICATION else TabularRegressor
     model = kind(random_state=seed, **settings).fit(table.drop(target), table[target])
     session = Session(model, task, reason, notes, table.height, test.height)
+    if save is not None:
+        save(model)
     if test.height:
         _judge(session, table, test, target, rng, compare=compare)
+        if save is not None and model.evaluation_:
+            save(model)
     return session
 
 
@@ -194,40 +212,83 @@ def _judge(
     *,
     compare: bool,
 ) -> None:
-    """Fill in the scores of the network and of the baselines on the test part."""
+    """Fill in the scores of the network and of the baselines on the test part, as far as they can be had."""
+    model = session.model
+    some = table[np.sort(rng.permutation(table.height)[:_LINEAR_ROWS])]  # a linear model learns no more from more
+    judges: dict[str, Callable[[], Any]] = {
+        "network": lambda: _judge_network(session, test, target),
+        "linear model": lambda: _linear(model, some, test, target),
+    }
+    if compare:
+        judges["boosted trees"] = lambda: _boosted(model, table, test, target)
+    judges["majority class" if session.task == CLASSIFICATION else "mean"] = lambda: _plainest(
+        model, table, test, target
+    )
+    for name, judge in judges.items():
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # of a baseline that has not quite converged, of numbers beyond the range
+                answers = judge()
+                if answers is not None:
+                    session.scores[name] = scores_of(model, test[target].to_numpy(), answers)
+        except KeyboardInterrupt:
+            session.notes.append(f"interrupted while the {name} was judged; the model is whole")
+            break
+        except (ValueError, TypeError, OverflowError, MemoryError, ArithmeticError, PolarsError) as error:
+            session.notes.append(f"the {name} could not be judged: {_checks.printable(str(error), 300)}")
+            if name == "network":  # and so there is nothing to compare
+                break
+    scores = session.scores.get("network", {})
+    beyond = [measure for measure, value in scores.items() if not np.isfinite(value)]
+    if beyond:
+        session.notes.append(f"{', '.join(beyond)} on the test part is beyond the range of numbers")
+    if scores:
+        kept = {measure: value for measure, value in scores.items() if measure not in beyond}
+        model.evaluation_ = {"test rows": float(test.height), **kept}
+
+
+def _judge_network(session: Session, test: pl.DataFrame, target: str) -> Any:
+    """Return the network's answers, and note what it confuses or by how much it is off."""
     model, truth = session.model, test[target].to_numpy()
     rows = model.select(test.drop(target))
-    unseen = model.columns_.encode(nw.from_native(rows, eager_only=True))
-    some = table[np.sort(rng.permutation(table.height)[:_LINEAR_ROWS])]  # a linear model learns no more from more
-    seen, answers = model.columns_.encode(nw.from_native(some, eager_only=True)), some[target].to_numpy()
-    everything, all_answers = np.zeros((table.height, 1)), table[target].to_numpy()
     if isinstance(model, TabularClassifier):
-        judged = {"network": model.predict_proba(rows)}
-        if set(answers) == set(model.classes_):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a baseline that has not quite converged is one all the same
-                judged["linear model"] = LogisticRegression(max_iter=300).fit(seen, answers).predict_proba(unseen)
-        if compare:
-            trees = HistGradientBoostingClassifier(random_state=0)
-            all_seen = model.columns_.encode(nw.from_native(table.drop(target), eager_only=True))
-            trees.fit(all_seen, all_answers)
-            judged["boosted trees"] = trees.predict_proba(unseen)
-        judged["majority class"] = DummyClassifier().fit(everything, all_answers).predict_proba(unseen)
-        session.scores = {name: class_scores(model.classes_, truth, p) for name, p in judged.items()}
         session.confusion = confusion_matrix(truth, model.predict(rows), labels=model.classes_)
-    else:
-        predictions = {
-            "network": model.predict(rows),
-            "linear model": Ridge().fit(seen, answers).predict(unseen),
-        }
-        if compare:
-            all_seen = model.columns_.encode(nw.from_native(table.drop(target), eager_only=True))
-            trees = HistGradientBoostingRegressor(random_state=0).fit(all_seen, all_answers)
-            predictions["boosted trees"] = trees.predict(unseen)
-        predictions["mean"] = DummyRegressor().fit(everything, all_answers).predict(unseen)
-        session.scores = {name: number_scores(truth, p) for name, p in predictions.items()}
-        session.residuals = np.quantile(predictions["network"] - truth, [0.05, 0.25, 0.5, 0.75, 0.95])
-    model.evaluation_ = {"test rows": float(test.height), **session.scores["network"]}
+        return model.predict_proba(rows)
+    predicted = model.predict(rows)
+    session.residuals = np.quantile(predicted - truth, [0.05, 0.25, 0.5, 0.75, 0.95])
+    return predicted
+
+
+def _linear(model: Any, table: pl.DataFrame, test: pl.DataFrame, target: str) -> Any:
+    seen, answers = _encoded(model, table.drop(target)), table[target].to_numpy()
+    unseen = _encoded(model, test.drop(target))
+    if not isinstance(model, TabularClassifier):
+        return Ridge().fit(seen, answers).predict(unseen)
+    if set(answers) != set(model.classes_):
+        return None
+    return LogisticRegression(max_iter=300).fit(seen, answers).predict_proba(unseen)
+
+
+def _boosted(model: Any, table: pl.DataFrame, test: pl.DataFrame, target: str) -> Any:
+    seen, answers = _encoded(model, table.drop(target)), table[target].to_numpy()
+    unseen = _encoded(model, test.drop(target))
+    if isinstance(model, TabularClassifier):
+        return HistGradientBoostingClassifier(random_state=0).fit(seen, answers).predict_proba(unseen)
+    return HistGradientBoostingRegressor(random_state=0).fit(seen, answers).predict(unseen)
+
+
+def _plainest(model: Any, table: pl.DataFrame, test: pl.DataFrame, target: str) -> Any:
+    """Answers that look at no column."""
+    seen, answers, unseen = np.zeros((table.height, 1)), table[target].to_numpy(), np.zeros((test.height, 1))
+    if isinstance(model, TabularClassifier):
+        return DummyClassifier().fit(seen, answers).predict_proba(unseen)
+    return DummyRegressor().fit(seen, answers).predict(unseen)
+
+
+def _encoded(model: Any, rows: pl.DataFrame) -> Any:
+    return model.columns_.encode(nw.from_native(model.select(rows), eager_only=True))
 
 
 def _require(table: pl.DataFrame, column: str, role: str) -> None:
@@ -241,11 +302,11 @@ def _split_by(table: pl.DataFrame, split: str, notes: list[str]) -> tuple[pl.Dat
     is_test = says.eq_missing("test")
     train, test = table.filter(~is_test).drop(split), table.filter(is_test).drop(split)
     if not train.height or not test.height:
-        values = ", ".join(repr(value) for value in table[split].unique().sort().to_list()[:5])
+        values = ", ".join(_checks.quoted(value) for value in table[split].unique().sort().to_list()[:5])
         raise ValueError(f"split column {split!r} holds {values}; expected 'test' in some rows and not in others")
     others = says.filter(~is_test).fill_null("nothing").unique().sort().to_list()
     if others != ["train"]:
-        notes.append(f"rows whose {split!r} says {', '.join(map(repr, others[:5]))} are trained on")
+        notes.append(f"rows whose {split!r} says {', '.join(map(_checks.quoted, others[:5]))} are trained on")
     return train, test
 
 

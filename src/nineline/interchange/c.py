@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nineline import _checks, files
+from nineline import _checks, writing
 from nineline.interchange.c_math import REALS
 from nineline.interchange.c_text import stem
 from nineline.interchange.c_writer import Writer
@@ -48,19 +48,27 @@ class CProgram:
     flash: int
     ram: int
 
-    def write(self, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
-        """Write ``name.c`` and ``name.h`` into a folder, and return their paths.
+    def write(self, folder: str | os.PathLike[str], stem: str | None = None) -> tuple[Path, Path]:
+        """Write the .c and the .h into a folder, and return their paths.
+
+        Parameters
+        ----------
+        folder : path
+        stem : str, optional
+            What the files are called, where that is not `name`: ``stem.c`` includes ``stem.h``.
 
         Raises
         ------
         OSError
             One cannot be written; what lay there before is untouched.
         """
-        paths = Path(folder) / f"{self.name}.c", Path(folder) / f"{self.name}.h"
+        called = self.name if stem is None else stem
+        paths = Path(folder) / f"{called}.c", Path(folder) / f"{called}.h"
+        source = self.source.replace(f'#include "{self.name}.h"', f'#include "{called}.h"', 1)
         for path in paths:
-            files.check_writable(path)
-        for path, text in zip(paths, (self.source, self.header), strict=True):
-            files.write_bytes(path, text.encode())
+            writing.check_writable(path)
+        for path, text in zip(paths, (source, self.header), strict=True):
+            writing.write_bytes(path, text.encode())
         return paths
 
 

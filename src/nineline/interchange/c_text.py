@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import numpy.typing as npt
 
     from nineline.interchange.c_math import Real
 
-_RESERVED: Final = frozenset(
+_KEYWORDS: Final = frozenset(
     re.findall(
         r"\w+",
         """
@@ -24,6 +24,14 @@ _RESERVED: Final = frozenset(
         const_cast consteval constinit contract_assert decltype delete dynamic_cast explicit export friend mutable
         namespace new noexcept not not_eq operator or or_eq private protected public reinterpret_cast requires
         static_cast template this throw try typeid typename using virtual wchar_t xor xor_eq
+        """,
+    )
+)
+"""Of C, and of C++, so that a header can be included there."""
+_MACROS: Final = frozenset(
+    re.findall(
+        r"\w+",
+        """
         assert complex double_t errno float_t imaginary int8_t int16_t int32_t int64_t intmax_t intptr_t main
         math_errhandling max_align_t noreturn offsetof ptrdiff_t setjmp sigmask size_t stderr stdin stdout uint8_t
         uint16_t uint32_t uint64_t uintmax_t uintptr_t unreachable va_arg va_copy va_end va_list va_start
@@ -32,7 +40,7 @@ _RESERVED: Final = frozenset(
         """,
     )
 )
-"""Keywords of C and C++, macros and types of the standard headers, and what compilers and windows.h define."""
+"""And types of the standard headers, of compilers and of windows.h, which would stand for something else."""
 _FILES: Final = frozenset(
     re.findall(
         r"\w+",
@@ -44,10 +52,12 @@ _FILES: Final = frozenset(
     )
 )
 """Standard headers, whose place no file of ours may take, and what is no name of a file on Windows."""
+_NO_FIELDS: Final = _KEYWORDS | _MACROS
+_NO_STEMS: Final = _KEYWORDS | _FILES
 _WIDTH: Final = 118
 
 
-def identifier(text: str, taken: Iterable[str] = (), endings: Sequence[str] = ("",)) -> str:
+def identifier(text: str, taken: Collection[str] = (), endings: Sequence[str] = ("",)) -> str:
     """Return a name that C and C++ accept with each of `endings`, made of a text, different from those that are taken.
 
     Examples
@@ -56,16 +66,21 @@ def identifier(text: str, taken: Iterable[str] = (), endings: Sequence[str] = ("
     >>> identifier("petal length (cm)"), identifier("class"), identifier("2nd"), identifier("a b", ["a_b"])
     ('petal_length_cm', 'class_', '_2nd', 'a_b_2')
     """
-    name = re.sub(r"[^0-9a-z]+", "_", text.lower()).strip("_") or "column"
-    name = f"_{name}" if name[0].isdigit() else name
-    known = _RESERVED | set(taken)
-    candidates = itertools.chain([name, f"{name}_"], (f"{name}_{number}" for number in itertools.count(2)))
-    return next(each for each in candidates if not any(each + ending in known for ending in endings))
+    return _free(text, _NO_FIELDS, taken, endings)
 
 
 def stem(text: str) -> str:
-    """Return a name for a program's files, which its functions begin with."""
-    return identifier(text, _FILES)
+    """Return a name for a program's files, which the names of its functions begin with."""
+    return _free(text, _NO_STEMS, (), ("",))
+
+
+def _free(text: str, reserved: frozenset[str], taken: Collection[str], endings: Sequence[str]) -> str:
+    name = re.sub(r"[^0-9a-z]+", "_", text.lower()).strip("_") or "column"
+    name = f"_{name}" if name[0].isdigit() else name
+    if any(name + ending in reserved for ending in endings):
+        name = f"{name}_"
+    more = (f"{name.rstrip('_')}_{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], more) if not any(each + end in taken for end in endings))
 
 
 def comment(text: str) -> str:

@@ -24,7 +24,7 @@ from nineline.activations import (
     Softplus,
     Tanh,
 )
-from nineline.files import FileError
+from nineline.files import LAYERS_AT_MOST, FileError
 from nineline.interchange.chain import Chain
 from nineline.interchange.extras import need
 
@@ -143,6 +143,7 @@ class _Reader:
             raise ValueError(f"it has {len(inputs)} inputs and {len(graph.output)} outputs; expected one of each")
         self.now, self.end = inputs[0], graph.output[0].name
         self.chain = Chain("the graph")
+        self.layers = 0
         self.left = _TIMES_TAKEN * sum(array.nbytes for array in self.arrays.values())
         """How many bytes of weights may still come: a small file may name the same ones in every layer."""
 
@@ -200,6 +201,11 @@ class _Reader:
                 bias, self.now = self.arrays[other], users[0].output[0]
         if bias is not None:
             bias = np.broadcast_to(bias.reshape(-1), (weights.shape[1],))
+        self.layers += 1
+        if self.layers > LAYERS_AT_MOST:
+            raise ValueError(
+                f"it has more than {LAYERS_AT_MOST:,} linear maps; a network in a file has so many at most"
+            )
         self.left -= weights.nbytes
         if self.left < 0:
             raise ValueError(

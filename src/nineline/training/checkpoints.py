@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline import _checks, files
+from nineline import _checks, files, writing
 from nineline.files import FileError
 from nineline.rows import Sparse
 from nineline.training.errors import CheckpointError
@@ -62,8 +62,8 @@ class Checkpoint:
         self.path = Path(path)
         self.every = _checks.number("checkpoint_every", every, low=0)
         self.resume = _checks.boolean("resume", resume) and self.path.exists()
-        files.check_writable(self.path)
-        files.sweep(self.path)  # what a process left behind that was killed while it wrote
+        writing.check_writable(self.path)
+        writing.sweep(self.path)
         if self.path.exists() and not self.resume:
             self._refuse_another_file()
         self.settings: dict[str, str] = {}

@@ -114,8 +114,7 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
         described = members_of(header)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise files.FileError(f"{os.fspath(path)} holds no valid estimator: {error!r}") from error
-    with files.within_memory(path):
-        members = [files.rebuild(path, entry, arrays, prefix).astype(np.float64) for prefix, entry in described.items()]
+    members = [files.rebuild(path, entry, arrays, prefix, "float64") for prefix, entry in described.items()]
     outputs, output, _ = model._output()
     wanted = Layer(1, outputs, output, rng=0).activation, outputs, model.columns_.width
     for network in members:
