@@ -277,3 +277,20 @@ def test_edges_that_float_cannot_tell_apart_are_one() -> None:
     assert len(column.edges) < 5
     with pytest.raises(ValueError, match="has the edges"):
         Number("x", False, 0.0, 1.0, (1.0, 1.0, 2.0))
+
+
+def test_many_columns_are_looked_up_each_in_no_time() -> None:
+    """Names are looked for in a set: a list of them would be gone through once for each column."""
+
+    class Counted(str):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    columns = Columns(tuple(Number(f"c{i}", False, 0.0, 1.0) for i in range(2000)), ())
+    columns.require([Counted(f"c{i}") for i in range(2000)])
+    assert Counted.compared < 10_000

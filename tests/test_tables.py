@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -259,3 +262,58 @@ def test_what_is_said_wrongly(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(LINES)
     with pytest.raises(TableError, match="t does not read as Parquet, which its format says"):
         read_table(tmp_path / "t", ending=".parquet")
+
+
+BROKEN = {
+    "a byte order mark alone": (b"\xef\xbb\xbf", "is empty"),
+    "a byte order mark and blank lines": (b"\xef\xbb\xbf\r\n \n", "is empty"),
+    "a very long name": (b"a" * 140_000 + b",b\n1,2\n", "a line of 140,002 characters that is none of column names"),
+    "a quote that stays open": (b'a,b\n"x ""y"" z",2\n"it,3\n4,5\n', "opens a quote in line 3"),
+    "in the first line": (b'a,"b\n1,2\n', "opens a quote in line 1"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_text_says_what_is_wrong(case: str, tmp_path: Path) -> None:
+    data, says = BROKEN[case]
+    (tmp_path / "t.csv").write_bytes(data)
+    with pytest.raises(TableError, match=says):
+        read_table(tmp_path / "t.csv")
+
+
+PEAK = """
+import resource, sys
+import polars
+from nineline.tables import TableError, read_table
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+try:
+    read_table(sys.argv[1])
+except TableError:
+    pass
+print((peak() - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others count the peak of memory in other units")
+@pytest.mark.parametrize(("first", "times"), [("a,b\n", 24), ('a,"b\n', 4), ('a,b\n1,"b\n', 4)])
+def test_the_peak_of_memory_is_a_small_multiple_of_the_file(first: str, times: int, tmp_path: Path) -> None:
+    """Four bytes a row are the worst case: two numbers of eight bytes each."""
+    path = tmp_path / "t.csv"
+    path.write_text(first + "1,2\n" * 3_000_000)
+    done = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < times * path.stat().st_size
+
+
+def test_ten_times_the_columns_take_about_ten_times_as_long(tmp_path: Path) -> None:
+    def seconds(columns: int) -> float:
+        path = tmp_path / f"{columns}.csv"
+        names = ",".join(f"c{i}" for i in range(columns))
+        path.write_text(f"{names}\n" + (",".join(["x"] * columns) + "\n") * 3)
+        began = time.perf_counter()
+        read_table(path, [f"c{i}" for i in range(columns)])
+        return time.perf_counter() - began
+
+    seconds(100)
+    assert seconds(20_000) < 40 * max(seconds(2_000), 0.02)

@@ -113,7 +113,8 @@ class Columns:
 
     def require(self, names: Sequence[str]) -> None:
         """Raise ValueError where a column that is used is not among `names`."""
-        absent = [column.name for column in self.used if column.name not in names]
+        there = set(names)
+        absent = [column.name for column in self.used if column.name not in there]
         if absent:
             more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
             hint = _checks.nearest(absent[0], names)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import os
+import re
 import sys
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,6 +36,9 @@ _PARQUET: Final = (".parquet", ".pq")
 _JSON_LINES: Final = (".jsonl", ".ndjson")
 _KNOWN: Final = (*_TEXT, *_PARQUET, *_JSON_LINES)
 PACKINGS: Final = {".gz": ("gzip", b"\x1f\x8b"), ".zst": ("zstd", b"\x28\xb5\x2f\xfd")}  # RFC 1952, RFC 8878
+_LINE_END: Final = re.compile(rb"[\r\n]")
+_BEGINNING: Final = 65_536  # bytes, which tell the delimiter
+_PIECE: Final = 2**20  # bytes that are looked at at once
 _GIVE: Final = "give its format (--format csv; in Python, ending='.csv')"
 
 
@@ -136,6 +142,7 @@ def tidy(frame: pl.DataFrame, text_columns: Collection[str] = ()) -> pl.DataFram
     """Strip text, turn `MISSING` into null, and text columns of nothing but numbers into numbers."""
     import polars as pl
 
+    left, tidied = set(text_columns), []
     for name, dtype in frame.schema.items():
         if dtype != pl.String:
             continue
@@ -143,10 +150,10 @@ def tidy(frame: pl.DataFrame, text_columns: Collection[str] = ()) -> pl.DataFram
         text = text.set(text.is_in(MISSING), None)
         numbers = text.cast(pl.Float64, strict=False)
         all_numbers = (
-            name not in text_columns and text.null_count() < frame.height and numbers.null_count() == text.null_count()
+            name not in left and text.null_count() < frame.height and numbers.null_count() == text.null_count()
         )
-        frame = frame.with_columns((numbers if all_numbers else text).alias(name))
-    return frame
+        tidied.append((numbers if all_numbers else text).alias(name))
+    return frame.with_columns(tidied)
 
 
 def text_columns(frame: pl.DataFrame) -> list[str]:
@@ -236,8 +243,8 @@ class _Source:
         import polars as pl
 
         data = self._unpacked()
-        if not data.strip():
-            raise TableError(f"{self.name} is empty; expected a table with a line of column names")
+        if not data or data.isspace():
+            raise self._empty()
         try:
             if self.ending in _PARQUET:
                 frame = pl.read_parquet(data)
@@ -255,6 +262,20 @@ class _Source:
         if frame.height == 0:
             raise TableError(f"{self.name} has column names and no rows")
         return tidy(frame, text_columns)
+
+    def _empty(self) -> TableError:
+        return TableError(f"{self.name} is empty; expected a table with a line of column names")
+
+    def _names(self, data: bytes, delimiter: str) -> list[str]:
+        """Return the fields of the first line."""
+        end = _LINE_END.search(data)
+        line = (data if end is None else data[: end.start()]).decode()
+        try:
+            return next(csv.reader([line], delimiter=delimiter))
+        except csv.Error as error:
+            raise TableError(
+                f"{self.name} begins with a line of {len(line):,} characters that is none of column names: {error}"
+            ) from error
 
     def _unpacked(self) -> bytes:
         """Return the bytes of the table itself."""
@@ -292,33 +313,39 @@ class _Source:
     def _read_text(self, data: bytes, text_columns: Collection[str]) -> pl.DataFrame:
         import polars as pl
 
+        left = set(text_columns)
         if b"\0" in data[:4096] or data[:4] == b"PAR1":
             raise TableError(f"{self.name} is a binary file, not delimited text as its {self._said_by} says")
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("cp1252", errors="replace")  # what spreadsheets on Windows write
-        text = text.lstrip("\r\n")
-        delimiter = "\t" if self.ending in _TABS else _delimiter(text)
-        names = next(csv.reader(text.splitlines()[:1], delimiter=delimiter))
+        if not _is_utf8(data):
+            data = data.decode("cp1252", errors="replace").encode()  # what spreadsheets on Windows write
+        data = data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+        if not data or data.isspace():
+            raise self._empty()
+        delimiter = "\t" if self.ending in _TABS else _delimiter(data)
+        opened = _open_quote(data, delimiter)
+        if opened is not None:
+            raise TableError(
+                f"{self.name} opens a quote in line {opened:,} of the table that nothing closes; close it, or write a "
+                "quote inside of a quoted field twice"
+            )
+        names = self._names(data, delimiter)
         if names and all(_is_number(name) for name in names):
             raise TableError(f"{self.name} begins with the numbers {names[:5]}; expected a first line of column names")
-        names_alone = [name.strip() for name in names]
-        doubled = sorted({name for name in names_alone if names_alone.count(name) > 1})
+        doubled = sorted(name for name, count in Counter(name.strip() for name in names).items() if count > 1)
         if doubled:
             raise TableError(f"{self.name} has two columns of the name {doubled[0]!r}; give each its own")
         frame = pl.read_csv(
-            text.encode(),
+            data,
             separator=delimiter,
             null_values=list(MISSING),
             infer_schema_length=None,
-            schema_overrides={name: pl.String for name in names if name.strip() in text_columns},
+            schema_overrides={name: pl.String for name in names if name.strip() in left},
         ).rename(str.strip)
         if delimiter == ";":  # where it goes together with decimal commas
             decimal = [
                 name
                 for name, dtype in frame.schema.items()
-                if dtype == pl.String and name not in text_columns and frame[name].str.contains(_DECIMAL_COMMA).all()
+                if dtype == pl.String and name not in left and frame[name].str.contains(_DECIMAL_COMMA).all()
             ]
             frame = frame.with_columns(pl.col(decimal).str.replace(",", ".", literal=True))
         if frame.width > 1:  # a blank line is no row
@@ -334,8 +361,9 @@ def _endings(path: str | os.PathLike[str]) -> tuple[str, str]:
 
 
 def _check_columns(name: str, frame: pl.DataFrame, first_name: str, first: pl.DataFrame) -> None:
-    lacking = [column for column in first.columns if column not in frame.columns]
-    more = [column for column in frame.columns if column not in first.columns]
+    own, expected = set(frame.columns), set(first.columns)
+    lacking = [column for column in first.columns if column not in own]
+    more = [column for column in frame.columns if column not in expected]
     if lacking or more:
         lacks = f"has no column {lacking[0]!r}, which {first_name} has" if lacking else ""
         has = f"has a column {more[0]!r}, which {first_name} has not" if more else ""
@@ -345,7 +373,7 @@ def _check_columns(name: str, frame: pl.DataFrame, first_name: str, first: pl.Da
 
 def _types(frames: list[pl.DataFrame], column: str) -> set[pl.DataType]:
     """Return the types of a column in the tables where it has values."""
-    return {frame.schema[column] for frame in frames if frame[column].null_count() < frame.height}
+    return {frame[column].dtype for frame in frames if frame[column].null_count() < frame.height}
 
 
 def _agree(types: set[pl.DataType]) -> bool:
@@ -382,10 +410,41 @@ def _stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(same, how="vertical_relaxed")
 
 
-def _delimiter(text: str) -> str:
+def _is_utf8(data: bytes) -> bool:
+    """Return whether bytes are UTF-8, without making a text of them all."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view = memoryview(data)
+    try:
+        for start in range(0, len(data), _PIECE):
+            decoder.decode(view[start : start + _PIECE], start + _PIECE >= len(data))
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _open_quote(data: bytes, delimiter: str) -> int | None:
+    """Return the line of a quote that opens a field and is never closed, or None."""
+    if data.count(b'"') % 2 == 0:
+        return None
+    opening = re.compile(b'(?:\\A|[\r\n%s])"' % re.escape(delimiter).encode())
+    end = 0
+    while (found := opening.search(data, end)) is not None:
+        end = found.end()
+        while True:
+            closing = data.find(b'"', end)
+            if closing < 0:
+                return data.count(b"\n", 0, found.end()) + 1
+            end = closing + 1
+            if data[end : end + 1] != b'"':  # two are one inside of the field
+                break
+            end += 1
+    return None
+
+
+def _delimiter(data: bytes) -> str:
     """Return the delimiter that splits the first lines into the most columns, evenly."""
-    lines = text[:65_536].splitlines()[:50]
-    if len(text) > 65_536 and len(lines) > 1:
+    lines = data[:_BEGINNING].decode(errors="ignore").splitlines()[:50]
+    if len(data) > _BEGINNING and len(lines) > 1:
         lines = lines[:-1]  # it may be cut
     best, columns = ",", 1
     for delimiter in _DELIMITERS:

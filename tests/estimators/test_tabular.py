@@ -469,27 +469,6 @@ def test_the_report_says_what_was_done(capsys: pytest.CaptureFixture[str]) -> No
     assert len(lines) == 1 + 2 * 4
 
 
-def test_interrupting_keeps_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C reaches the thread that waits for the members. (A table without numbers needs no trial first.)"""
-    from concurrent.futures import Future
-
-    X = np.random.default_rng(0).choice(["red", "green", "blue"], (400, 6))
-    y = X[:, 0] == X[:, 1]
-    asked = []
-    result = Future.result
-
-    def interrupted(self: Any, timeout: float | None = None) -> Any:
-        if not asked:
-            asked.append(True)
-            raise KeyboardInterrupt
-        return result(self, timeout)
-
-    monkeypatch.setattr(Future, "result", interrupted)
-    model = TabularClassifier(random_state=0, max_epochs=100_000, patience=100_000, n_jobs=1).fit(X, y)
-    assert model.score(X, y) > 0.6
-    assert len(model.members_) == 1
-
-
 def test_a_diverging_member_is_an_error() -> None:
     from nineline import DivergenceError
 

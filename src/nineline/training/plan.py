@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nineline import _checks
 from nineline._value import Value
 from nineline.schedules import Schedule, as_schedule
+from nineline.training.progress import Progress
 from nineline.training.watch import EarlyStopping
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Plan(Value):
         schedule: str | Schedule | Callable[[float], float] | None = None,
         stop: int | EarlyStopping | None = None,
         report_every: int | None = None,
-        progress: bool | None = None,
+        progress: bool | Progress | None = None,
         on_epoch: Callable[[Epoch], object] | Sequence[Callable[[Epoch], object]] = (),
     ) -> None:
         if iterations is not None and epochs is not None:
@@ -61,7 +62,8 @@ class Plan(Value):
         if report_every is None:
             report_every = 0 if self.in_epochs else 1000
         self.report_every = _checks.positive_integer("report_every", report_every, minimum=0)
-        self.progress = None if progress is None else _checks.boolean("progress", progress)
+        given = progress is None or isinstance(progress, Progress)
+        self.progress = progress if given else _checks.boolean("progress", progress)
         self.on_epoch = _as_functions(on_epoch)
 
 

@@ -75,8 +75,10 @@ class Bar(Progress):
         )
 
 
-def display(wanted: bool | None, epochs: int) -> Progress:
-    """Return a bar where one is wanted; None means: where a person is looking."""
+def display(wanted: bool | Progress | None, epochs: int) -> Progress:
+    """Return a bar where one is wanted; None means: where a person is looking. A Progress of your own is taken."""
+    if isinstance(wanted, Progress):
+        return wanted
     if wanted is None:
         wanted = (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
     return Bar(epochs) if wanted else NoProgress()

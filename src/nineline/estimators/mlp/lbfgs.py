@@ -57,15 +57,24 @@ def fit(model: Any, rows: Rows, loss: Loss, tasks: Tasks | None) -> None:
             print(f"Iteration {model.n_iter_}, loss = {now:.8f}")
         return tasks is not None and tasks.iteration_ends()
 
-    found = lbfgs(
-        trainer,
-        rows,
-        iterations=model.max_iter,
-        evaluations=model.max_fun,
-        tolerance=model.tol,
-        on_evaluation=on_evaluation,
-        on_iteration=on_iteration,
-    )
+    try:
+        found = lbfgs(
+            trainer,
+            rows,
+            iterations=model.max_iter,
+            evaluations=model.max_fun,
+            tolerance=model.tol,
+            on_evaluation=on_evaluation,
+            on_iteration=on_iteration,
+        )
+    except KeyboardInterrupt:
+        if not history.loss:
+            raise
+        del history.loss[model.n_iter_ :]
+        model.loss_ = history.loss[-1]
+        history.stopped = f"interrupted in iteration {model.n_iter_ + 1}"
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+        return
     model.n_iter_ = min(int(found.nit), model.max_iter)
     model.loss_ = theirs(float(found.fun))
     network.parameters[...] = found.x

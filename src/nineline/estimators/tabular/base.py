@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -21,12 +22,13 @@ from nineline.estimators.pickles import Pickled
 from nineline.estimators.tabular import file
 from nineline.estimators.tabular.folds import Folds, merge
 from nineline.estimators.tabular.held_out import HeldOut
-from nineline.estimators.tabular.members import Budget, Member, MemberSettings, train_members
+from nineline.estimators.tabular.interruption import Interruption
+from nineline.estimators.tabular.members import Budget, Member, MemberSettings, soon_judged, train_members
 from nineline.estimators.tabular.progress import MemberProgress
 from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
 from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.scoring import scorer_of
-from nineline.estimators.tabular.trials import Trial, try_out
+from nineline.estimators.tabular.trials import Trial, Tried, try_out
 from nineline.rows import Rows
 
 if TYPE_CHECKING:
@@ -128,10 +130,16 @@ class Tabular(Pickled, BaseEstimator):
         """Take over what `_describe_target` described."""
 
     def _try_targets(
-        self, rows: Rows, labels: npt.NDArray[Any], folds: Folds, settings: MemberSettings, budget: Budget
-    ) -> tuple[list[Trial], Rows, Budget]:
-        """Try other ways to learn the target, and return what came of it, the rows with the best, and what is left."""
-        return [], rows, budget
+        self,
+        rows: Rows,
+        labels: npt.NDArray[Any],
+        folds: Folds,
+        settings: MemberSettings,
+        budget: Budget,
+        interruption: Interruption,
+    ) -> tuple[Tried, Rows]:
+        """Try other ways to learn the target, and return what came of it, and the rows with the best."""
+        return Tried([], 0, [], budget), rows
 
     def _judge(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> HeldOut:
         """Return the held-out rows with what the members answer for them."""
@@ -167,13 +175,14 @@ class Tabular(Pickled, BaseEstimator):
             The table or the target is of no use; the message names the column.
         nineline.DivergenceError
             The loss of a network did not stay finite.
+        KeyboardInterrupt
+            Ctrl-C came before anything was trained, or twice. One that comes later ends training, with a warning: the
+            model is what was trained by then.
         """
-        before = self.__dict__.copy()
-        try:
-            self._fit(X, y, sample_weight)
-        except BaseException:  # a fit that fails leaves the model before
-            self.__dict__ = before
-            raise
+        twin = type(self).__new__(type(self))  # a fit that fails, or is given up, leaves the model as it was
+        twin.__dict__.update(self.__dict__)
+        twin._fit(X, y, sample_weight)
+        self.__dict__ = twin.__dict__
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None) -> None:
@@ -218,33 +227,76 @@ class Tabular(Pickled, BaseEstimator):
             resume=self.resume,
         )
         budget = Budget(None if time_limit is None else max(time_limit - (time.perf_counter() - began), 1e-9), jobs)
-        trials: list[Trial] = []
-        if divided != columns:
-            plain = replace(rows, inputs=columns.encode(frame))
-            ways = ("numbers in intervals", rows), ("numbers as they are", plain)
-            trials, way, budget = try_out(
-                ways, folds, settings, budget, lambda way, members: self._error(members, ways[way][1], labels)
-            )
-            rows, columns = ways[way][1], (divided, columns)[way]
-        more, rows, budget = self._try_targets(rows, labels, folds, settings, budget)
-        progress = MemberProgress(self.verbose, recipe.members * recipe.epochs, len(rows))
-        members = train_members(rows, folds, settings, budget, progress)
-        self.columns_, self.names_ = columns, list(frame.columns)
+        self.names_ = list(frame.columns)
         self.target_name_ = str(getattr(y, "name", None) or "target")
         self.evaluation_ = {}
+        plain = rows if divided == columns else replace(rows, inputs=columns.encode(frame))
+        interruption = Interruption()
+
+        def work() -> None:
+            ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
+            trials = self._train(
+                ways if divided != columns else ways[:1], labels, folds, settings, budget, interruption
+            )
+            self.report_ = FitReport(
+                rows=table_rows,
+                different=len(rows),
+                columns=self.columns_,
+                target=self._target_in_words(),
+                trials=trials,
+                recipe=recipe,
+                histories=self.histories_,
+                held_out=self._held_out.scores(self) if self._held_out is not None else {},
+                seconds=time.perf_counter() - began,
+                interrupted=interruption.heard,
+            )
+
+        interruption.run(work)
+        if self.report_.interrupted:
+            warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=3)
+
+    def _train(
+        self,
+        ways: Sequence[tuple[str, Rows, Columns]],
+        labels: npt.NDArray[Any],
+        folds: Folds,
+        settings: MemberSettings,
+        budget: Budget,
+        interruption: Interruption,
+    ) -> list[Trial]:
+        """Choose between ways to see the table and its target, train, and become what was trained."""
+        way = 0
+        trials: list[Trial] = []
+        kept: list[Member] = []
+        if len(ways) > 1:
+            tried = try_out(
+                [(name, seen) for name, seen, _ in ways],
+                folds,
+                settings,
+                budget,
+                interruption,
+                lambda way, members: self._error(members, ways[way][1], labels),
+            )
+            way, trials, kept, budget = tried.best, tried.trials, tried.members, tried.budget
+        _, rows, self.columns_ = ways[way]
+        if not interruption.heard:
+            tried, rows = self._try_targets(rows, labels, folds, settings, budget, interruption)
+            trials, kept, budget = trials + tried.trials, tried.members or kept, tried.budget
+        progress = MemberProgress(self.verbose, settings.recipe.members * settings.recipe.epochs, len(rows))
+        members = train_members(rows, folds, settings, budget, progress, interruption)
+        if interruption.heard and kept:
+            kept = soon_judged(kept)
+            if not self._are_better(members, kept, rows, labels):
+                members = kept
+        if not members:
+            raise KeyboardInterrupt
         self._take(members)
         self._held_out = self._judge(members, rows, labels)
-        self.report_ = FitReport(
-            rows=table_rows,
-            different=len(rows),
-            columns=columns,
-            target=self._target_in_words(),
-            trials=trials + more,
-            recipe=recipe,
-            histories=self.histories_,
-            held_out=self._held_out.scores(self),
-            seconds=time.perf_counter() - began,
-        )
+        return trials
+
+    def _are_better(self, members: list[Member], kept: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> bool:
+        """Return whether members whose training was cut short answer better than those of a trial."""
+        return bool(members) and self._error(members, rows, labels) < self._error(kept, rows, labels)
 
     def _take(self, members: list[Member]) -> None:
         """Become what was trained."""
@@ -292,9 +344,10 @@ class Tabular(Pickled, BaseEstimator):
         check_is_fitted(self, "network_")
         table = nw.from_native(frame, eager_only=True)
         table = table.rename({name: str(name) for name in table.columns})
+        there = set(table.columns)
         self.columns_.require(table.columns)
         nothing = nw.lit(None, dtype=nw.String)
-        wanted = [name if name in table.columns else nothing.alias(name) for name in self.names_]
+        wanted = [name if name in there else nothing.alias(name) for name in self.names_]
         return table.select(*wanted).to_native()
 
     def feature_importance(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
+from nineline.estimators.tabular.interruption import Interruption, Listening
 from nineline.layers import AbstractLayer, Dropout, Layer
 from nineline.network import Network
 from nineline.optimizers import AdamW
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from nineline.training.history import History
 
 
+_SOON: Final = 1000  # rows
+
+
 @dataclass(frozen=True)
 class Member:
     """A trained network.
@@ -43,7 +46,7 @@ class Member:
     network : Network
     history : History
     held_out : array of int
-        The rows that it did not learn from.
+        The rows that it did not learn from; the first of them where training was interrupted.
     """
 
     network: Network
@@ -100,41 +103,47 @@ class Budget:
 
 
 def train_members(
-    rows: Rows, folds: Folds, settings: MemberSettings, budget: Budget, progress: MemberProgress
+    rows: Rows,
+    folds: Folds,
+    settings: MemberSettings,
+    budget: Budget,
+    progress: MemberProgress,
+    interruption: Interruption,
 ) -> list[Member]:
     """Train every member; where time runs out, those for which there was time, at least one.
 
     A member depends on the seed and its own number alone: not on how many there are, nor on what runs beside it.
-    Ctrl-C ends training and keeps what is there.
+    An interruption ends training and keeps what is there: members that finished an epoch, or, where there is none,
+    those that took a step.
     """
     members = settings.recipe.members
     jobs = min(budget.jobs, members)
     clock = _Clock(budget.time_limit, members, jobs)
-    stop = threading.Event()
+    listening = Listening(interruption)
 
     def one(number: int) -> Member | None:
         seconds = clock.seconds(number)
-        if seconds == 0 or (stop.is_set() and number):
+        if seconds == 0 or interruption.heard:
             return None
-
-        def interrupt(_: Epoch) -> None:
-            if stop.is_set():
-                raise KeyboardInterrupt  # as if it had reached this thread: the checkpoint stays one that can go on
-
-        callbacks: list[Callable[[Epoch], object]] = [interrupt, progress.of(number)]
-        return _train(rows, folds, settings, number, seconds, max(1, budget.jobs // jobs), callbacks)
+        callbacks: list[Callable[[Epoch], object]] = [listening.look, progress.of(number)]
+        return _train(rows, folds, settings, number, seconds, max(1, budget.jobs // jobs), callbacks, listening)
 
     with progress, ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(one, number) for number in range(members)]
         try:
-            trained = [future.result() for future in futures]
-        except KeyboardInterrupt:
-            stop.set()
-            trained = [future.result() for future in futures]
+            results = [future.result() for future in futures]
         except BaseException:
-            stop.set()  # the others need not go on
+            interruption.stop()  # the others need not go on
             raise
-    return [member for member in trained if member is not None and np.isfinite(member.network.parameters).all()]
+    trained = [m for m in results if m is not None and m.history.steps and np.isfinite(m.network.parameters).all()]
+    if interruption.heard:
+        trained = soon_judged([member for member in trained if member.history.epochs] or trained)
+    return trained
+
+
+def soon_judged(members: list[Member]) -> list[Member]:
+    """Return members with few enough held-out rows that somebody who pressed Ctrl-C need not wait."""
+    return [replace(member, held_out=member.held_out[:_SOON]) for member in members]
 
 
 class _Clock:
@@ -177,6 +186,7 @@ def _train(
     seconds: float | None,
     threads: int,
     callbacks: list[Callable[[Epoch], object]],
+    progress: Any,
 ) -> Member:
     """Train one member."""
     recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
@@ -207,7 +217,7 @@ def _train(
         sample_weight=part.sample_weight,
         clip_norm=10.0,
         on_epoch=callbacks,
-        progress=False,
+        progress=progress,
         engine=settings.engine,
         threads=threads,
         checkpoint=_checkpoint(settings.checkpoint, number),

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
 from nineline.estimators.tabular.held_out import QUANTILES, HeldOut
-from nineline.estimators.tabular.trials import Trial, try_out
+from nineline.estimators.tabular.trials import Tried, try_out
 from nineline.targets import TargetScaling, skewness
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.estimators.tabular.folds import Folds
+    from nineline.estimators.tabular.interruption import Interruption
     from nineline.estimators.tabular.members import Budget, Member, MemberSettings
     from nineline.rows import Rows
 
@@ -71,21 +72,27 @@ class TabularRegressor(RegressorMixin, Tabular):
         return self.scaling_.targets(y), None
 
     def _try_targets(
-        self, rows: Rows, labels: npt.NDArray[Any], folds: Folds, settings: MemberSettings, budget: Budget
-    ) -> tuple[list[Trial], Rows, Budget]:
+        self,
+        rows: Rows,
+        labels: npt.NDArray[Any],
+        folds: Folds,
+        settings: MemberSettings,
+        budget: Budget,
+        interruption: Interruption,
+    ) -> tuple[Tried, Rows]:
         """Learn the logarithm of a skewed target instead where that answers better."""
         weights, plain = rows.sample_weight, self.scaling_
         if labels.min() <= 0 or skewness(labels, weights) < _SKEWED:
-            return [], rows, budget
+            return Tried([], 0, [], budget), rows
         log = TargetScaling.learn(labels, weights, log=True)
         ways = ("the target as it is", rows), ("its logarithm", replace(rows, targets=log.targets(labels)))
 
         def error(way: int, members: list[Member]) -> float:
             return self._held_out_with((plain, log)[way], members, ways[way][1], labels)[0].error(self)
 
-        trials, way, budget = try_out(ways, folds, settings, budget, error)
-        self.scaling_ = (plain, log)[way]
-        return trials, ways[way][1], budget
+        tried = try_out(ways, folds, settings, budget, interruption, error)
+        self.scaling_ = (plain, log)[tried.best]
+        return tried, ways[tried.best][1]
 
     @staticmethod
     def _held_out_with(

@@ -37,6 +37,8 @@ class FitReport:
         none could be spared. All members together do better.
     seconds : float
         Of the whole fit.
+    interrupted : bool
+        Whether Ctrl-C ended it.
     """
 
     rows: int
@@ -48,6 +50,7 @@ class FitReport:
     histories: list[History]
     held_out: dict[str, float]
     seconds: float
+    interrupted: bool = False
 
     def to_frame(self) -> Any:
         """Return a line for each column, as a polars DataFrame: name, kind, missing, and what was done to it."""
@@ -57,6 +60,11 @@ class FitReport:
         dropped = [(c.name, "dropped", None, c.reason) for c in self.columns.dropped]
         names = ["column", "kind", "missing", "what"]
         return pl.DataFrame([dict(zip(names, line, strict=True)) for line in used + dropped], schema_overrides=None)
+
+    def kept_in_words(self) -> str:
+        """Return what an interrupted fit kept."""
+        epochs = ", ".join(f"{history.epochs:,}" for history in self.histories)
+        return f"{len(self.histories)} of {self.recipe.members} networks kept, after {epochs} epochs"
 
     def __repr__(self) -> str:
         twins = f", {self.different:,} of them different" if self.different < self.rows else ""
@@ -71,8 +79,13 @@ class FitReport:
         for one, other in zip(self.trials[::2], self.trials[1::2], strict=True):
             lines.append(f"tried {one.name}: {one.error:.5g} off, {other.name}: {other.error:.5g}")
         lines.append(f"{self.columns.width} numbers a row; {self.recipe.in_words()}")
+        if self.interrupted:
+            lines.append(f"interrupted: {self.kept_in_words()}")
         for number, history in enumerate(self.histories, 1):
             curve = history.validation_loss or history.loss
+            if not curve:
+                lines.append(f"  member {number}  {history.stopped}")
+                continue
             best = f", best after {history.best_epoch}" if history.best_epoch is not None else ""
             lines.append(
                 f"  member {number}  {curve[0]:.4g} {sparkline(curve)} {min(curve):.4g}  {history.epochs} epochs{best}"

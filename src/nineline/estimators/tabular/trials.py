@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nineline.estimators.tabular.folds import Folds
+    from nineline.estimators.tabular.interruption import Interruption
     from nineline.rows import Rows
 
 _SHORT: Final = 4  # a trial's epochs are a quarter of a training's
@@ -38,14 +39,36 @@ class Trial:
     error: float
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What came of trials.
+
+    Attributes
+    ----------
+    trials : list of Trial
+    best : int
+        The number of the best way.
+    members : list of Member
+        What was trained with it: too short for a model, and all there is where no more is trained.
+    budget : Budget
+        What is left.
+    """
+
+    trials: list[Trial]
+    best: int
+    members: list[Member]
+    budget: Budget
+
+
 def try_out(
     ways: Sequence[tuple[str, Rows]],
     folds: Folds,
     settings: MemberSettings,
     budget: Budget,
+    interruption: Interruption,
     error: Callable[[int, list[Member]], float],
-) -> tuple[list[Trial], int, Budget]:
-    """Train a little with each way, side by side.
+) -> Tried:
+    """Train a little with each way, side by side; where that is interrupted, what was trained by then decides.
 
     Parameters
     ----------
@@ -55,20 +78,12 @@ def try_out(
     settings : MemberSettings
     budget : Budget
         Where time is limited, a tenth of it is spent here.
+    interruption : Interruption
     error : function
         Of the way's number and the members that were trained.
-
-    Returns
-    -------
-    list of Trial
-        What came of each way.
-    int
-        The number of the best.
-    Budget
-        What is left.
     """
     if not len(folds.of(0)[1]):
-        return [], 0, budget
+        return Tried([], 0, [], budget)
     began, recipe = time.perf_counter(), settings.recipe
     members = 1 if recipe.share * len(ways[0][1]) >= _HELD_OUT else 2
     short = replace(
@@ -82,13 +97,15 @@ def try_out(
         jobs=max(1, budget.jobs // len(ways)),
     )
 
-    def one(number: int) -> Trial:
-        return Trial(ways[number][0], error(number, train_members(ways[number][1], folds, short, part, _NO_PROGRESS)))
+    def one(number: int) -> tuple[Trial, list[Member]]:
+        name, rows = ways[number]
+        trained = train_members(rows, folds, short, part, _NO_PROGRESS, interruption)
+        return Trial(name, error(number, trained) if trained else math.inf), trained
 
     with ThreadPoolExecutor(min(budget.jobs, len(ways))) as pool:
-        trials = list(pool.map(one, range(len(ways))))
-    best = min(range(len(ways)), key=lambda number: trials[number].error)
+        tried = list(pool.map(one, range(len(ways))))
+    best = min(range(len(ways)), key=lambda number: tried[number][0].error)
     left = budget.time_limit
     if left is not None:
         left = max(left - (time.perf_counter() - began), 1e-9)
-    return trials, best, replace(budget, time_limit=left)
+    return Tried([trial for trial, _ in tried], best, tried[best][1], replace(budget, time_limit=left))

@@ -1,0 +1,90 @@
+"""Interruption: Ctrl-C while threads train, heard by the one that waits and seen by those that work."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
+
+from nineline.training.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nineline.training.history import History
+
+T = TypeVar("T")
+
+_LISTENS_EVERY: Final = 0.1  # seconds
+
+
+class Interruption:
+    """Whether Ctrl-C has been pressed in one fit."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    @property
+    def heard(self) -> bool:
+        """Whether training is to end."""
+        return self._event.is_set()
+
+    def stop(self) -> None:
+        """Say that training is to end."""
+        self._event.set()
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Do work in a thread, so that this one does nothing but listen; return or raise what it does.
+
+        A thread that waits without a timeout is not woken by a signal whose handler restarts system calls, as that of
+        polars does. The first Ctrl-C says that training is to end, and the work goes on to keep what is there; the
+        second is a KeyboardInterrupt at once.
+        """
+        returned: list[T] = []
+        raised: list[BaseException] = []
+        done = threading.Event()
+        context = contextvars.copy_context()
+
+        def doing() -> None:
+            try:
+                returned.append(context.run(work))
+            except BaseException as error:
+                raised.append(error)
+            finally:
+                done.set()
+
+        threading.Thread(target=doing, name="nineline fit", daemon=True).start()
+        while True:
+            try:
+                while not done.wait(_LISTENS_EVERY):
+                    pass
+                break
+            except KeyboardInterrupt:
+                if self.heard:
+                    raise
+                self.stop()
+        if raised:
+            raise raised[0]
+        return returned[0]
+
+
+@final
+class Listening(Progress):
+    """Shows nothing, and ends a training in the midst of an epoch where Ctrl-C was heard."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        self.interruption = interruption
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, epochs: float, rows: int, history: History) -> None:
+        self.look()
+
+    def look(self, *_: Any) -> None:
+        """Raise KeyboardInterrupt, as if it had reached this thread: a checkpoint stays one that can go on."""
+        if self.interruption.heard:
+            raise KeyboardInterrupt
