@@ -5,10 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 
+from nineline.__main__ import main as started
 from nineline.cli import main
 from nineline.tables import read_table
 
@@ -584,14 +583,28 @@ def test_output_that_is_closed_or_full_is_said(flowers: Path) -> None:
         assert "Exception ignored" not in done.stderr
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_ctrl_c_while_starting_is_no_traceback(numbers: Path) -> None:
-    """From when nineline has the word: a fifth of a second after Python began."""
-    for delay in (0.35, 0.6, 0.9):
-        command = [sys.executable, "-m", "nineline", "train", "train.csv", "--target", "y"]
-        with subprocess.Popen(command, cwd=numbers, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as begun:
-            time.sleep(delay)
-            begun.send_signal(signal.SIGINT)
-            _, err = begun.communicate(timeout=60)
-        assert begun.returncode in (0, 130)  # in the midst of training it keeps what it has
-        assert "Traceback" not in err
+def test_ctrl_c_while_starting_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nineline.cli.main", interrupted)
+    with pytest.raises(SystemExit) as left:
+        started()
+    assert (left.value.code, capsys.readouterr().err) == (130, "nineline: interrupted\n")
+
+
+def test_a_second_save_that_fails_is_a_note(numbers: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = []
+
+    def once(model: object, path: object) -> None:
+        if saved:
+            raise OSError(28, "No space left on device")
+        saved.append(path)
+        Path(str(path)).write_bytes(b"a model")
+
+    monkeypatch.setattr("nineline.estimators.TabularRegressor.save", once)
+    code, out, err = typed("train", "train.csv", "--target", "y", *FEW, folder=numbers)
+    assert (code, err) == (0, "")
+    assert "the file holds the model without its evaluation: [Errno 28] No space left on device" in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -182,7 +183,24 @@ def test_what_a_killed_write_left_is_swept_by_the_next(path, tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted([path, other])
 
 
-def test_many_threads_write_one_file_and_it_is_always_whole(path):
+@posix
+def test_a_file_system_without_locks_is_written_all_the_same(path, tmp_path, monkeypatch):
+    def unknown(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(writing.fcntl, "flock", unknown)
+    write_bytes(path, b"new")
+    check_writable(path)
+    write_bytes(path, b"newer")
+    assert path.read_bytes() == b"newer"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("locks", ["with locks", "without, as on Windows"])
+def test_many_threads_write_one_file_and_it_is_always_whole(locks, path, monkeypatch):
+    if locks != "with locks":
+        monkeypatch.setattr(writing, "fcntl", None)
+        monkeypatch.setattr(writing, "sweep", lambda _: None)  # there a file that is open cannot be removed
     contents = [bytes([i]) * 100_000 for i in range(6)]
     over, found = time.monotonic() + 1, set()
     write_bytes(path, contents[0])

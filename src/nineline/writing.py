@@ -52,6 +52,9 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
                     os.fchown(file.fileno(), old.st_uid, old.st_gid)
                 os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
             os.fsync(file.fileno())
+            if fcntl is not None:  # while it is held
+                name.replace(target)
+        if fcntl is None:
             name.replace(target)
     except BaseException:
         name.unlink(missing_ok=True)
@@ -84,13 +87,13 @@ def check_writable(path: str | os.PathLike[str], read: Iterable[str | os.PathLik
 
 def sweep(path: str | os.PathLike[str]) -> None:
     """Remove what a process left beside a file that was killed while it wrote it."""
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     with contextlib.suppress(OSError):
         for left in target.parent.glob(prefix(target) + "*"):
             with contextlib.suppress(OSError):  # somebody is writing it now
                 handle = os.open(left, os.O_RDWR)
                 try:
-                    _lock(handle)
+                    _lock(handle, wait=False)
                     left.unlink(missing_ok=True)
                 finally:
                     os.close(handle)
@@ -127,16 +130,16 @@ def _make(target: Path, mode: int) -> tuple[Path, int]:
         name = target.parent / f"{prefix(target)}{secrets.token_hex(4)}"
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         handle = os.open(name, flags, mode)
-        with contextlib.suppress(OSError):
-            _lock(handle)
-            if name.exists():
-                return name, handle
+        with contextlib.suppress(OSError):  # some file systems know no locks, and there nothing is swept
+            _lock(handle, wait=True)
+        if name.exists():
+            return name, handle
         os.close(handle)  # a sweep came between
 
 
-def _lock(handle: int) -> None:
+def _lock(handle: int, *, wait: bool) -> None:
     if fcntl is not None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -199,7 +199,10 @@ def train_on_table(
     if test.height:
         _judge(session, table, test, target, rng, compare=compare)
         if save is not None and model.evaluation_:
-            save(model)
+            try:
+                save(model)
+            except (OSError, KeyboardInterrupt) as error:
+                notes.append(f"the file holds the model without its evaluation: {error or type(error).__name__}")
     return session
 
 
