@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from nineline.column_kinds import ISO, parse_moment
 from nineline.columns import Boolean, Category, Columns, Date, Dropped, Number, learn_column
 
 
@@ -294,3 +295,18 @@ def test_many_columns_are_looked_up_each_in_no_time() -> None:
     columns = Columns(tuple(Number(f"c{i}", False, 0.0, 1.0) for i in range(2000)), ())
     columns.require([Counted(f"c{i}") for i in range(2000)])
     assert Counted.compared < 10_000
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [("9999-12-31T23:59:59-05:00", datetime.max), ("0001-01-01T00:00:00+05:00", datetime.min)],
+)
+def test_a_zone_that_leads_out_of_the_years_is_their_end(text: str, moment: datetime) -> None:
+    """9999-12-31 is how many tables say "for ever"."""
+    days = [f"2024-01-{day:02d}T00:00:00-05:00" for day in range(1, 29)]
+    for values in ([text, *days], [datetime.fromisoformat(value) for value in [text, *days]]):
+        assert parse_moment(values[0], ISO) == moment
+    columns = Columns.learn(nw.from_native(pl.DataFrame({"d": [text, *days]}), eager_only=True))
+    assert isinstance(columns.used[0], Date)
+    table = nw.from_native(pl.DataFrame({"d": [text, None, days[0]]}), eager_only=True)
+    assert np.isfinite(columns.encode(table)).all()

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 import narwhals as nw
 import numpy as np
 
+from nineline import _checks
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -80,7 +82,8 @@ class Column(ABC):
 
     def mismatch(self, value: object) -> ValueError:
         """Return the error for a value of another kind."""
-        return ValueError(f"column {self.name!r} holds {value!r}; expected {self.phrase}, which it held in training")
+        held = _checks.quoted(value)
+        return ValueError(f"column {self.name!r} holds {held}; expected {self.phrase}, which it held in training")
 
 
 @final
@@ -465,7 +468,10 @@ def parse_moment(value: object, form: str) -> datetime:
     if isinstance(value, str):
         value = _parse_text(value.strip(), form)
     if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        try:
+            return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        except OverflowError:  # a zone leads beyond the first or the last year: the first moment, or the last
+            return datetime.max if value.year > 1 else datetime.min  # noqa: DTZ901
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day)  # noqa: DTZ001
     raise TypeError(value)

@@ -14,6 +14,7 @@ import pytest
 
 from nineline import Dropout, Network
 from nineline.column_kinds import moments_of
+from nineline.estimators import TabularRegressor
 from nineline.files import FileError
 from nineline.interchange import to_onnx
 from nineline.interchange.samples import EPOCH, sample_rows
@@ -58,6 +59,15 @@ def test_generated_networks_answer_as_run_does(make_networks: Any) -> None:
             (outputs,) = ready.run(None, {"inputs": inputs})
             expected = network.run(inputs)
             np.testing.assert_allclose(outputs, expected, rtol=2e-6, atol=2e-6, err_msg=repr(network))
+
+
+def test_a_column_without_a_name_is_called_unnamed() -> None:
+    table = pl.DataFrame({"": np.arange(40.0) % 7, "unnamed": np.arange(40.0) % 5})
+    model = TabularRegressor(max_epochs=2, n_members=1).fit(table, table[""])
+    graph = session(to_onnx(model, "model"))
+    assert [each.name for each in graph.get_inputs()] == ["unnamed_", "unnamed"]
+    given = {"unnamed_": table[""].to_numpy()[:, np.newaxis], "unnamed": table["unnamed"].to_numpy()[:, np.newaxis]}
+    np.testing.assert_allclose(graph.run(None, given)[0][:, 0], model.predict(table), rtol=1e-5)
 
 
 def test_models_of_tables_take_raw_columns(models: Any) -> None:

@@ -9,6 +9,7 @@ import narwhals as nw
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
+from nineline import _checks
 from nineline.column_kinds import text_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _plain(column: np.ndarray[Any, Any]) -> Any:
     values = column.tolist()
     for value in values:
         if not is_missing(value) and not isinstance(value, (str, bytes, Number)):
-            raise TypeError(f"X holds {value!r}; a value's argument must be a string or a real number")
+            raise TypeError(f"X holds {_checks.quoted(value)}; a value's argument must be a string or a real number")
     missing = [is_missing(value) for value in values]
     if all(gone or isinstance(value, Number) for value, gone in zip(values, missing, strict=True)):
         return np.array([np.nan if gone else value for value, gone in zip(values, missing, strict=True)], float)

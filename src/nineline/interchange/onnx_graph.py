@@ -62,7 +62,8 @@ class Graph:
         return int(self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def input(self, name: str, dtype: str, width: int, about: str = "") -> str:
-        """Declare an input, (rows, width)."""
+        """Declare an input, (rows, width), and return its name: "unnamed" for a column that has none."""
+        name = name or self.free("unnamed")
         self.inputs.append(self.helper.make_tensor_value_info(name, self.type_of(dtype), [_ROWS, width], about))
         return name
 

@@ -180,8 +180,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         if len(classes) < 2:
             counted = " in the rows of weight above 0" if weights is not None else ""
             raise ValueError(
-                f"y has one class only, {classes.tolist()[0]!r}{counted}; a classifier needs at least two classes "
-                "to tell apart"
+                f"y has one class only, {_checks.quoted(classes.tolist()[0])}{counted}; a classifier needs at least "
+                "two classes to tell apart"
             )
         given = self.class_weight
         if given is None:

@@ -62,9 +62,9 @@ class TabularRegressor(RegressorMixin, Tabular):
             try:
                 array = array.astype(np.float64)
             except (TypeError, ValueError):
-                raise ValueError(
-                    f"y holds {array[:1].tolist()[0]!r}; a regressor needs numbers (for classes use TabularClassifier)"
-                ) from None
+                held = _checks.quoted(array[:1].tolist()[0])
+                expected = "a regressor needs numbers (for classes use TabularClassifier)"
+                raise ValueError(f"y holds {held}; {expected}") from None
         return _checks.as_float("y", array, np.dtype(np.float64))
 
     def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> tuple[Array, npt.NDArray[Any] | None]:
