@@ -4,7 +4,7 @@
 // weights there are zero, and so are errors. A layer of a few outputs after a padded one is `turned`: its weights are
 // kept as (outputs, inputs), so that the lanes lie along its many inputs, and its outputs are packed without padding.
 //
-// Twin: src/nineline/layers.py. Forward is outputs = activation(inputs @ weights + bias); backward is
+// Twin: src/nineline/layers/dense.py. Forward is outputs = activation(inputs @ weights + bias); backward is
 // gradient = inputs.T @ delta and errors = delta @ weights.T.
 #pragma once
 

@@ -9,7 +9,7 @@
 // a block of J rows by V vectors stays in registers while the depth k passes by, each number of the left one
 // broadcast and multiplied into V vectors of the right one.
 //
-// Twins: Layer.compute, Layer.steps and Layer.input_errors in src/nineline/layers.py.
+// Twins: Layer.compute and Layer.backprop_delta in src/nineline/layers/dense.py.
 #pragma once
 
 #include "zeros.hpp"

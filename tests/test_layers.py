@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from nineline import Activation, Dropout, Layer, Loss, Network, gradient_check
 from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
 from nineline.draws import Draw
 from nineline.engines.reference import loss_and_gradients
+from nineline.layers import LAYERS, AbstractLayer
 from nineline.losses import LOSSES, Huber, Quantile, SquaredError
 from nineline.rows import Rows
 
@@ -321,3 +323,118 @@ def test_after_a_run_dropout_drops_nothing_on_the_way_back():
 def test_the_activation_is_fixed():
     with pytest.raises(AttributeError):
         Layer(2, 3, "tanh").activation = "relu"
+
+
+# Layers in general
+
+
+class Doubled(AbstractLayer):
+    """Each input twice: it changes the width."""
+
+    def __init__(self, width):
+        self.n_inputs, self.n_outputs = width, 2 * width
+
+    def compute(self, inputs, draw=None):
+        return np.repeat(inputs, 2, axis=1), None
+
+    def backprop(self, seen, output_errors):
+        return output_errors.reshape(len(output_errors), -1, 2).sum(axis=2), {}
+
+
+class Shift(AbstractLayer):
+    """A learned number is added."""
+
+    def __init__(self):
+        self.shift = np.zeros(1)
+
+    def compute(self, inputs, draw=None):
+        return inputs + self.shift, None
+
+    def backprop(self, seen, output_errors):
+        return output_errors, {"shift": output_errors.sum(keepdims=True).reshape(1)}
+
+    def blocks(self):
+        return {"shift": self.shift}
+
+    def adopt(self, views):
+        views["shift"][...] = self.shift
+        self.shift = views["shift"]
+
+
+def test_a_layer_in_front_may_change_the_width():
+    network = Network(Doubled(3), Layer(6, 2, "tanh", rng=0), rng=1)
+    assert (network.n_inputs, network.n_outputs) == (3, 2)
+    rows, targets = np.ones((4, 3)), np.zeros((4, 2))
+    assert gradient_check(network, rows, targets)
+    assert network.train(rows, targets, 3, report_every=0).engine == "reference"
+    with pytest.raises(
+        ValueError, match=r"layer 1 \(Layer\(5, 2, 'tanh'\)\) takes 5 inputs, the layer before it gives 6"
+    ):
+        Network(Doubled(3), Layer(5, 2, "tanh", rng=0))
+    behind = Network(Dropout(0.5), Doubled(3), Layer(6, 2, rng=0))  # a layer of any width takes that of the next
+    assert behind.n_inputs == 3
+
+
+def test_a_layer_of_ones_own_learns_in_every_way():
+    rows, targets = np.array([[0.5], [1.0]]), np.array([[2.0], [2.5]])
+
+    def make():
+        return Network(Shift(), Layer.of([[1.0]], activation="identity", trainable=False))
+
+    once, trained = make(), make()
+    errors = once.train_once(rows, targets)
+    np.testing.assert_array_equal(errors, [[1.5], [1.5]])
+    assert once.layers[0].shift == 3.0
+    trained.train(rows, targets, 1, report_every=0)
+    np.testing.assert_array_equal(trained.parameters, once.parameters)
+    once.layers[0].trainable = False
+    once.train_once(rows, targets)
+    assert once.layers[0].shift == 3.0
+
+
+def test_the_last_layer_is_a_dense_one():
+    for last in (Dropout(0.5), Shift(), Doubled(2)):
+        with pytest.raises(ValueError, match="the last layer is not a dense one; end the network with a Layer"):
+            Network(Layer(2, 2, rng=0), last)
+
+
+def test_a_layer_of_given_weights_draws_nothing():
+    np.random.seed(3)
+    before = np.random.get_state()[1].copy()
+    weights = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+    layer = Layer.of(weights, [0.5, 0, 0], "relu", learning_rate=0.1)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    assert (layer.n_inputs, layer.n_outputs, layer.dtype, layer.learning_rate) == (2, 3, np.float32, 0.1)
+    np.testing.assert_array_equal(layer.forward([[1, -1]]), [[0, 0, 0]])
+    np.testing.assert_array_equal(layer.forward([[1, 0]]), [[1.5, 2, 3]])
+    weights[...] = 0  # they are its own
+    np.testing.assert_array_equal(layer.weights, [[1, 2, 3], [4, 5, 6]])
+    assert Layer.of([[1], [2]]).dtype == np.float64
+    assert repr(Layer.of([[1.0]])) == "Layer(1, 1, 'sigmoid')"
+    assert layer.initializer == Layer(2, 3, "relu", bias=True).initializer  # for whoever draws it anew
+
+
+@pytest.mark.parametrize(
+    ("weights", "bias", "words"),
+    [
+        ([1, 2], None, r"weights has shape \(2,\); expected \(inputs, outputs\)"),
+        (np.empty((0, 2)), None, r"weights has shape \(0, 2\)"),
+        ([[1, np.nan]], None, "weights has nan"),
+        ([[1, 2]], [1], r"bias has shape \(1,\); weights \(1, 2\) take one of \(2,\)"),
+    ],
+)
+def test_given_weights_that_are_none_are_refused(weights, bias, words):
+    with pytest.raises(ValueError, match=words):
+        Layer.of(weights, bias)
+
+
+@pytest.mark.parametrize("kind", LAYERS.values(), ids=LAYERS)
+def test_every_kind_of_layer_describes_and_rebuilds_itself(kind):
+    layer = {"dense": Layer(2, 3, LeakyRelu(0.2), bias=True, rng=0), "dropout": Dropout(0.25)}[kind.kind]
+    described = json.loads(json.dumps(layer.describe()))
+    again = kind.rebuild(described, lambda name, shape: layer.blocks()[name].reshape(shape).copy())
+    assert repr(again) == repr(layer) == kind.in_words(described)[0]
+    assert {name: block.tobytes() for name, block in again.blocks().items()} == {
+        name: block.tobytes() for name, block in layer.blocks().items()
+    }
+    assert kind.in_words(described)[1] == sum(block.size for block in layer.blocks().values())

@@ -255,7 +255,7 @@ def printable(text: str, most: int = 80) -> str:
     --------
     >>> from nineline._checks import printable
     >>> printable("a\x1b[31m"), printable("word " * 100, most=20)
-    ('a\\x1b[31m', 'word word word word …')
+    ('a\\x1b[31m', 'word word word word…')
     """
     cut = text if len(text) <= most else f"{text[: most - 1]}…"
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in cut)

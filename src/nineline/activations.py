@@ -20,6 +20,8 @@ import numpy as np
 from nineline._value import Value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from nineline._typing import Array
@@ -308,6 +310,23 @@ class Softmax(Activation):
 
     def backward(self, errors: Array, z: Array, outputs: Array) -> Array:
         return outputs * (errors - (errors * outputs).sum(axis=-1, keepdims=True))
+
+
+def describe_activation(activation: Activation) -> dict[str, Any]:
+    """Return an activation of this module as JSON can hold it; raise ValueError for any other."""
+    for name, kind in ACTIVATIONS.items():
+        if type(activation) is kind:
+            return {"name": name, **vars(activation)}
+    raise ValueError(
+        f"activation {activation!r} is your own, and a file holds no code; save network.parameters yourself "
+        "(numpy.save) and build the network in Python before you put them back"
+    )
+
+
+def rebuild_activation(described: Mapping[str, Any]) -> Activation:
+    """Return the activation that `describe_activation` described."""
+    settings = dict(described)
+    return ACTIVATIONS[settings.pop("name")](**settings)
 
 
 def setting_of(activation: Activation) -> float:

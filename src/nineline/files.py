@@ -23,25 +23,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.activations import ACTIVATIONS, Activation
-from nineline.initializers import Initializer, Normal, Scaled, Uniform, Zeros
-from nineline.layers import Dropout, Layer, summary
+from nineline.layers import LAYERS, AbstractLayer
 from nineline.network import Network
 from nineline.writing import write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from io import BufferedReader
 
     from nineline._typing import Array
-    from nineline.layers import AbstractLayer
 
 FORMAT_VERSION: Final = 3
 TRAINER: Final = "trainer"
 """The kind of file that `Trainer.save` writes."""
 _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
-_INITIALIZERS: Final[dict[str, type[Initializer]]] = {kind.__name__: kind for kind in (Normal, Scaled, Uniform, Zeros)}
 _HALVES: Final = re.compile("[\ud800-\udfff]")  # of characters, which UTF-8 does not have
 _DTYPES: Final = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
 _HEADER_AT_MOST: Final = 2**26  # bytes; a table of a thousand columns of 64 levels each takes a twentieth of it
@@ -117,7 +113,7 @@ def describe(network: Network) -> dict[str, Any]:
     """Return a network's architecture as JSON can hold it."""
     if len(network.layers) > LAYERS_AT_MOST:
         raise ValueError(f"the network has {len(network.layers):,} layers; a file takes {LAYERS_AT_MOST:,} at most")
-    return {"dtype": str(network.dtype), "layers": [_describe_layer(layer) for layer in network.layers]}
+    return {"dtype": str(network.dtype), "layers": [layer.describe() for layer in network.layers]}
 
 
 def tensors(network: Network, prefix: str = "") -> dict[str, Array]:
@@ -147,12 +143,24 @@ def rebuild(
             if len(described["layers"]) > LAYERS_AT_MOST:
                 raise ValueError(f"{len(described['layers']):,} layers")
             layers = [
-                _rebuild_layer(layer, described["dtype"], arrays, f"{prefix}{number}.")
+                _kind(layer).rebuild(layer, _blocks(arrays, described["dtype"], f"{prefix}{number}."))
                 for number, layer in enumerate(described["layers"])
             ]
             return Network(*layers, dtype=dtype or described["dtype"])
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FileError(f"{os.fspath(path)} holds no valid network: {error}") from error
+
+
+def _blocks(arrays: Mapping[str, Array], dtype: str, prefix: str) -> Callable[[str, tuple[int, ...]], Array]:
+    """Return what gives a layer its blocks, by name and shape."""
+
+    def block(name: str, shape: tuple[int, ...]) -> Array:
+        array = arrays[prefix + name]
+        if array.dtype != dtype or array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"array {prefix}{name} does not fit")
+        return array
+
+    return block
 
 
 def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -309,92 +317,18 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _describe_layer(layer: AbstractLayer) -> dict[str, Any]:
-    if isinstance(layer, Dropout):
-        return {"kind": "dropout", "rate": layer.rate}
-    if isinstance(layer, Layer):
-        return {
-            "kind": "dense",
-            "inputs": layer.n_inputs,
-            "outputs": layer.n_outputs,
-            "activation": describe_activation(layer.activation),
-            "bias": layer.bias is not None,
-            "learning_rate": layer.learning_rate,
-            "initializer": _describe_initializer(layer.initializer),
-            **({} if layer.trainable else {"trainable": False}),
-        }
-    raise ValueError(f"{layer!r} is a layer of your own, and a file holds no code; save network.parameters yourself")
-
-
-def _rebuild_layer(described: dict[str, Any], dtype: str, arrays: Mapping[str, Array], prefix: str) -> AbstractLayer:
-    if described["kind"] == "dropout":
-        return Dropout(described["rate"])
-    if described["kind"] != "dense":
-        raise ValueError(f"unknown kind of layer {described['kind']!r}")
-    activation = rebuild_activation(described["activation"])
-    inputs, outputs, bias = described["inputs"], described["outputs"], described["bias"]
-    settings = dict(described["initializer"])
-    blocks = {}
-    for name, shape in {"weights": (inputs, outputs), **({"bias": (outputs,)} if bias else {})}.items():
-        blocks[name] = array = arrays[prefix + name]
-        if array.dtype != dtype or array.shape != shape or not np.isfinite(array).all():
-            raise ValueError(f"array {prefix}{name} does not fit")
-    layer = Layer(
-        inputs,
-        outputs,
-        activation,
-        bias=bias,
-        initializer=Zeros(),  # nothing is drawn for weights that come from the file
-        rng=0,
-        dtype=dtype,
-        learning_rate=described["learning_rate"],
-        trainable=described.get("trainable", True),
-    )
-    for name, array in blocks.items():
-        setattr(layer, name, array)
-    layer.adopt(blocks)  # its values are the file's, and lie in memory once
-    if settings:
-        layer.initializer = _INITIALIZERS[settings.pop("kind")](**settings)
-    else:  # it was somebody's own, so it is the customary one from now on
-        layer.initializer = Layer(1, 1, activation, bias=bias, rng=0).initializer
-    return layer
-
-
 def in_words(described: Mapping[str, Any]) -> tuple[list[str], int]:
     """Return the layers of a described architecture as they print, and the number of its parameters."""
     words, parameters = [], 0
     if len(described["layers"]) > LAYERS_AT_MOST:
         raise ValueError(f"{len(described['layers']):,} layers")
     for layer in described["layers"]:
-        if layer["kind"] == "dropout":
-            words.append(repr(Dropout(layer["rate"])))
-            continue
-        inputs, outputs, bias = layer["inputs"], layer["outputs"], layer["bias"]
-        if any(type(width) is not int for width in (inputs, outputs)):
-            raise TypeError("a width is no whole number")
-        parameters += (inputs + bool(bias)) * outputs
-        activation, trainable = rebuild_activation(layer["activation"]), layer.get("trainable", True) is not False
-        words.append(summary(inputs, outputs, activation, bool(bias), trainable))
+        text, count = _kind(layer).in_words(layer)
+        words.append(text)
+        parameters += count
     return words, parameters
 
 
-def _describe_initializer(initializer: Initializer) -> dict[str, Any]:
-    kind = type(initializer).__name__
-    return {"kind": kind, **vars(initializer)} if _INITIALIZERS.get(kind) is type(initializer) else {}
-
-
-def rebuild_activation(described: dict[str, Any]) -> Activation:
-    """Return the activation that `describe_activation` described."""
-    settings = dict(described)
-    return ACTIVATIONS[settings.pop("name")](**settings)
-
-
-def describe_activation(activation: Activation) -> dict[str, Any]:
-    """Return an activation of nineline's own as JSON can hold it; raise ValueError for any other."""
-    for name, kind in ACTIVATIONS.items():
-        if type(activation) is kind:
-            return {"name": name, **vars(activation)}
-    raise ValueError(
-        f"activation {activation!r} is your own, and a file holds no code; save network.parameters yourself "
-        "(numpy.save) and build the network in Python before you put them back"
-    )
+def _kind(described: Mapping[str, Any]) -> type[AbstractLayer]:
+    """Return the kind of a described layer; `AbstractLayer`, which is none, where it is not known."""
+    return LAYERS.get(described["kind"], AbstractLayer)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
 from nineline._value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from nineline._typing import Array
 
@@ -122,3 +122,17 @@ INITIALIZERS: Final[dict[str, Callable[[], Initializer]]] = {
     "lecun_normal": partial(Scaled, 1.0, "in", "normal"),
 }
 """Every initializer under its public name."""
+
+_KINDS: Final[dict[str, type[Initializer]]] = {kind.__name__: kind for kind in (Normal, Scaled, Uniform, Zeros)}
+
+
+def describe_initializer(initializer: Initializer) -> dict[str, Any]:
+    """Return an initializer of this module as JSON can hold it; of any other, nothing."""
+    kind = type(initializer).__name__
+    return {"kind": kind, **vars(initializer)} if _KINDS.get(kind) is type(initializer) else {}
+
+
+def rebuild_initializer(described: Mapping[str, Any]) -> Initializer | None:
+    """Return the initializer that `describe_initializer` described; None where that was nothing."""
+    settings = dict(described)
+    return _KINDS[settings.pop("kind")](**settings) if settings else None

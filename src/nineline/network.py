@@ -9,7 +9,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline._stepping import Stepping
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.layers import AbstractLayer, Layer
 from nineline.rows import ROWS_AT_ONCE, Sparse, check_inputs, check_rows, dense
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class Block(NamedTuple):
     """"weights" or "bias"."""
     place: slice
     shape: tuple[int, ...]
+    layer: int
+    """The number of its layer."""
+    penalised: bool
+    """Whether l1 and l2 count it."""
 
 
 class Layers(tuple[AbstractLayer, ...]):
@@ -151,7 +155,9 @@ class Network:
         size = 0
         for number, layer in enumerate(self.layers):
             for kind, array in layer.blocks().items():
-                self.blocks.append(Block(f"{number}.{kind}", kind, slice(size, size + array.size), array.shape))
+                place = slice(size, size + array.size)
+                penalised = kind in layer.penalised
+                self.blocks.append(Block(f"{number}.{kind}", kind, place, array.shape, number, penalised))
                 size += array.size
         self._parameters: Array = np.empty(size, dtype)
         for number, layer in enumerate(self.layers):
@@ -168,11 +174,7 @@ class Network:
 
     def views(self, vector: Array, layer: int) -> dict[str, Array]:
         """Return one layer's blocks as views into `vector`, which is as long as `parameters`."""
-        return {
-            block.kind: vector[block.place].reshape(block.shape)
-            for block in self.blocks
-            if block.name.startswith(f"{layer}.")
-        }
+        return {block.kind: vector[block.place].reshape(block.shape) for block in self.blocks if block.layer == layer}
 
     @property
     def parameters(self) -> Array:
@@ -623,15 +625,15 @@ def _sizes(nodes: Sequence[object]) -> list[int]:
 
 def _connect(layers: Sequence[AbstractLayer]) -> tuple[int, int]:
     """Check that each layer takes what the one before it gives; return the network's two widths."""
-    dense = [layer for layer in layers if isinstance(layer, Layer)]
-    if not dense or isinstance(layers[-1], Dropout):
+    if not layers or not isinstance(layers[-1], Layer):
         raise ValueError("the last layer is not a dense one; end the network with a Layer")
     if len(set(map(id, layers))) != len(layers):
         raise ValueError("layers hold the same object twice; make a layer for each place")
-    width = dense[0].n_inputs
+    # The first that takes one width alone says what is taken; those before it, if any, pass their width on.
+    width = inputs = next(layer.n_inputs for layer in layers if layer.n_inputs is not None)
     for number, layer in enumerate(layers):
         try:
             width = layer.connect(width)
         except ValueError as error:
             raise ValueError(f"layer {number} ({layer!r}) {error}") from None
-    return dense[0].n_inputs, width
+    return inputs, width

@@ -200,3 +200,19 @@ print(np.isfinite(model.predict(rows[:5])).all(), len(model.history_.loss) == mo
 """)
     is_kept(line)
     assert about == ["True", "True"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_model_is_there_where_warnings_are_errors(jobs: int) -> None:
+    (line,) = told_by_a_child(f"""
+warnings.simplefilter("error")
+model = TabularRegressor(**{{**FOREVER, "n_jobs": {jobs}}})
+interrupt(1.5)
+try:
+    model.fit(X, y)
+except UserWarning as said:
+    waited = time.perf_counter() - sent[0]
+    print(str(said)[:15], waited, np.isfinite(model.predict(X)).all(), sep="|")
+""")
+    assert (line[0], line[2]) == ("fit was interru", "True")
+    assert float(line[1]) < WITHIN

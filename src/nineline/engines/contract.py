@@ -82,9 +82,7 @@ class Rule(Value):
         if not self.optimizer.factors and all(layer.trainable for layer in network.layers):
             return [1.0] * len(network.blocks)
         return [
-            self.optimizer.factor(block.name, block.kind)
-            if network.layers[int(block.name.partition(".")[0])].trainable
-            else 0.0
+            self.optimizer.factor(block.name, block.kind) if network.layers[block.layer].trainable else 0.0
             for block in network.blocks
         ]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline.activations import ACTIVATIONS, Activation, setting_of
-from nineline.layers import Dropout, Layer
+from nineline.layers import AbstractLayer, Dropout, Layer
 from nineline.losses import LOSSES, Huber, Loss, OutputErrors, Quantile
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
 from nineline.rows import Sparse
@@ -193,19 +193,27 @@ def _layout(network: Network) -> Any:
 
 
 def _new_layout(network: Network) -> Any:
-    module = _module()
     layers: list[Any] = []
     width = network.n_inputs
     for number, layer in enumerate(network.layers):
-        if type(layer) is Layer:
-            name, setting = _activation(layer.activation)
-            layers.append(module.dense(layer.n_inputs, layer.n_outputs, layer.bias is not None, name, setting))
-            width = layer.n_outputs
-        elif type(layer) is Dropout:
-            layers.append(module.dropout(width, layer.rate))
-        else:
+        if type(layer) not in _LAYERS:
             raise NotNativeError(f"layer {number} is a {type(layer).__name__}, which the native engine does not know")
-    return module.Layout(level(), "float32" if network.dtype == np.float32 else "float64", layers)
+        layers.append(_LAYERS[type(layer)](layer, width))
+        width = layer.connect(width)
+    return _module().Layout(level(), "float32" if network.dtype == np.float32 else "float64", layers)
+
+
+def _dense(layer: Any, width: int) -> Any:
+    name, setting = _activation(layer.activation)
+    return _module().dense(width, layer.n_outputs, layer.bias is not None, name, setting)
+
+
+def _dropout(layer: Any, width: int) -> Any:
+    return _module().dropout(width, layer.rate)
+
+
+_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any, int], Any]]] = {Layer: _dense, Dropout: _dropout}
+"""The engine's word for each kind of layer, behind what gives it so many inputs."""
 
 
 def _activation(activation: Activation) -> tuple[str, float]:

@@ -37,7 +37,7 @@ class Reference:
         self._saved: tuple[Array, State | None] = network.parameters.copy(), None
         self._gradient = np.zeros_like(network.parameters)
         self._gradients = [network.views(self._gradient, i) for i in range(len(network.layers))]
-        self._weights = [block.place for block in network.blocks if block.kind == "weights"]
+        self._weights = [block.place for block in network.blocks if block.penalised]
         factors = rule.factors(network)
         self._frozen = [block.place for block, factor in zip(network.blocks, factors, strict=True) if factor == 0]
         self._factors: Array | None = None
@@ -189,7 +189,5 @@ def _write(updates: dict[str, Array], to: dict[str, Array]) -> None:
 
 def first_that_learns(network: Network, factors: Sequence[float]) -> int:
     """Return the number of the first layer with a block that learns; that of the last layer where none does."""
-    learning = [
-        int(block.name.partition(".")[0]) for block, factor in zip(network.blocks, factors, strict=True) if factor > 0
-    ]
+    learning = [block.layer for block, factor in zip(network.blocks, factors, strict=True) if factor > 0]
     return min(learning, default=len(network.layers) - 1)

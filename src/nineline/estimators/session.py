@@ -167,8 +167,9 @@ def train_on_table(
         table, test = _split_by(table, split, notes)
     table = _with_target(table, target, notes, "")
     if test is not None:
+        there = set(test.columns)
         for column in table.columns:
-            if column not in test.columns:
+            if column not in there:
                 raise ValueError(f"the test part lacks the column {column!r}{_checks.nearest(column, test.columns)}")
         test = _with_target(test, target, notes, " of the test part")
     task, reason = decide_task(nw.from_native(table[target], series_only=True), task)

@@ -44,7 +44,7 @@ class SklearnMeasure(Measure):
         if self.weight is not None:
             weighed = float((self.weight if rows is None else self.weight[rows]).sum(dtype=np.float64))
         network = self.network
-        weights = [network.parameters[block.place] for block in network.blocks if block.kind == "weights"]
+        weights = [network.parameters[block.place] for block in network.blocks if block.penalised]
         squares = sum(float(np.vdot(w, w)) for w in weights)
         return self.alpha / 2 * squares / weighed if weighed > 0 else 0.0
 

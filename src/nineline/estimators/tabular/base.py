@@ -183,6 +183,8 @@ class Tabular(Pickled, BaseEstimator):
         twin.__dict__.update(self.__dict__)
         twin._fit(X, y, sample_weight)
         self.__dict__ = twin.__dict__
+        if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
+            warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None) -> None:
@@ -252,8 +254,6 @@ class Tabular(Pickled, BaseEstimator):
             )
 
         interruption.run(work)
-        if self.report_.interrupted:
-            warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=3)
 
     def _train(
         self,

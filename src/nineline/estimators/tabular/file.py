@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline import files
+from nineline import _checks, files
+from nineline.activations import ACTIVATIONS, Activation, describe_activation, rebuild_activation
 from nineline.columns import Columns
 from nineline.ensemble import Ensemble
 from nineline.estimators.tabular.recipe import MEMBERS_AT_MOST
-from nineline.layers import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     if not isinstance(model.random_state, (int, np.integer, type(None))):
         settings["random_state"] = None
     if not isinstance(model.activation, str):
-        settings["activation"] = files.describe_activation(model.activation)
+        settings["activation"] = describe_activation(model.activation)
     sizes = model.hidden_layer_sizes
     settings["hidden_layer_sizes"] = sizes if isinstance(sizes, str) else tuple(int(size) for size in sizes)
     if callable(model.eval_metric):
@@ -96,7 +96,7 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
         if not settings.keys() <= SETTINGS:
             raise ValueError(f"settings that a file cannot make: {', '.join(sorted(settings.keys() - SETTINGS))}")
         if isinstance(settings["activation"], dict):
-            settings["activation"] = files.rebuild_activation(settings["activation"])
+            settings["activation"] = rebuild_activation(settings["activation"])
         if isinstance(settings["hidden_layer_sizes"], list):
             settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
         if isinstance(settings.get("class_weight"), list):
@@ -116,7 +116,7 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
         raise files.FileError(f"{os.fspath(path)} holds no valid estimator: {error!r}") from error
     members = [files.rebuild(path, entry, arrays, prefix, "float64") for prefix, entry in described.items()]
     outputs, output, _ = model._output()
-    wanted = Layer(1, outputs, output, rng=0).activation, outputs, model.columns_.width
+    wanted = _checks.resolve("output", output, Activation, ACTIVATIONS), outputs, model.columns_.width
     for network in members:
         last = network.output_layer
         if (last.activation, last.n_outputs, network.n_inputs) != wanted:

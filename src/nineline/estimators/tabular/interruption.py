@@ -53,7 +53,11 @@ class Interruption:
             finally:
                 done.set()
 
-        threading.Thread(target=doing, name="nineline fit", daemon=True).start()
+        try:
+            threading.Thread(target=doing, name="nineline fit", daemon=True).start()
+        except KeyboardInterrupt:  # nothing is trained yet
+            self.stop()
+            raise
         while True:
             try:
                 while not done.wait(_LISTENS_EVERY):

@@ -1,133 +1,44 @@
-"""Layers: forward beside backward.
+"""The dense layer, in which the tutorial's nine lines are found again.
 
-Here the tutorial's lines are found again. Forward is ``l1 = sigmoid(X @ syn0)``; backward is
-``l1_delta = l1_error * l1 * (1 - l1)``, ``syn0 += X.T @ l1_delta``, and ``l1_delta @ syn0.T`` for the layer
-before.
+Forward is ``l1 = sigmoid(X @ syn0)``; backward is ``l1_delta = l1_error * l1 * (1 - l1)``, ``syn0 += X.T @ l1_delta``,
+and ``l1_delta @ syn0.T`` for the layer before.
 
 Errors point downhill: they are target − output, minus the gradient of the loss. Everything here is linear in
 them, so a loss's gradient fed in place of the errors gives gradients in place of steps; training does that
-and leaves the step to the optimizer. To add a kind of layer, write a class here and enter it in `LAYERS`.
+and leaves the step to the optimizer.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, final
 
 import numpy as np
 
 from nineline import _checks
-from nineline.activations import ACTIVATIONS, Activation, Identity, Sigmoid
-from nineline.initializers import INITIALIZERS, Initializer, Uniform
+from nineline.activations import (
+    ACTIVATIONS,
+    Activation,
+    Identity,
+    Sigmoid,
+    describe_activation,
+    rebuild_activation,
+)
+from nineline.initializers import (
+    INITIALIZERS,
+    Initializer,
+    Uniform,
+    describe_initializer,
+    rebuild_initializer,
+)
+from nineline.layers.contract import AbstractLayer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import numpy.typing as npt
 
     from nineline._typing import Array, RandomSource
     from nineline.draws import Draw
-
-
-class AbstractLayer(ABC):
-    """What a network is made of: `compute` and `backprop`, which only read, and the arrays that are learned.
-
-    `forward` and `backward` are the tutorial's: they remember and learn, for every kind of layer.
-    """
-
-    dtype: np.dtype[np.floating[Any]]
-    inputs: Array | None = None
-    """The inputs of the last forward pass, (rows, n_inputs)."""
-    outputs: Array | None = None
-    """The outputs of the last forward pass, (rows, n_outputs)."""
-    seen: Any = None
-    """What `compute` saw in the last forward pass, for `backprop`."""
-    adopted: bool = False
-    """Whether the learned arrays are views into a network's vector."""
-    learning_rate: float = 1.0
-    """How far `backward` moves the learned arrays."""
-    trainable: bool = True
-    """Whether the layer learns. A Trainer takes note of it when it is made."""
-
-    @abstractmethod
-    def connect(self, width: int) -> int:
-        """Accept `width` inputs, or raise ValueError, and return the number of outputs."""
-
-    @abstractmethod
-    def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Any]:
-        """Return the outputs, (rows, n_inputs) → (rows, n_outputs), and whatever `backprop` has to see of it.
-
-        In training a layer may draw at random, by `draw`; None is the network as it runs. Nothing is changed.
-        """
-
-    @abstractmethod
-    def backprop(self, seen: Any, output_errors: Array) -> tuple[Array, dict[str, Array]]:
-        """Carry errors of the outputs, (rows, n_outputs), back, and return those of the inputs, (rows, n_inputs).
-
-        And the updates: of each block, by its name, the direction that reduces the errors. Nothing is changed.
-        """
-
-    def updates(self, seen: Any, output_errors: Array) -> dict[str, Array]:
-        """Return the updates of `backprop`, where nobody asks for the errors of the inputs."""
-        return self.backprop(seen, output_errors)[1]
-
-    def blocks(self) -> dict[str, Array]:
-        """Return the arrays that are learned, by name."""
-        return {}
-
-    def adopt(self, views: dict[str, Array]) -> None:
-        """Move the learned arrays into `views` and live there from now on."""
-
-    def initialize(self, rng: np.random.Generator) -> None:
-        """Draw the learned arrays anew."""
-
-    def forward(self, inputs: npt.ArrayLike) -> Array:
-        """Return the outputs, (rows, n_inputs) → (rows, n_outputs), and remember what `backward` needs."""
-        return self.look_at(self.check("inputs", inputs))
-
-    def look_at(self, inputs: Array) -> Array:
-        """Do what `forward` does, with inputs that are checked."""
-        outputs, self.seen = self.compute(inputs)
-        self.inputs, self.outputs = inputs, outputs
-        return outputs
-
-    def backward(self, output_errors: npt.ArrayLike) -> Array:
-        """Learn from the errors of the outputs, and return the errors of the inputs.
-
-        Both by `backprop`, with the weights before the update; then ``block += learning_rate * update``, where the
-        layer is trainable.
-
-        Parameters
-        ----------
-        output_errors : array_like, (rows, n_outputs)
-            Target − output, for the rows of the last `forward`.
-
-        Returns
-        -------
-        array, (rows, n_inputs)
-        """
-        if self.outputs is None:
-            raise RuntimeError("backward needs a forward pass before it; call forward(inputs) first")
-        errors = self.check("output_errors", output_errors)
-        if errors.shape != self.outputs.shape:
-            raise ValueError(
-                f"output_errors has {len(errors)} rows, the last forward pass had {len(self.outputs)}; "
-                "call forward(inputs) on the same rows first"
-            )
-        input_errors, updates = self.backprop(self.seen, errors)
-        if self.trainable:
-            for name, update in updates.items():
-                block = self.blocks()[name]
-                block += self.learning_rate * update
-        return input_errors
-
-    def check(self, argument: str, data: npt.ArrayLike) -> Array:
-        """Return "inputs" or "output_errors" as finite numbers, (rows, width), or raise."""
-        return _checks.as_float(argument, data, self.dtype)
-
-    def __getstate__(self) -> dict[str, Any]:
-        own = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
-        for name in ("inputs", "outputs", "seen"):  # what it has seen stays behind
-            own.pop(name, None)
-        return {**own, "adopted": False}
 
 
 class Seen(NamedTuple):
@@ -188,6 +99,9 @@ class Layer(AbstractLayer):
     array([0., 1., 1., 0.])
     """
 
+    kind = "dense"
+    n_inputs: int
+    n_outputs: int
     seen: Seen | None = None
 
     def __init__(
@@ -204,8 +118,7 @@ class Layer(AbstractLayer):
         learning_rate: float = 1.0,
         trainable: bool = True,
     ) -> None:
-        self.n_inputs = _checks.positive_integer("inputs", inputs)
-        self.n_outputs = _checks.positive_integer("outputs", outputs)
+        shape = _checks.positive_integer("inputs", inputs), _checks.positive_integer("outputs", outputs)
         if sigmoid is not None and activation is not None:
             raise TypeError(f"activation is {activation!r} and sigmoid is {sigmoid}; give one of the two")
         if isinstance(activation, (bool, np.bool_)):
@@ -213,19 +126,83 @@ class Layer(AbstractLayer):
         if sigmoid is not None:
             activation = Sigmoid() if _checks.boolean("sigmoid", sigmoid) else Identity()
             initializer = Uniform() if initializer is None else initializer
+        bias = _checks.boolean("bias", bias, " (set the values afterwards: layer.bias = ...)")
+        numbers = _checks.floating_dtype("dtype", dtype)
+        self._begin(
+            np.empty(shape, numbers),
+            np.empty(shape[1], numbers) if bias else None,
+            activation,
+            initializer,
+            learning_rate,
+            trainable,
+        )
+        self.initialize(_checks.generator("rng", rng))
+
+    def _begin(
+        self,
+        weights: Array,
+        bias: Array | None,
+        activation: str | Activation | None,
+        initializer: str | Initializer | None,
+        learning_rate: float,
+        trainable: bool,
+    ) -> None:
+        """Live in these arrays."""
         activation = Sigmoid() if activation is None else activation
         self._activation = _checks.resolve("activation", activation, Activation, ACTIVATIONS)
-        bias = _checks.boolean("bias", bias, " (set the values afterwards: layer.bias = ...)")
         if initializer is None:
-            tutorial = isinstance(self.activation, Sigmoid) and not bias
+            tutorial = isinstance(self.activation, Sigmoid) and bias is None
             initializer = "uniform" if tutorial else self.activation.initializer
         self.initializer = _checks.resolve("initializer", initializer, Initializer, INITIALIZERS)
-        self.dtype = _checks.floating_dtype("dtype", dtype)
         self.learning_rate = _checks.number("learning_rate", learning_rate, low=0)
         self.trainable = _checks.boolean("trainable", trainable)
-        self._weights: Array = np.empty((self.n_inputs, self.n_outputs), self.dtype)
-        self._bias: Array | None = np.empty(self.n_outputs, self.dtype) if bias else None
-        self.initialize(_checks.generator("rng", rng))
+        self.n_inputs, self.n_outputs = weights.shape
+        self.dtype = weights.dtype
+        self._weights, self._bias = weights, bias
+
+    @classmethod
+    def of(
+        cls,
+        weights: npt.ArrayLike,
+        bias: npt.ArrayLike | None = None,
+        activation: str | Activation | None = None,
+        *,
+        learning_rate: float = 1.0,
+        trainable: bool = True,
+    ) -> Self:
+        """Return a layer with these weights and bias, which are copied; nothing is drawn.
+
+        Parameters
+        ----------
+        weights : array_like, (inputs, outputs)
+            Of float32, and so is the layer; anything else is taken as float64.
+        bias : array_like, (outputs,), optional
+        activation, learning_rate, trainable
+            As in the constructor.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The arrays do not fit each other, or hold what is no finite number.
+
+        Examples
+        --------
+        >>> from nineline import Layer, Network
+        >>> half = Layer.of([[0.5], [0.5]], activation="identity")
+        >>> Network(half).run([[1, 3]])
+        array([[2.]])
+        """
+        given = np.asarray(weights)
+        dtype = _checks.floating_dtype("dtype", np.float32 if given.dtype == np.float32 else np.float64)
+        kernel = _checks.as_float("weights", given, dtype).copy()
+        if kernel.ndim != 2 or not kernel.size:
+            raise ValueError(f"weights has shape {kernel.shape}; expected (inputs, outputs), both at least 1")
+        row = None if bias is None else _checks.as_float("bias", bias, dtype).copy()
+        if row is not None and row.shape != kernel.shape[1:]:
+            raise ValueError(f"bias has shape {row.shape}; weights {kernel.shape} take one of ({kernel.shape[1]},)")
+        layer = cls.__new__(cls)
+        layer._begin(kernel, row, activation, None, learning_rate, trainable)
+        return layer
 
     def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Seen]:
         """Return ``activation(inputs @ weights + bias)``, (rows, n_inputs) → (rows, n_outputs), and what was seen."""
@@ -303,10 +280,41 @@ class Layer(AbstractLayer):
         if self._bias is not None:
             self._bias[...] = 0
 
-    def connect(self, width: int) -> int:
-        if width != self.n_inputs:
-            raise ValueError(f"takes {self.n_inputs} inputs, the layer before it gives {width}")
-        return self.n_outputs
+    def describe(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "inputs": self.n_inputs,
+            "outputs": self.n_outputs,
+            "activation": describe_activation(self.activation),
+            "bias": self._bias is not None,
+            "learning_rate": self.learning_rate,
+            "initializer": describe_initializer(self.initializer),
+            **({} if self.trainable else {"trainable": False}),
+        }
+
+    @classmethod
+    def rebuild(cls, described: Mapping[str, Any], blocks: Callable[[str, tuple[int, ...]], Array]) -> Self:
+        """Return the layer that `describe` described. Its values are the file's, and lie in memory once."""
+        inputs, outputs = described["inputs"], described["outputs"]
+        layer = cls.__new__(cls)
+        layer._begin(
+            blocks("weights", (inputs, outputs)),
+            blocks("bias", (outputs,)) if described["bias"] else None,
+            rebuild_activation(described["activation"]),
+            rebuild_initializer(described["initializer"]),  # somebody's own is the customary one from now on
+            described["learning_rate"],
+            described.get("trainable", True),
+        )
+        return layer
+
+    @classmethod
+    def in_words(cls, described: Mapping[str, Any]) -> tuple[str, int]:
+        inputs, outputs, bias = described["inputs"], described["outputs"], bool(described["bias"])
+        if any(type(width) is not int for width in (inputs, outputs)):
+            raise TypeError("a width is no whole number")
+        trainable = described.get("trainable", True) is not False
+        words = summary(inputs, outputs, rebuild_activation(described["activation"]), bias, trainable)
+        return words, (inputs + bias) * outputs
 
     def __str__(self) -> str:
         return str(self._weights) if self._bias is None else f"{self._weights}\nbias {self._bias}"
@@ -333,57 +341,3 @@ def summary(inputs: int, outputs: int, activation: Activation, bias: bool, train
     plain = type(activation) in names and activation == type(activation)()
     word = names[type(activation)] if plain else activation
     return f"Layer({inputs}, {outputs}, {word!r}{', bias=True' * bias}{', trainable=False' * (not trainable)})"
-
-
-@final
-class Dropout(AbstractLayer):
-    """In training, sets each input to 0 with probability `rate` and multiplies the rest by ``1 / (1 - rate)``.
-
-    When the network runs, it passes everything on unchanged.
-
-    Parameters
-    ----------
-    rate : float
-        In [0, 1).
-
-    Examples
-    --------
-    >>> from nineline import Dropout, Layer, Network
-    >>> network = Network(Layer(8, 32, "relu", bias=True), Dropout(0.2), Layer(32, 1, "sigmoid", bias=True), rng=0)
-
-    References
-    ----------
-    Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting, section 4.
-    """
-
-    def __init__(self, rate: float = 0.5) -> None:
-        self.rate = _checks.number("rate", rate, low=0, high=1, high_open=True)
-        self.dtype = np.dtype(np.float64)
-
-    def connect(self, width: int) -> int:
-        return width
-
-    def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Array | None]:
-        """Return the inputs, in training times a mask of 0 and ``1 / (1 - rate)``, and the mask."""
-        if draw is None:
-            return inputs, None
-        keep = draw.uniform(*inputs.shape) >= np.float32(self.rate)
-        mask = keep.astype(inputs.dtype) * inputs.dtype.type(1 / (1 - self.rate))
-        return inputs * mask, mask
-
-    def backprop(self, seen: Array | None, output_errors: Array) -> tuple[Array, dict[str, Array]]:
-        return output_errors if seen is None else output_errors * seen, {}
-
-    def check(self, argument: str, data: npt.ArrayLike) -> Array:
-        given = np.asarray(data).dtype
-        return _checks.as_float(argument, data, given if given == np.float32 else self.dtype)
-
-    def __str__(self) -> str:
-        return repr(self)
-
-    def __repr__(self) -> str:
-        return f"Dropout({self.rate:g})"
-
-
-LAYERS: Final[dict[str, type[AbstractLayer]]] = {"dense": Layer, "dropout": Dropout}
-"""Every kind of layer under the name it has in a file."""

@@ -1,0 +1,77 @@
+"""Dropout: a layer that draws at random in training, and passes everything on when the network runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, final
+
+import numpy as np
+
+from nineline import _checks
+from nineline.layers.contract import AbstractLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+    from nineline.draws import Draw
+
+
+@final
+class Dropout(AbstractLayer):
+    """In training, sets each input to 0 with probability `rate` and multiplies the rest by ``1 / (1 - rate)``.
+
+    When the network runs, it passes everything on unchanged.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1).
+
+    Examples
+    --------
+    >>> from nineline import Dropout, Layer, Network
+    >>> network = Network(Layer(8, 32, "relu", bias=True), Dropout(0.2), Layer(32, 1, "sigmoid", bias=True), rng=0)
+
+    References
+    ----------
+    Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting, section 4.
+    """
+
+    kind = "dropout"
+
+    def __init__(self, rate: float = 0.5) -> None:
+        self.rate = _checks.number("rate", rate, low=0, high=1, high_open=True)
+
+    def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Array | None]:
+        """Return the inputs, in training times a mask of 0 and ``1 / (1 - rate)``, and the mask."""
+        if draw is None:
+            return inputs, None
+        keep = draw.uniform(*inputs.shape) >= np.float32(self.rate)
+        mask = keep.astype(inputs.dtype) * inputs.dtype.type(1 / (1 - self.rate))
+        return inputs * mask, mask
+
+    def backprop(self, seen: Array | None, output_errors: Array) -> tuple[Array, dict[str, Array]]:
+        return output_errors if seen is None else output_errors * seen, {}
+
+    def check(self, argument: str, data: npt.ArrayLike) -> Array:
+        given = np.asarray(data).dtype
+        return _checks.as_float(argument, data, given if given == np.float32 else self.dtype)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": self.kind, "rate": self.rate}
+
+    @classmethod
+    def rebuild(cls, described: Mapping[str, Any], blocks: Callable[[str, tuple[int, ...]], Array]) -> Self:
+        return cls(described["rate"])
+
+    @classmethod
+    def in_words(cls, described: Mapping[str, Any]) -> tuple[str, int]:
+        return repr(cls(described["rate"])), 0
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.rate:g})"
