@@ -8,11 +8,27 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.activations import Elu, LeakyRelu
+from nineline.activations import (
+    Activation,
+    Elu,
+    Exponential,
+    Gelu,
+    Identity,
+    LeakyRelu,
+    Mish,
+    Relu,
+    Selu,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from nineline.interchange.extras import need
 from nineline.interchange.model import Dense, TrainedModel
 from nineline.interchange.onnx_graph import Graph
@@ -27,6 +43,7 @@ OPSET: Final = 17
 ML_OPSET: Final = 3
 _IR_VERSION: Final = 8
 _ROWS: Final = "rows"
+_Writer = Callable[[Graph, Any, str, str | None], str]
 
 
 def to_onnx(model: object, name: str = "network") -> onnx.ModelProto:
@@ -115,38 +132,59 @@ def _add_layer(graph: Graph, layer: Dense, x: str, name: str | None) -> str:
     if layer.bias is not None:
         operands.append(graph.constant(layer.bias, "float32", f"{n}.bias"))
     plain = name if layer.activation_name == "identity" else None
-    return _add_activation(graph, layer, graph.op("Gemm", x, *operands, name=plain), name)
+    z = graph.op("Gemm", x, *operands, name=plain)
+    return _ACTIVATIONS[type(layer.activation)](graph, layer.activation, z, name)
 
 
-_PLAIN: Final = {
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "relu": "Relu",
-    "softplus": "Softplus",
-    "exponential": "Exp",
-    "selu": "Selu",
-}
+def _op(kind: str, **settings: str) -> _Writer:
+    """Return what writes an activation as one node; of its attributes each is a setting of the activation's."""
+
+    def write(graph: Graph, activation: Any, z: str, name: str | None) -> str:
+        attributes = {attribute: getattr(activation, setting) for attribute, setting in settings.items()}
+        return graph.op(kind, z, name=name, attributes=attributes)
+
+    return write
 
 
-def _add_activation(graph: Graph, layer: Dense, z: str, name: str | None) -> str:
-    kind, activation = layer.activation_name, layer.activation
-    if kind == "identity":
-        return z
-    if kind in _PLAIN:
-        return graph.op(_PLAIN[kind], z, name=name)
-    if isinstance(activation, LeakyRelu):
-        return graph.op("LeakyRelu", z, name=name, attributes={"alpha": activation.slope})
-    if isinstance(activation, Elu):
-        return graph.op("Elu", z, name=name, attributes={"alpha": activation.alpha})
-    if kind == "softmax":
-        return graph.op("Softmax", z, name=name, attributes={"axis": -1})
-    if kind == "silu":
-        return graph.op("Mul", z, graph.op("Sigmoid", z), name=name)
-    if kind == "mish":
-        return graph.op("Mul", z, graph.op("Tanh", graph.op("Softplus", z)), name=name)
+def _identity(graph: Graph, activation: Any, z: str, name: str | None) -> str:
+    return z
+
+
+def _softmax(graph: Graph, activation: Any, z: str, name: str | None) -> str:
+    return graph.op("Softmax", z, name=name, attributes={"axis": -1})
+
+
+def _silu(graph: Graph, activation: Any, z: str, name: str | None) -> str:
+    return graph.op("Mul", z, graph.op("Sigmoid", z), name=name)
+
+
+def _mish(graph: Graph, activation: Any, z: str, name: str | None) -> str:
+    return graph.op("Mul", z, graph.op("Tanh", graph.op("Softplus", z)), name=name)
+
+
+def _gelu(graph: Graph, activation: Any, z: str, name: str | None) -> str:
+    """Write ``z * (1 + erf(z / sqrt(2))) / 2``."""
     one, half, root = (graph.constant(value, "float32") for value in (1.0, 0.5, math.sqrt(2)))
-    erf = graph.op("Erf", graph.op("Div", z, root))  # gelu: z * (1 + erf(z / sqrt(2))) / 2
+    erf = graph.op("Erf", graph.op("Div", z, root))
     return graph.op("Mul", z, graph.op("Mul", graph.op("Add", erf, one), half), name=name)
+
+
+_ACTIVATIONS: Final[dict[type[Activation], _Writer]] = {
+    Identity: _identity,
+    Sigmoid: _op("Sigmoid"),
+    Tanh: _op("Tanh"),
+    Relu: _op("Relu"),
+    LeakyRelu: _op("LeakyRelu", alpha="slope"),
+    Elu: _op("Elu", alpha="alpha"),
+    Selu: _op("Selu"),
+    Softplus: _op("Softplus"),
+    Exponential: _op("Exp"),
+    Silu: _silu,
+    Mish: _mish,
+    Gelu: _gelu,
+    Softmax: _softmax,
+}
+"""Adds what turns weighted sums into outputs, which may be given their name, and returns that."""
 
 
 def _add_number(graph: Graph, scaling: TargetScaling, outputs: str) -> str:

@@ -30,7 +30,7 @@ class AbstractLayer(ABC):
     """The names of blocks that `l1` and `l2` count."""
 
     n_inputs: int | None = None
-    """The width that it takes; None where it takes any, until it is connected."""
+    """The width that it takes; None where it takes any."""
     n_outputs: int | None = None
     """The width that it gives; None where that is the width it takes."""
     dtype: np.dtype[np.floating[Any]] = np.dtype(np.float64)
