@@ -170,7 +170,9 @@ template <class T>
 inline void make_workspaces(const Layout<T>& layout, const Partition& parts, int threads, Purpose purpose,
                             List<Workspace<T>>& workspaces) {
   const Index count = parts.parts == 1 ? 1 : threads;
-  const Index room = smaller(layout.tile_rows(), round_up(parts.rows_of_a_part, 32));
+  constexpr Index little = Index(1) << 20;  // bytes: then there is room for any tile at once
+  Index room = layout.tile_rows();
+  if (room * layout.bytes_of_a_row() > little) room = smaller(room, round_up(parts.rows_of_a_part, 32));
   if (count <= workspaces.size() && room <= workspaces[0].room()) return;
   workspaces = List<Workspace<T>>{};  // before there are others
   workspaces = List<Workspace<T>>{count, layout, room, purpose};
