@@ -311,9 +311,9 @@ def test_ten_times_the_columns_take_about_ten_times_as_long(tmp_path: Path) -> N
         path = tmp_path / f"{columns}.csv"
         names = ",".join(f"c{i}" for i in range(columns))
         path.write_text(f"{names}\n" + (",".join(["x"] * columns) + "\n") * 3)
-        began = time.perf_counter()
+        began = time.process_time()
         read_table(path, [f"c{i}" for i in range(columns)])
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     seconds(100)
     assert seconds(20_000) < 40 * max(seconds(2_000), 0.02)
