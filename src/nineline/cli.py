@@ -16,7 +16,7 @@ import typer
 from nineline import _checks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -122,7 +122,7 @@ def train(
     if STANDARD_INPUT in to_judge_by:
         raise ValueError("test is -, standard input, which only TABLE can be; name a file")
     target_file = out if out is not None else _model_of(tables, names)
-    writing.check_writable(target_file, _files([*names, *to_judge_by]))
+    writing.check_writable(target_file, [*names, *to_judge_by])
     if checkpoint is not None:
         if checkpoint.resolve() == target_file.resolve():
             raise ValueError(f"checkpoint is {checkpoint}, where the model is to be written; name another file")
@@ -181,7 +181,7 @@ def predict(
     if out is None and sys.stdout is None:
         raise ValueError("standard output is closed; name a file: --out")
     if out is not None:
-        writing.check_writable(out, _files([*names, model]))
+        writing.check_writable(out, [*names, model])
         check_ending(out)
     network = load(model)
     if proba and not isinstance(network, TabularClassifier):
@@ -237,7 +237,7 @@ def export(
         raise ValueError(f"out is {target}; C is written to two files, so name the one that ends in .c")
     targets = [target.with_suffix(".c"), target.with_suffix(".h")] if to is Form.c else [target]
     for each in targets:
-        writing.check_writable(each, _files([model, *([] if data is None else [data])]))
+        writing.check_writable(each, [model, *([] if data is None else [data])])
     network = _load(model)
     if to is Form.c:
         _export_c(network, target, double=double, libm=not no_libm, int8=int8, data=data)
@@ -437,8 +437,3 @@ def _model_of(words: Sequence[str], names: Sequence[str]) -> Path:
         return Path("model.nineline")
     table = Path(names[0])
     return Path(f"{Path(table.stem).stem if table.suffix.lower() in PACKINGS else table.stem}.nineline")
-
-
-def _files(names: Iterable[str | Path]) -> list[str | Path]:
-    """Return what is read from files, and so may not be written."""
-    return [name for name in names if name != "-"]

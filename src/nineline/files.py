@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nineline import _checks
 from nineline.layers import LAYERS, AbstractLayer
 from nineline.network import Network
 from nineline.writing import write_bytes
@@ -54,8 +55,7 @@ class FileError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        shown = message if len(message) <= _MESSAGE_AT_MOST else f"{message[:_MESSAGE_AT_MOST]}…"
-        super().__init__("".join(character if character.isprintable() else "�" for character in shown))
+        super().__init__(_checks.printable(message, _MESSAGE_AT_MOST))
 
 
 def save(network: Network, path: str | os.PathLike[str]) -> None:

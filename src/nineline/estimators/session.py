@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -219,12 +220,13 @@ def _judge(
     """Fill in the scores of the network and of the baselines on the test part, as far as they can be had."""
     model = session.model
     some = table[np.sort(rng.permutation(table.height)[:_LINEAR_ROWS])]  # a linear model learns no more from more
+    unseen = functools.cache(lambda: _encoded(model, test.drop(target)))
     judges: dict[str, Callable[[], Any]] = {
         "network": lambda: _judge_network(session, test, target),
-        "linear model": lambda: _linear(model, some, test, target),
+        "linear model": lambda: _linear(model, some, unseen(), target),
     }
     if compare:
-        judges["boosted trees"] = lambda: _boosted(model, table, test, target)
+        judges["boosted trees"] = lambda: _boosted(model, table, unseen(), target)
     judges["majority class" if session.task == CLASSIFICATION else "mean"] = lambda: _plainest(
         model, table, test, target
     )
@@ -265,9 +267,8 @@ def _judge_network(session: Session, test: pl.DataFrame, target: str) -> Any:
     return predicted
 
 
-def _linear(model: Any, table: pl.DataFrame, test: pl.DataFrame, target: str) -> Any:
+def _linear(model: Any, table: pl.DataFrame, unseen: Any, target: str) -> Any:
     seen, answers = _encoded(model, table.drop(target)), table[target].to_numpy()
-    unseen = _encoded(model, test.drop(target))
     if not isinstance(model, TabularClassifier):
         return Ridge().fit(seen, answers).predict(unseen)
     if set(answers) != set(model.classes_):
@@ -275,9 +276,8 @@ def _linear(model: Any, table: pl.DataFrame, test: pl.DataFrame, target: str) ->
     return LogisticRegression(max_iter=300).fit(seen, answers).predict_proba(unseen)
 
 
-def _boosted(model: Any, table: pl.DataFrame, test: pl.DataFrame, target: str) -> Any:
+def _boosted(model: Any, table: pl.DataFrame, unseen: Any, target: str) -> Any:
     seen, answers = _encoded(model, table.drop(target)), table[target].to_numpy()
-    unseen = _encoded(model, test.drop(target))
     if isinstance(model, TabularClassifier):
         return HistGradientBoostingClassifier(random_state=0).fit(seen, answers).predict_proba(unseen)
     return HistGradientBoostingRegressor(random_state=0).fit(seen, answers).predict(unseen)

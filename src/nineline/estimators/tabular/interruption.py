@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
+from typing import TYPE_CHECKING, Final, Self, TypeVar, final
 
 from nineline.training.progress import Progress
 
@@ -86,9 +86,6 @@ class Listening(Progress):
         return None
 
     def update(self, epochs: float, rows: int, history: History) -> None:
-        self.look()
-
-    def look(self, *_: Any) -> None:
         """Raise KeyboardInterrupt, as if it had reached this thread: a checkpoint stays one that can go on."""
         if self.interruption.heard:
             raise KeyboardInterrupt

@@ -125,7 +125,7 @@ def train_members(
         seconds = clock.seconds(number)
         if seconds == 0 or interruption.heard:
             return None
-        callbacks: list[Callable[[Epoch], object]] = [listening.look, progress.of(number)]
+        callbacks: list[Callable[[Epoch], object]] = [progress.of(number)]
         return _train(rows, folds, settings, number, seconds, max(1, budget.jobs // jobs), callbacks, listening)
 
     with progress, ThreadPoolExecutor(jobs) as pool:
