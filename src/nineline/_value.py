@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from nineline import _checks
 
 
@@ -12,6 +14,9 @@ class Value:
     of the time that `import nineline` takes; subclasses with settings are dataclasses for their constructor.
     Names that begin with an underscore are free.
     """
+
+    name: ClassVar[str] = ""
+    """What this kind is called where it is named; one of your own has no name."""
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)

@@ -102,6 +102,8 @@ class Activation(Value, ABC):
 class Identity(Activation):
     """The outputs are the weighted sums: ``f(z) = z``."""
 
+    name = "identity"
+
     def value(self, z: Array) -> Array:
         return z
 
@@ -112,6 +114,8 @@ class Identity(Activation):
 @final
 class Sigmoid(Activation):
     """The tutorial's activation: ``f(z) = 1 / (1 + exp(-z))``, ``f' = f * (1 - f)``."""
+
+    name = "sigmoid"
 
     def value(self, z: Array) -> Array:
         return sigmoid(z)
@@ -124,6 +128,8 @@ class Sigmoid(Activation):
 class Tanh(Activation):
     """The hyperbolic tangent, a sigmoid between -1 and 1: ``f' = 1 - f**2``."""
 
+    name = "tanh"
+
     def value(self, z: Array) -> Array:
         return np.tanh(z)
 
@@ -135,6 +141,7 @@ class Tanh(Activation):
 class Relu(Activation):
     """The rectified linear unit: ``f(z) = max(z, 0)``, ``f' = 1`` where the output is positive, else 0."""
 
+    name = "relu"
     initializer = "he_uniform"
 
     def value(self, z: Array) -> Array:
@@ -149,6 +156,7 @@ class Relu(Activation):
 class LeakyRelu(Activation):
     """``f(z) = z`` where z > 0, else ``slope * z``."""
 
+    name = "leaky_relu"
     slope: float = 0.01
     initializer = "he_uniform"
 
@@ -172,6 +180,7 @@ class Elu(Activation):
     Clevert, Unterthiner, Hochreiter (2016), arXiv 1511.07289, equation 15.
     """
 
+    name = "elu"
     alpha: float = 1.0
     initializer = "he_uniform"
 
@@ -198,6 +207,7 @@ class Selu(Activation):
     Klambauer et al. (2017), arXiv 1706.02515, equations 2 and 14.
     """
 
+    name = "selu"
     initializer = "lecun_normal"
 
     def value(self, z: Array) -> Array:
@@ -211,6 +221,7 @@ class Selu(Activation):
 class Softplus(Activation):
     """A smooth relu: ``f(z) = log(1 + exp(z))``, ``f' = sigmoid(z)``."""
 
+    name = "softplus"
     initializer = "he_uniform"
 
     def value(self, z: Array) -> Array:
@@ -223,6 +234,8 @@ class Softplus(Activation):
 @final
 class Exponential(Activation):
     """``f(z) = exp(z)``, which is its own derivative: rates and counts, with the poisson loss."""
+
+    name = "exponential"
 
     def value(self, z: Array) -> Array:
         return np.exp(z)
@@ -240,6 +253,7 @@ class Silu(Activation):
     Elfwing, Uchibe, Doya (2018), arXiv 1702.03118, equations 5 and 6.
     """
 
+    name = "silu"
     initializer = "he_uniform"
 
     def value(self, z: Array) -> Array:
@@ -259,6 +273,7 @@ class Mish(Activation):
     Misra (2019), arXiv 1908.08681, equation 1.
     """
 
+    name = "mish"
     initializer = "he_uniform"
 
     def value(self, z: Array) -> Array:
@@ -280,6 +295,7 @@ class Gelu(Activation):
     Hendrycks, Gimpel (2016), arXiv 1606.08415, section 2.
     """
 
+    name = "gelu"
     initializer = "he_uniform"
 
     def value(self, z: Array) -> Array:
@@ -304,6 +320,8 @@ class Softmax(Activation):
     multiplies by it without building it.
     """
 
+    name = "softmax"
+
     def value(self, z: Array) -> Array:
         powers = np.exp(z - z.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
@@ -314,9 +332,8 @@ class Softmax(Activation):
 
 def describe_activation(activation: Activation) -> dict[str, Any]:
     """Return an activation of this module as JSON can hold it; raise ValueError for any other."""
-    for name, kind in ACTIVATIONS.items():
-        if type(activation) is kind:
-            return {"name": name, **vars(activation)}
+    if ACTIVATIONS.get(activation.name) is type(activation):
+        return {"name": activation.name, **vars(activation)}
     raise ValueError(
         f"activation {activation!r} is your own, and a file holds no code; save network.parameters yourself "
         "(numpy.save) and build the network in Python before you put them back"
@@ -338,18 +355,7 @@ def setting_of(activation: Activation) -> float:
 
 
 ACTIVATIONS: Final[dict[str, type[Activation]]] = {
-    "identity": Identity,
-    "sigmoid": Sigmoid,
-    "tanh": Tanh,
-    "relu": Relu,
-    "leaky_relu": LeakyRelu,
-    "elu": Elu,
-    "selu": Selu,
-    "softplus": Softplus,
-    "exponential": Exponential,
-    "silu": Silu,
-    "mish": Mish,
-    "gelu": Gelu,
-    "softmax": Softmax,
+    kind.name: kind
+    for kind in (Identity, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Softplus, Exponential, Silu, Mish, Gelu, Softmax)
 }
 """Every activation under its public name."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, final
 import numpy as np
 
 from nineline._value import Value
-from nineline.activations import ACTIVATIONS, Activation, Exponential, Sigmoid, Softmax, Softplus
+from nineline.activations import Activation, Exponential, Sigmoid, Softmax, Softplus
 
 if TYPE_CHECKING:
     from nineline._typing import Array
@@ -96,6 +96,8 @@ class SquaredError(Loss):
     array([2.5])
     """
 
+    name = "squared_error"
+
     def value(self, outputs: Array, targets: Array) -> Array:
         return ((outputs - targets) ** 2).sum(axis=1) / 2
 
@@ -106,6 +108,8 @@ class SquaredError(Loss):
 @final
 class AbsoluteError(Loss):
     """``|outputs - targets|`` summed over outputs; it is lowest at the median. Gradient ``sign(outputs - targets)``."""
+
+    name = "absolute_error"
 
     def value(self, outputs: Array, targets: Array) -> Array:
         return np.abs(outputs - targets).sum(axis=1)
@@ -126,6 +130,7 @@ class Huber(Loss):
     Huber (1964), Robust estimation of a location parameter.
     """
 
+    name = "huber"
     delta: float = 1.0
 
     def __post_init__(self) -> None:
@@ -152,6 +157,7 @@ class Quantile(Loss):
     Koenker, Bassett (1978), Regression quantiles.
     """
 
+    name = "quantile"
     level: float = 0.5
 
     def __post_init__(self) -> None:
@@ -189,10 +195,9 @@ class JoinedLoss(Loss):
 
     def _check_output(self, activation: Activation, *fitting: type[Activation]) -> None:
         if not isinstance(activation, fitting):
-            names = [name for name, kind in ACTIVATIONS.items() if kind in fitting]
             raise ValueError(
                 f"loss {type(self).__name__} does not fit the output activation {type(activation).__name__}; "
-                f"give the last layer {' or '.join(repr(name) for name in names)}, or choose another loss"
+                f"give the last layer {' or '.join(repr(kind.name) for kind in fitting)}, or choose another loss"
             )
 
 
@@ -204,6 +209,7 @@ class Poisson(JoinedLoss):
     exponential output: ``exp(z) - targets * z`` and delta ``outputs - targets``.
     """
 
+    name = "poisson"
     joins = Exponential
 
     def value(self, outputs: Array, targets: Array) -> Array:
@@ -231,6 +237,7 @@ class BinaryCrossEntropy(JoinedLoss):
     delta ``p - t``.
     """
 
+    name = "binary_cross_entropy"
     joins = Sigmoid
 
     def value(self, outputs: Array, targets: Array) -> Array:
@@ -261,6 +268,7 @@ class CrossEntropy(JoinedLoss):
     that sum to 1. From the weighted sums: ``log(sum_j exp(z_j)) - sum_j t_j * z_j``, delta ``p - t``.
     """
 
+    name = "cross_entropy"
     joins = Softmax
     takes_classes = True
 
@@ -292,8 +300,10 @@ class OutputErrors(Loss):
     """The loss behind a chain rule: ``-sum(errors * outputs)``, where the targets are errors of the outputs.
 
     Its gradient is minus the errors, so that a step goes where they point: downhill, as `Layer.backward` has them. It
-    is what `Trainer.step_from` descends on, and has no name, for no table of targets holds errors.
+    is what `Trainer.step_from` descends on, and stands in no list, for no table of targets holds errors.
     """
+
+    name = "output_errors"
 
     def value(self, outputs: Array, targets: Array) -> Array:
         return -(targets * outputs).sum(axis=1)
@@ -307,12 +317,7 @@ def _away_from_zero(x: Array) -> Array:
 
 
 LOSSES: Final[dict[str, type[Loss]]] = {
-    "squared_error": SquaredError,
-    "absolute_error": AbsoluteError,
-    "huber": Huber,
-    "quantile": Quantile,
-    "poisson": Poisson,
-    "binary_cross_entropy": BinaryCrossEntropy,
-    "cross_entropy": CrossEntropy,
+    kind.name: kind
+    for kind in (SquaredError, AbsoluteError, Huber, Quantile, Poisson, BinaryCrossEntropy, CrossEntropy)
 }
 """Every loss under its public name; given by name, it is the mean over the rows of a batch."""

@@ -108,6 +108,7 @@ class GradientDescent(Optimizer):
     Sutskever, Martens, Dahl, Hinton (2013), On the importance of initialization and momentum, section 2.
     """
 
+    name = "gradient_descent"
     learning_rate: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False
@@ -152,6 +153,7 @@ class RMSprop(Optimizer):
     Tieleman, Hinton (2012), Neural Networks for Machine Learning, lecture 6.5.
     """
 
+    name = "rmsprop"
     learning_rate: float = 0.001
     decay: float = 0.99
     epsilon: float = 1e-8
@@ -232,6 +234,8 @@ class Adam(_AdamRule):
     Kingma, Ba (2015), arXiv 1412.6980, algorithm 1.
     """
 
+    name = "adam"
+
 
 @final
 @dataclass(eq=False, repr=False)
@@ -252,6 +256,7 @@ class AdamW(_AdamRule):
     Loshchilov, Hutter (2019), arXiv 1711.05101, algorithm 2.
     """
 
+    name = "adamw"
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
@@ -263,10 +268,5 @@ class AdamW(_AdamRule):
         super().step(parameters, gradient, rate, state)
 
 
-OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {
-    "gradient_descent": GradientDescent,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-}
+OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {kind.name: kind for kind in (GradientDescent, RMSprop, Adam, AdamW)}
 """Every optimizer under its public name."""

@@ -40,6 +40,8 @@ class Schedule(Value, ABC):
 class Constant(Schedule):
     """``factor = 1``."""
 
+    name = "constant"
+
     def factor(self, epoch: float, epochs: float) -> float:
         return 1.0
 
@@ -52,6 +54,7 @@ class Constant(Schedule):
 class Step(Schedule):
     """Drops by `decay` every so many epochs: ``factor = decay ** floor(epoch / every)``."""
 
+    name = "step"
     every: float = 30
     decay: float = 0.1
 
@@ -68,6 +71,7 @@ class Step(Schedule):
 class ExponentialDecay(Schedule):
     """Shrinks by the same share every epoch: ``factor = decay ** epoch``."""
 
+    name = "exponential"
     decay: float = 0.95
 
     def __post_init__(self) -> None:
@@ -93,6 +97,7 @@ class Cosine(Schedule):
     Loshchilov, Hutter (2017), SGDR, arXiv 1608.03983, equation 5.
     """
 
+    name = "cosine"
     final: float = 0.0
 
     def __post_init__(self) -> None:
@@ -114,6 +119,7 @@ class OneCycle(Schedule):
     Smith, Topin (2019), Super-convergence, arXiv 1708.07120, section 3.
     """
 
+    name = "one_cycle"
     warmup: float = 0.3
     start: float = 0.04
     final: float = 4e-6
@@ -150,6 +156,7 @@ class WarmupStableDecay(Schedule):
     section 3, with a cosine in place of its cooldown.
     """
 
+    name = "warmup_stable_decay"
     warmup: float = 0.02
     stable: float = 0.3
     final: float = 1e-3
@@ -186,12 +193,7 @@ class Function(Schedule):
 
 
 SCHEDULES: Final[dict[str, type[Schedule]]] = {
-    "constant": Constant,
-    "step": Step,
-    "exponential": ExponentialDecay,
-    "cosine": Cosine,
-    "one_cycle": OneCycle,
-    "warmup_stable_decay": WarmupStableDecay,
+    kind.name: kind for kind in (Constant, Step, ExponentialDecay, Cosine, OneCycle, WarmupStableDecay)
 }
 """Every schedule under its public name."""
 

@@ -17,7 +17,7 @@ import numpy as np
 from nineline import _checks
 from nineline.activations import ACTIVATIONS, Activation, setting_of
 from nineline.layers import AbstractLayer, Dropout, Layer
-from nineline.losses import LOSSES, Huber, Loss, OutputErrors, Quantile
+from nineline.losses import LOSSES, Loss, OutputErrors
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
 from nineline.rows import Sparse
 
@@ -178,11 +178,6 @@ def _data(rows: Rows) -> tuple[Any, Any, Any]:
     return inputs, np.ascontiguousarray(rows.targets), None if weights is None else np.ascontiguousarray(weights)
 
 
-_ACTIVATION_NAMES: Final = {kind: name for name, kind in ACTIVATIONS.items()}
-_LOSS_NAMES: Final[dict[type[Loss], str]] = {kind: name for name, kind in LOSSES.items()}
-_LOSS_NAMES[OutputErrors] = "output_errors"
-
-
 def _layout(network: Network) -> Any:
     """Return how the engine lays a network out. It is kept with the network, for as long as it has these layers."""
     key = level(), *[(layer, vars(layer).get("rate")) for layer in network.layers]
@@ -217,20 +212,16 @@ _LAYERS: Final[dict[type[AbstractLayer], Callable[[Any, int], Any]]] = {Layer: _
 
 
 def _activation(activation: Activation) -> tuple[str, float]:
-    if type(activation) not in _ACTIVATION_NAMES:
+    if ACTIVATIONS.get(activation.name) is not type(activation):
         raise NotNativeError(f"activation {activation!r} is not known to the native engine")
-    return _ACTIVATION_NAMES[type(activation)], setting_of(activation)
+    return activation.name, setting_of(activation)
 
 
 def _loss(loss: Loss) -> Any:
-    if type(loss) not in _LOSS_NAMES:
+    if type(loss) not in (LOSSES.get(loss.name), OutputErrors):
         raise NotNativeError(f"loss {loss!r} is not known to the native engine")
-    setting = 0.0
-    if isinstance(loss, Huber):
-        setting = loss.delta
-    elif isinstance(loss, Quantile):
-        setting = loss.level
-    return _module().loss(_LOSS_NAMES[type(loss)], setting, loss.reduction == "mean")
+    settings = [value for setting, value in vars(loss).items() if setting != "reduction"]  # one at most
+    return _module().loss(loss.name, *settings, mean=loss.reduction == "mean")
 
 
 def _rule(rule: Rule) -> Any:
@@ -248,19 +239,29 @@ def _rule(rule: Rule) -> Any:
 
 def _constants(optimizer: Optimizer) -> tuple[str, dict[str, float]]:
     """Return the engine's name for a kind of optimizer, and its constants there."""
-    if type(optimizer) is GradientDescent:
-        if optimizer.momentum == 0:
-            return "gradient_descent", {}
-        return "momentum", {"momentum": optimizer.momentum, "nesterov": optimizer.nesterov}
-    if type(optimizer) is RMSprop:
-        return "rmsprop", {"beta_2": optimizer.decay, "epsilon": optimizer.epsilon}
-    if type(optimizer) in (Adam, AdamW):
-        assert isinstance(optimizer, (Adam, AdamW))
-        return "adam", {
-            "beta_1": optimizer.beta_1,
-            "beta_2": optimizer.beta_2,
-            "epsilon": optimizer.epsilon,
-            "epsilon_hat": optimizer.epsilon_hat,
-            "weight_decay": optimizer.weight_decay if isinstance(optimizer, AdamW) else 0.0,
-        }
-    raise NotNativeError(f"optimizer {optimizer!r} is not known to the native engine")
+    if type(optimizer) not in _OPTIMIZERS:
+        raise NotNativeError(f"optimizer {optimizer!r} is not known to the native engine")
+    return _OPTIMIZERS[type(optimizer)](optimizer)
+
+
+def _gradient_descent(rule: Any) -> tuple[str, dict[str, float]]:
+    if rule.momentum == 0:
+        return "gradient_descent", {}
+    return "momentum", {"momentum": rule.momentum, "nesterov": rule.nesterov}
+
+
+def _rmsprop(rule: Any) -> tuple[str, dict[str, float]]:
+    return "rmsprop", {"beta_2": rule.decay, "epsilon": rule.epsilon}
+
+
+def _adam(rule: Any) -> tuple[str, dict[str, float]]:
+    same = ("beta_1", "beta_2", "epsilon", "epsilon_hat")
+    return "adam", {name: getattr(rule, name) for name in same} | {"weight_decay": getattr(rule, "weight_decay", 0.0)}
+
+
+_OPTIMIZERS: Final[dict[type[Optimizer], Callable[[Any], tuple[str, dict[str, float]]]]] = {
+    GradientDescent: _gradient_descent,
+    RMSprop: _rmsprop,
+    Adam: _adam,
+    AdamW: _adam,
+}

@@ -337,7 +337,6 @@ class Layer(AbstractLayer):
 
 def summary(inputs: int, outputs: int, activation: Activation, bias: bool, trainable: bool = True) -> str:
     """Return a dense layer as it prints: by the name of its activation, where that has no settings of its own."""
-    names = {kind: name for name, kind in ACTIVATIONS.items()}
-    plain = type(activation) in names and activation == type(activation)()
-    word = names[type(activation)] if plain else activation
+    plain = ACTIVATIONS.get(activation.name) is type(activation) and activation == type(activation)()
+    word = activation.name if plain else activation
     return f"Layer({inputs}, {outputs}, {word!r}{', bias=True' * bias}{', trainable=False' * (not trainable)})"

@@ -189,9 +189,8 @@ def read_trainer(path: str | os.PathLike[str]) -> tuple[Network, Rule, np.random
 
 
 def _describe(argument: str, value: Value, table: Mapping[str, type[Any]]) -> dict[str, Any]:
-    for name, kind in table.items():
-        if type(value) is kind:
-            return {"name": name, **vars(value)}
+    if table.get(value.name) is type(value):
+        return {"name": value.name, **vars(value)}
     raise ValueError(f"{argument} {value!r} is your own, and a file holds no code; keep trainer.snapshot() yourself")
 
 
