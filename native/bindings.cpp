@@ -261,14 +261,35 @@ class Gate {
 
 // The layout
 
+// A layer as Python describes it, with the numbers that its spec points to.
+struct BoundLayer {
+  LayerSpec spec;
+  std::vector<Index> levels, widths;
+};
+
+BoundLayer layer_of(const char* kind, Index inputs) {
+  BoundLayer layer;
+  layer.spec.kind = Kind(number_of(baseline::names().kinds, kind, "kind"));
+  layer.spec.inputs = inputs;
+  return layer;
+}
+
 class BoundLayout {
  public:
-  BoundLayout(const std::string& level, const std::string& dtype, std::vector<LayerSpec> layers)
+  BoundLayout(const std::string& level, const std::string& dtype, std::vector<BoundLayer> layers)
       : single_{dtype == "float32"}, layers_{std::move(layers)} {
     if (!single_ && dtype != "float64") throw nb::value_error(("dtype is '" + dtype + "'; expected float32 or float64").c_str());
     check_layers();
-    layout_.reset(find_level(level).make_layout(single_, layers_.data(), Index(layers_.size())));
+    std::vector<LayerSpec> specs;
+    for (BoundLayer& layer : layers_) {
+      layer.spec.levels = layer.levels.data();
+      layer.spec.widths = layer.widths.data();
+      specs.push_back(layer.spec);
+    }
+    layout_.reset(find_level(level).make_layout(single_, specs.data(), Index(specs.size())));
   }
+  BoundLayout(const BoundLayout&) = delete;
+  BoundLayout& operator=(const BoundLayout&) = delete;
 
   static BoundLayout& of(nb::handle object) {
     BoundLayout* layout = nullptr;
@@ -281,49 +302,108 @@ class BoundLayout {
   bool single() const { return single_; }
   nb::dlpack::dtype type() const { return type_of(single_); }
   Index size() const { return size_; }
-  Index inputs() const { return layers_.front().inputs; }
-  Index outputs() const { return layers_.back().outputs; }
+  Index inputs() const { return first().inputs; }
+  Index outputs() const { return layers_.back().spec.outputs; }
 
-  // The factors of each layer, from those of its blocks, one after another.
-  std::vector<Factors> factors_of(const std::vector<double>& blocks) const {
-    std::vector<Factors> factors;
-    std::size_t next = 0;
-    const auto take = [&] { return next < blocks.size() ? blocks[next++] : (++next, 1.0); };
-    for (const LayerSpec& layer : layers_) {
-      Factors each;
-      if (layer.dense) each.weights = take();
-      if (layer.dense && layer.bias) each.bias = take();
-      factors.push_back(each);
-    }
-    if (!blocks.empty() && next != blocks.size())
-      throw nb::value_error(("factors has " + std::to_string(blocks.size()) + " numbers; expected one for each of " +
-                             std::to_string(next) + " blocks").c_str());
-    return factors;
+  // About how many parameters a row meets.
+  Index size_for_a_row() const { return size_for_a_row_; }
+
+  // The factor of each block.
+  std::vector<double> factors_of(const std::vector<double>& given) const {
+    const Index blocks = layout_->block_count();
+    if (!given.empty() && Index(given.size()) != blocks)
+      throw nb::value_error(("factors has " + std::to_string(given.size()) + " numbers; expected one for each of " +
+                             std::to_string(blocks) + " blocks").c_str());
+    return given.empty() ? std::vector<double>(std::size_t(blocks), 1.0) : given;
   }
 
   void check_fits(const LossSpec& loss) const {
-    if (!baseline::fits(loss.kind, layers_.back().activation)) throw nb::value_error("the loss does not fit the output activation");
+    if (!baseline::fits(loss.kind, layers_.back().spec.activation)) throw nb::value_error("the loss does not fit the output activation");
+  }
+
+  bool reads_levels() const { return first().columns > 0; }
+
+  // Whether a row of data holds, where an embedding reads it, whole numbers below how many levels there are.
+  template <class T>
+  bool are_levels(const T* row) const {
+    for (Index c = 0; c < first().columns; ++c) {
+      const Index most = layers_.front().levels[std::size_t(c)];
+      if (!(row[c] >= 0 && row[c] < T(most)) || T(Index(row[c])) != row[c]) return false;
+    }
+    return true;
+  }
+  bool are_levels(const void* inputs, Index row) const {
+    return single_ ? are_levels(static_cast<const float*>(inputs) + row * this->inputs())
+                   : are_levels(static_cast<const double*>(inputs) + row * this->inputs());
+  }
+  bool are_all_levels(const void* inputs, Index rows) const {
+    for (Index r = 0; reads_levels() && r < rows; ++r)
+      if (!are_levels(inputs, r)) return false;
+    return true;
   }
 
  private:
+  const LayerSpec& first() const { return layers_.front().spec; }
+
+  static bool is(const LayerSpec& layer, const char* kind) {
+    return std::strcmp(baseline::names().kinds[int(layer.kind)], kind) == 0;
+  }
+
+  static void wrong(Index layer, const std::string& what) {
+    throw nb::value_error(("layer " + std::to_string(layer) + " " + what).c_str());
+  }
+
+  // Fills in the widths of what passes its inputs on, and makes sure that all fits together.
   void check_layers() {
-    if (layers_.empty() || !layers_.back().dense) throw nb::value_error("the last layer is not a dense one");
-    Index width = layers_.front().inputs;
-    for (LayerSpec& layer : layers_) {
-      if (layer.inputs != width) throw nb::value_error("a layer does not take what the one before it gives");
-      if (!layer.dense) layer.outputs = width;
+    if (layers_.empty() || !is(layers_.back().spec, "dense")) throw nb::value_error("the last layer is not a dense one");
+    Index width = first().inputs;
+    for (Index l = 0; l < Index(layers_.size()); ++l) {
+      BoundLayer& layer = layers_[std::size_t(l)];
+      LayerSpec& spec = layer.spec;
+      if (spec.inputs != width) wrong(l, "does not take what the one before it gives");
+      if (is(spec, "embedding")) check_embedding(l, layer);
+      else if (!is(spec, "dense")) spec.outputs = width;
+      if (is(spec, "shortcut")) check_shortcut(l, spec);
       constexpr Index most = Index(1) << 31;
-      if (layer.inputs < 1 || layer.outputs < 1 || layer.inputs > most || layer.outputs > most)
-        throw nb::value_error("a layer has a width below 1 or above 2^31");
-      if (layer.dense) size_ += (layer.inputs + (layer.bias ? 1 : 0)) * layer.outputs;
-      if (size_ > Index(1) << 40) throw nb::value_error("the network has more than 2^40 parameters");
-      width = layer.outputs;
+      if (spec.inputs < 1 || spec.outputs < 1 || spec.inputs > most || spec.outputs > most)
+        wrong(l, "has a width below 1 or above 2^31");
+      if (is(spec, "dense")) grow((spec.inputs + (spec.bias ? 1 : 0)) * spec.outputs, spec.inputs * spec.outputs);
+      if (is(spec, "layer_norm")) grow(2 * spec.inputs, 2 * spec.inputs);
+      width = spec.outputs;
     }
   }
 
+  void check_embedding(Index l, BoundLayer& layer) {
+    LayerSpec& spec = layer.spec;
+    spec.columns = Index(layer.levels.size());
+    if (l != 0) wrong(l, "is an embedding, and not the first");
+    if (spec.columns == 0 || layer.widths.size() != layer.levels.size() || spec.columns > spec.inputs)
+      wrong(l, "has other numbers of columns, of widths and of levels");
+    spec.outputs = spec.inputs - spec.columns;
+    for (std::size_t c = 0; c < layer.levels.size(); ++c) {
+      constexpr Index most = Index(1) << 24;
+      if (layer.levels[c] < 1 || layer.widths[c] < 1 || layer.levels[c] > most || layer.widths[c] > most)
+        wrong(l, "has levels or a width below 1 or above 2^24");
+      spec.outputs += layer.widths[c];
+      grow(layer.levels[c] * layer.widths[c], layer.widths[c]);
+    }
+  }
+
+  void check_shortcut(Index l, const LayerSpec& spec) const {
+    if (spec.from < -1 || spec.from > l - 2) wrong(l, "adds what does not come before its layers");
+    const Index given = spec.from < 0 ? first().inputs : layers_[std::size_t(spec.from)].spec.outputs;
+    if (given != spec.outputs || (spec.from < 0 && is(first(), "embedding"))) wrong(l, "adds what is of another width");
+  }
+
+  void grow(Index parameters, Index for_a_row) {
+    size_ += parameters;
+    size_for_a_row_ += for_a_row;
+    if (size_ > Index(1) << 40) throw nb::value_error("the network has more than 2^40 parameters");
+  }
+
   bool single_;
-  std::vector<LayerSpec> layers_;
-  Index size_ = 0;
+  std::vector<BoundLayer> layers_;
+  Index size_ = 0, size_for_a_row_ = 0;
   std::unique_ptr<Layout> layout_;
 };
 
@@ -332,7 +412,7 @@ class GivenRows {
  public:
   Rows rows;
 
-  GivenRows(const BoundLayout& layout, nb::handle inputs) {
+  GivenRows(const BoundLayout& layout, nb::handle inputs) : layout_{layout} {
     if (nb::isinstance<nb::tuple>(inputs)) {
       take_sparse(layout, nb::borrow<nb::tuple>(inputs));
       return;
@@ -366,11 +446,14 @@ class GivenRows {
 
   // What is not seen by the shape of an array: of the rows that the steps of a call name, or of all.
   void check_contents(const Index* order = nullptr, Index count = 0) const {
-    if (rows.begins == nullptr && rows.classes == nullptr) return;
+    if (rows.begins == nullptr && rows.classes == nullptr && !layout_.reads_levels()) return;
     const Index end = order == nullptr ? rows.count : count;
     for (Index i = 0; i < end; ++i) {
       const Index row = order == nullptr ? i : order[i];
       if (rows.begins != nullptr) check_entries(row);
+      if (layout_.reads_levels() && !layout_.are_levels(rows.inputs, row))
+        throw nb::value_error(("inputs has in row " + std::to_string(row) +
+                               " a number that is no level of the embedding").c_str());
       if (rows.classes != nullptr && (rows.classes[row] < 0 || rows.classes[row] >= outputs_))
         throw nb::value_error(("targets has the class " + std::to_string(rows.classes[row]) + " of " +
                                std::to_string(outputs_)).c_str());
@@ -380,6 +463,7 @@ class GivenRows {
  private:
   // (data, indices, indptr, columns)
   void take_sparse(const BoundLayout& layout, const nb::tuple& parts) {
+    if (layout.reads_levels()) throw nb::value_error("inputs is sparse; an embedding takes dense rows");
     if (parts.size() != 4) throw nb::value_error("inputs is a tuple of other than (data, indices, indptr, columns)");
     inputs_ = array_of("data", parts[0]);
     columns_ = array_of("indices", parts[1]);
@@ -414,6 +498,7 @@ class GivenRows {
     }
   }
 
+  const BoundLayout& layout_;
   AnyArray inputs_, columns_, begins_, targets_, weights_;
   Index entries_ = 0, width_ = 0, outputs_ = 0;
 };
@@ -445,7 +530,7 @@ class BoundTraining {
     steps.count = 1;
     double loss = 0;
     const Gate::Turn turn{gate_};
-    if (rows.count * layout_.size() < short_work) {
+    if (rows.count * layout_.size_for_a_row() < short_work) {
       Team team{1, Denormals::zeros};
       training_->steps(rows, steps, &loss, team, {});
     } else {
@@ -596,7 +681,7 @@ class BoundTraining {
       for (Index r = 0; r < rows.count; ++r)
         if (rows.classes[r] < 0 || rows.classes[r] >= m) return false;
     }
-    return finite(static_cast<const T*>(rows.inputs), rows.count * n);
+    return finite(static_cast<const T*>(rows.inputs), rows.count * n) && layout_.are_all_levels(rows.inputs, rows.count);
   }
 
   nb::object held_layout_, held_parameters_;  // alive as long as this
@@ -672,6 +757,7 @@ class BoundRunner {
     Rows rows;
     rows.count = one_row ? 1 : view.shape(0);
     rows.inputs = view.buffer.buf;
+    if (!layout_.are_all_levels(rows.inputs, rows.count)) return nb::none();
     return answer(rows, one_row, std::move(out));
   }
 
@@ -696,7 +782,7 @@ class BoundRunner {
     const View written{out, given ? PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT : PyBUF_WRITABLE};
     if (given && !fits(written, rows.count, one_row)) return nb::none();
     const Runners::Borrowed runner{runners_};
-    if (rows.count * layout_.size() < short_work) {
+    if (rows.count * layout_.size_for_a_row() < short_work) {
       Team team{1};
       runner->run(parameters_, rows, written.buffer.buf, team, {});
     } else {
@@ -734,29 +820,52 @@ NB_MODULE(_native, module) {
   using namespace nineline;
   nb::set_leak_warnings(false);
 
-  nb::class_<LayerSpec>(module, "LayerSpec");
+  nb::class_<BoundLayer>(module, "LayerSpec");
   module.def(
       "dense",
       [](Index inputs, Index outputs, bool bias, const std::string& activation, double setting) {
-        LayerSpec spec;
-        spec.inputs = inputs;
-        spec.outputs = outputs;
-        spec.bias = bias;
-        spec.activation = Activation(number_of(baseline::names().activations, activation, "activation"));
-        spec.setting = setting;
-        return spec;
+        BoundLayer layer = layer_of("dense", inputs);
+        layer.spec.outputs = outputs;
+        layer.spec.bias = bias;
+        layer.spec.activation = Activation(number_of(baseline::names().activations, activation, "activation"));
+        layer.spec.setting = setting;
+        return layer;
       },
       nb::arg("inputs"), nb::arg("outputs"), nb::arg("bias"), nb::arg("activation"), nb::arg("setting") = 0.0);
   module.def(
       "dropout",
-      [](Index width, double rate) {
-        LayerSpec spec;
-        spec.dense = false;
-        spec.inputs = spec.outputs = width;
-        spec.rate = rate;
-        return spec;
+      [](Index inputs, double rate, std::uint64_t draws) {
+        BoundLayer layer = layer_of("dropout", inputs);
+        layer.spec.rate = rate;
+        layer.spec.draws = draws;
+        return layer;
       },
-      nb::arg("width"), nb::arg("rate"));
+      nb::arg("inputs"), nb::arg("rate"), nb::arg("draws") = 0);
+  module.def(
+      "embedding",
+      [](Index inputs, std::vector<Index> levels, std::vector<Index> widths) {
+        BoundLayer layer = layer_of("embedding", inputs);
+        layer.levels = std::move(levels);
+        layer.widths = std::move(widths);
+        return layer;
+      },
+      nb::arg("inputs"), nb::arg("levels"), nb::arg("widths"));
+  module.def(
+      "layer_norm",
+      [](Index inputs, double epsilon) {
+        BoundLayer layer = layer_of("layer_norm", inputs);
+        layer.spec.epsilon = epsilon;
+        return layer;
+      },
+      nb::arg("inputs"), nb::arg("epsilon"));
+  module.def(
+      "shortcut",
+      [](Index inputs, Index from) {
+        BoundLayer layer = layer_of("shortcut", inputs);
+        layer.spec.from = from;
+        return layer;
+      },
+      nb::arg("inputs"), nb::arg("from_"));
 
   nb::class_<LossSpec>(module, "LossSpec");
   module.def(
@@ -782,7 +891,7 @@ NB_MODULE(_native, module) {
       nb::arg("clip_norm") = 0.0, nb::arg("seed") = 0);
 
   nb::class_<BoundLayout>(module, "Layout")
-      .def(nb::init<const std::string&, const std::string&, std::vector<LayerSpec>>(), nb::arg("level"),
+      .def(nb::init<const std::string&, const std::string&, std::vector<BoundLayer>>(), nb::arg("level"),
            nb::arg("dtype"), nb::arg("layers"));
 
   nb::class_<BoundTraining>(module, "Training")

@@ -10,7 +10,7 @@ nineline::Layout* make_layout(bool single, const LayerSpec* layers, Index count)
   return new Layout<double>{layers, count};
 }
 
-Names names() { return {Activations::names, Losses::names, Optimizers<float>::names}; }
+Names names() { return {Kinds::names, Activations::names, Losses::names, Optimizers<float>::names}; }
 
 bool fits(Loss loss, Activation output) {
   bool answer = false;

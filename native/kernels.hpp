@@ -52,14 +52,15 @@ class Runner {
 class Layout {
  public:
   virtual ~Layout() = default;
-  // `factors` are those of each layer.
-  virtual Training* train(const LossSpec&, const RuleSpec&, const Factors* factors, void* flat) const = 0;
+  // `factors` are those of each block, as Python has them one after another; one of 0 does not learn.
+  virtual Training* train(const LossSpec&, const RuleSpec&, const double* factors, void* flat) const = 0;
+  virtual Index block_count() const = 0;
   virtual Runner* run() const = 0;
 };
 
 // The names of the kinds, in the order of their lists; null ends each.
 struct Names {
-  const char *const *activations, *const *losses, *const *optimizers;
+  const char *const *kinds, *const *activations, *const *losses, *const *optimizers;
 };
 
 #define NINELINE_DOORS(level)                                                                                 \

@@ -68,6 +68,7 @@ inline double penalty(const Layout<T>& layout, double l1, double l2, T* paramete
   if (l1 == 0 && l2 == 0) return 0;
   double size = 0, square = 0;
   for (Index p = first; p < smaller(end, layout.piece_count()); ++p) {
+    if (!layout.layer(layout.piece(p).layer).penalised) continue;
     const Matrix<T> weights = piece_of(layout, parameters, layout.piece(p)).weights;
     const Block& block = layout.piece(p).block;
     Vec<T> sizes{}, squares{};
@@ -83,15 +84,20 @@ inline double penalty(const Layout<T>& layout, double l1, double l2, T* paramete
   return l1 * size + l2 / 2 * square;
 }
 
-// What shortens a gradient to a norm where it is longer; scaled by its largest entry, no square overflows.
-template <class T>
-inline T shortening(const T* gradient, Index size, double most) {
+// What shortens a gradient to a norm where it is longer; scaled by its largest entry, no square overflows. each(work)
+// calls work(numbers, count) for everything that the gradient has.
+template <class T, class Each>
+inline T shortening(const Each& each, double most) {
   double largest = 0, squares = 0;
-  for (Index i = 0; i < size; ++i) {
-    const double entry = gradient[i] < 0 ? -double(gradient[i]) : double(gradient[i]);
-    largest = entry > largest || entry != entry ? entry : largest;
-  }
-  for (Index i = 0; i < size; ++i) squares += double(gradient[i]) / largest * (double(gradient[i]) / largest);
+  each([&](const T* gradient, Index size) {
+    for (Index i = 0; i < size; ++i) {
+      const double entry = gradient[i] < 0 ? -double(gradient[i]) : double(gradient[i]);
+      largest = entry > largest || entry != entry ? entry : largest;
+    }
+  });
+  each([&](const T* gradient, Index size) {
+    for (Index i = 0; i < size; ++i) squares += double(gradient[i]) / largest * (double(gradient[i]) / largest);
+  });
   const double norm = largest > 0 ? largest * __builtin_sqrt(squares) : 0;
   return norm > most ? T(most / norm) : T(1);
 }

@@ -42,8 +42,8 @@ class Runner final : public nineline::Runner {
   void place(const T* flat) {
     for (Index l = 0; l < layout_.count(); ++l) {
       const Layer& at = layout_.layer(l);
-      if (!at.dense) continue;
-      if (at.as_in_python()) {
+      if (at.blocks() == 0) continue;
+      if (at.vectors != nullptr || at.as_in_python()) {
         places_[l] = flat + at.flat;
       } else {
         if (!packed_) packed_ = Array<T>{layout_.size()};

@@ -4,7 +4,7 @@
 // Twin: Sparse in src/nineline/rows.py.
 #pragma once
 
-#include "layers.hpp"
+#include "products.hpp"
 
 namespace nineline::NINELINE_LEVEL {
 
@@ -79,40 +79,37 @@ inline void add_rows(const T* from, Index count, const Factor& factor, const Row
   for (; begin < columns; begin += w) go(std::integral_constant<int, 1>{}, begin);
 }
 
-// As forward in layers.hpp, of the first layer.
+// to = start + inputs @ weights, rows of a stride; `start` is a bias, or null.
 template <class T>
-inline void forward(const Layer& at, const T* parameters, const SparseRow<T>* inputs, Index rows, T* z, T* outputs) {
-  const T* const bias = at.bias ? parameters + at.weights : nullptr;
+inline void sparse_times(const SparseRow<T>* inputs, Index rows, const T* weights, const T* start, Index stride, T* to) {
   for (Index r = 0; r < rows; ++r) {
     const SparseRow<T>& row = inputs[r];
     add_rows(
-        bias, row.count, [&](Index i) { return row.values[i]; },
-        [&](Index i) { return parameters + row.columns[i] * at.stride; }, at.stride, z + r * at.stride);
+        start, row.count, [&](Index i) { return row.values[i]; },
+        [&](Index i) { return weights + row.columns[i] * stride; }, stride, to + r * stride);
   }
-  activate(at.activation, T(at.setting), z, outputs, rows, at.outputs, at.stride);
 }
 
-// As learn_weights in layers.hpp, of a block of the first layer, from all rows of a batch.
+// gradient = inputs.T @ delta for some of the inputs' columns, and some of delta's.
 template <class T>
-inline void learn_weights(const ByColumn<T>& inputs, RowList<T> delta, const Block& block, Matrix<T> gradient) {
-  for (Index k = 0; k < block.rows; ++k) {
-    const Index first = inputs.begin(block.first_row + k), count = inputs.end(block.first_row + k) - first;
+inline void columns_times(const ByColumn<T>& inputs, Index first_row, Index rows, RowList<T> delta, Index first_column,
+                          Index columns, Matrix<T> gradient) {
+  for (Index k = 0; k < rows; ++k) {
+    const Index first = inputs.begin(first_row + k), count = inputs.end(first_row + k) - first;
     add_rows<T>(
         nullptr, count, [&](Index i) { return inputs.value(first + i); },
-        [&](Index i) { return delta[inputs.row(first + i)] + block.first_column; }, block.columns, gradient.row(k));
+        [&](Index i) { return delta[inputs.row(first + i)] + first_column; }, columns, gradient.row(k));
   }
 }
 
-// The same for all weights of the layer, (+)= from a tile of rows.
+// gradient += inputs.T @ delta, row by row.
 template <class T>
-inline void learn_weights(const Layer& at, const SparseRow<T>* inputs, RowList<T> delta, Index rows, bool adding,
-                          T* gradient) {
-  if (!adding) __builtin_memset(gradient, 0, at.weights * sizeof(T));
+inline void add_columns_times(const SparseRow<T>* inputs, RowList<T> delta, Index rows, Index stride, T* gradient) {
   for (Index r = 0; r < rows; ++r)
     for (Index e = 0; e < inputs[r].count; ++e) {
-      T* const to = gradient + inputs[r].columns[e] * at.stride;
+      T* const to = gradient + inputs[r].columns[e] * stride;
       const T value = inputs[r].values[e];
-      for (Index i = 0; i < at.stride; i += width<T>) store(to + i, load(to + i) + value * load(delta[r] + i));
+      for (Index i = 0; i < stride; i += width<T>) store(to + i, load(to + i) + value * load(delta[r] + i));
     }
 }
 

@@ -8,8 +8,9 @@ namespace nineline {
 
 using Index = std::ptrdiff_t;
 
-// A kind of activation, loss or optimizer is a place in the list of its classes: `Activations` in activations.hpp,
-// `Losses` in losses.hpp, `Optimizers` in optimizers.hpp.
+// A kind of layer, activation, loss or optimizer is a place in the list of its classes: `Kinds` in kinds.hpp,
+// `Activations` in activations.hpp, `Losses` in losses.hpp, `Optimizers` in optimizers.hpp.
+enum class Kind : int {};
 enum class Activation : int {};
 enum class Loss : int {};
 enum class Optimizer : int {};
@@ -18,14 +19,24 @@ enum class Optimizer : int {};
 // to 1, which may be given as class numbers.
 enum class Targets { any, not_negative, shares, distributions };
 
-// One layer. A dense one has inputs, outputs and an activation; dropout has a rate and passes its width on.
+// One layer, of what kind it is, how wide, and what is asked of a layer of that kind.
 struct LayerSpec {
-  bool dense = true;
+  Kind kind{};
   Index inputs = 0, outputs = 0;
+  // dense
   bool bias = false;
   Activation activation{};
   double setting = 0;  // the slope of leaky_relu, the alpha of elu
-  double rate = 0;     // of dropout
+  // dropout
+  double rate = 0;
+  std::uint64_t draws = 0;  // what its draws are keyed by: its number among the layers
+  // layer_norm
+  double epsilon = 0;
+  // embedding
+  const Index *levels = nullptr, *widths = nullptr;  // of each column of whole numbers
+  Index columns = 0;                                 // how many there are; plain numbers follow
+  // shortcut
+  Index from = -1;  // the layer whose outputs it adds to its inputs; -1: the data
 };
 
 struct LossSpec {
@@ -48,11 +59,6 @@ struct RuleSpec {
 };
 
 inline constexpr int most_moments = 2;  // vectors as long as the parameters that an optimizer remembers
-
-// The learning-rate factors of a layer's blocks; one of 0 does not learn.
-struct Factors {
-  double weights = 1, bias = 1;
-};
 
 // Rows to learn from or to be judged by, C-contiguous. Twin: src/nineline/rows.py.
 struct Rows {

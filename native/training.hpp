@@ -19,25 +19,26 @@ inline constexpr Index most_rows_held = 512;
 template <class T>
 class Training final : public nineline::Training {
  public:
-  Training(const Layout<T>& layout, const LossSpec& loss, const RuleSpec& rule, const Factors* factors, T* flat)
+  Training(const Layout<T>& layout, const LossSpec& loss, const RuleSpec& rule, const double* factors, T* flat)
       : layout_{layout}, loss_{loss}, rule_{rule}, moments_used_{moments_of(rule.kind)}, flat_{flat},
-        factors_{layout.count()}, lowest_{layout.count() - 1} {
+        factors_{layout.block_count()}, lowest_{layout.count() - 1} {
     seed = rule.seed;
-    for (Index l = layout.count() - 1; l >= 0; --l) {
-      factors_[l] = factors[l];
+    for (Index block = 0; block < layout.block_count(); ++block) factors_[block] = factors[block];
+    for (Index l = layout.count() - 1; l >= 0; --l)
       if (learns(l)) lowest_ = l;
-    }
   }
 
   Index steps(const Rows& rows, const Steps& steps, double* losses, Team& team, const Interrupt& interrupt) override {
     begin(team.threads());
     look_at(rows);
-    if (steps.count > 1) copy(now(), start_);
+    const bool several = steps.count > 1;
+    if (several) copy(now(), start_);
+    if (several) each_column([](LearnedVectors<T>& column) { column.begin_call(); });
     InterruptPoll poll{interrupt};
     Index done = 0, kept = 0, taken = 0;
     while (done < steps.count) {
       const bool last = done + 1 == steps.count;
-      const double loss = step(rows, steps, done, last, team, poll);
+      const double loss = step(rows, steps, done, several, last, team, poll);
       if (poll.stopped()) break;
       losses[done++] = loss;
       if (!__builtin_isfinite(loss)) break;
@@ -46,9 +47,10 @@ class Training final : public nineline::Training {
     }
     if (kept < taken) {  // it ended early: again from the start, to find what was before its last step
       copy(start_, now());
+      each_column([](LearnedVectors<T>& column) { column.restart(); });
       turn_over_all();
       InterruptPoll never{{}};
-      for (Index i = 0; i < taken; ++i) step(rows, steps, i, i + 1 == taken, team, never);
+      for (Index i = 0; i < taken; ++i) step(rows, steps, i, false, i + 1 == taken, team, never);
     }
     if (taken > 0) end(std::uint64_t(taken));
     return done;
@@ -63,6 +65,9 @@ class Training final : public nineline::Training {
     if (poll.stopped()) return value;
     find_gradient(batch, false, team);
     layout_.unpack(gradient_.data(), static_cast<T*>(into));
+    const Layer& first = layout_.layer(0);
+    if (first.vectors != nullptr) __builtin_memset(into, 0, first.flat_size() * sizeof(T));
+    each_column([&](LearnedVectors<T>& column) { column.write_gradient(static_cast<T*>(into) + column.column().place); });
     return value;
   }
 
@@ -71,15 +76,14 @@ class Training final : public nineline::Training {
     if (!gradient_) gradient_ = Array<T>{layout_.size()};
     for (Index l = 0; l < layout_.count(); ++l) {
       const Layer& at = layout_.layer(l);
-      if (!learns(l)) continue;
+      if (at.height == 0 || !learns(l)) continue;
       T* const to = gradient_.data() + at.place;
       pack(at, static_cast<const T*>(gradient) + at.flat, to);
-      if (factors_[l].weights == 0) __builtin_memset(to, 0, at.weights * sizeof(T));
-      if (at.bias && factors_[l].bias == 0) __builtin_memset(to + at.weights, 0, at.stride_of_bias() * sizeof(T));
+      if (factor_of_weights(l) == 0) __builtin_memset(to, 0, at.weights * sizeof(T));
+      if (at.bias && factor_of_bias(l) == 0) __builtin_memset(to + at.weights, 0, at.stride_of_bias() * sizeof(T));
     }
-    const bool alone = team.threads() == 1;
-    const T scale = rule_.clip_norm != 0 ? shortening(gradient_.data(), layout_.size(), rule_.clip_norm) : T(1);
-    move_all(steps_taken, rate, true, scale, alone, team,
+    each_column([&](LearnedVectors<T>& column) { column.take(static_cast<const T*>(gradient) + column.column().place); });
+    move_all(steps_taken, rate, false, true, rule_.clip_norm != 0 ? shortening() : T(1), team.threads() == 1, team,
              [&](Index p, int) { return piece_of(layout_, gradient_.data(), moving_[p]); });
     end(1);
   }
@@ -87,6 +91,7 @@ class Training final : public nineline::Training {
   bool undo() override {
     if (!can_undo_) return false;
     copy(before_, now());
+    each_column([](LearnedVectors<T>& column) { column.undo(); });
     turn_over_all();
     layout_.unpack(parameters_.data(), flat_);
     --steps_taken;
@@ -95,8 +100,10 @@ class Training final : public nineline::Training {
   }
 
   void before(void* into) const override {
-    if (has_before_) layout_.unpack(before_.parameters.data(), static_cast<T*>(into));
-    else __builtin_memcpy(into, flat_, layout_.flat_size() * sizeof(T));
+    __builtin_memcpy(into, flat_, layout_.flat_size() * sizeof(T));
+    if (!has_before_) return;
+    layout_.unpack(before_.parameters.data(), static_cast<T*>(into));
+    each_column([&](const LearnedVectors<T>& column) { column.write_before(static_cast<T*>(into) + column.column().place); });
   }
 
   double evaluate(const Rows& rows, Team& team, const Interrupt& interrupt) override {
@@ -124,15 +131,26 @@ class Training final : public nineline::Training {
   int moments() const override { return moments_used_; }
 
   void read(void* const* moments) const override {
-    for (int m = 0; m < moments_used_; ++m)
-      if (parameters_) layout_.unpack(moments_[m].data(), static_cast<T*>(moments[m]));
-      else __builtin_memset(moments[m], 0, layout_.flat_size() * sizeof(T));
+    for (int m = 0; m < moments_used_; ++m) {
+      T* const to = static_cast<T*>(moments[m]);
+      __builtin_memset(to, 0, layout_.flat_size() * sizeof(T));
+      if (!parameters_) continue;
+      layout_.unpack(moments_[m].data(), to);
+      each_column([&](const LearnedVectors<T>& column) {
+        __builtin_memcpy(to + column.column().place, column.moment(m).data(), column.size() * sizeof(T));
+      });
+    }
   }
 
   void write(const void* const* moments, const void* before, std::uint64_t steps) override {
     make_vectors();
     for (int m = 0; m < moments_used_; ++m) layout_.pack(static_cast<const T*>(moments[m]), moments_[m].data());
     layout_.pack(static_cast<const T*>(before), before_.parameters.data());
+    each_column([&](LearnedVectors<T>& column) {
+      const T* of_column[most_moments] = {};
+      for (int m = 0; m < moments_used_; ++m) of_column[m] = static_cast<const T*>(moments[m]) + column.column().place;
+      column.write(of_column, static_cast<const T*>(before) + column.column().place);
+    });
     for (Index l = 0; l < layout_.count(); ++l) before_is_old_[l] = true;
     steps_taken = steps;
     has_before_ = true;
@@ -148,9 +166,19 @@ class Training final : public nineline::Training {
     T *parameters, *moments[most_moments];
   };
 
+  double factor_of_weights(Index l) const { return factors_[layout_.layer(l).block]; }
+  double factor_of_bias(Index l) const { return factors_[layout_.layer(l).block + 1]; }
   bool learns(Index l) const {
     const Layer& at = layout_.layer(l);
-    return at.dense && (factors_[l].weights != 0 || (at.bias && factors_[l].bias != 0));
+    for (Index block = at.block; block < at.block + at.blocks(); ++block)
+      if (factors_[block] != 0) return true;
+    return false;
+  }
+
+  // Calls work(column) for the columns of an embedding that learn.
+  template <class Work>
+  void each_column(const Work& work) const {
+    for (Index c = 0; c < columns_.size(); ++c) work(columns_[c]);
   }
 
   // The loss of a batch as step `number` sees it, penalties included. What the gradient is found from stays.
@@ -164,7 +192,7 @@ class Training final : public nineline::Training {
     else make_parts(parts, team.threads());
     const double total_weight = batch.total_weight();
     if (held && lay_out(layout_, batch, 0, batch.rows, total_weight, spec.mean, held_[0]) && batch.sparse() &&
-        layout_.layer(0).dense && factors_[0].weights != 0)
+        is<Dense>(layout_.layer(0).kind) && factor_of_weights(0) != 0)
       held_[0].by_column.list(held_[0].sparse.data(), batch.rows, layout_.inputs());
     team.each(parts.parts, alone, [&](int who, Index part) {
       Workspace<T>& workspace = held ? held_[0] : workspaces_[who];
@@ -175,14 +203,19 @@ class Training final : public nineline::Training {
           lay_out(layout_, batch, first, rows, total_weight, spec.mean, workspace);
           if (batch.shuffled()) call_for(layout_, batch, first + rows, smaller(first + 2 * rows, parts.end(part)));
         }
-        workspace.forward_in_training(places_.data(), span, seed, number);
+        workspace.forward_in_training(places_.data(), span, {seed, number});
         loss += double(workspace.measure(spec, span.first, rows));
-        workspace.backward(places_.data(), turned_places_.data(), span.first, rows, lowest_);
-        if (!held) learn(workspace, rows, first > parts.begin(part), gradients_.data() + part * layout_.size());
+        workspace.backward(places_.data(), turned_places_.data(), span, lowest_);
+        if (!held) learn(workspace, rows, first > parts.begin(part), part);
       });
       losses_[part] = loss;
       penalties_[part] = penalty(layout_, rule_.l1, rule_.l2, parameters_.data(), part * pieces_of_a_part,
                                  (part + 1) * pieces_of_a_part);
+    });
+    each_column([&](LearnedVectors<T>& column) {
+      if (!held) return column.add_parts(parts.parts);
+      column.begin();
+      column.add(held_[0].inputs.data(), held_[0].errors_of_vectors(), batch.rows, counts(held_[0]));
     });
     double loss = 0, penalties = 0;
     for (Index part = 0; part < parts.parts; ++part) loss += losses_[part], penalties += penalties_[part];
@@ -190,19 +223,29 @@ class Training final : public nineline::Training {
     return loss + share_of_penalty_ * penalties;
   }
 
-  // The gradient of all that learns, (+)= from a tile of rows.
-  void learn(const Workspace<T>& workspace, Index rows, bool adding, T* gradient) const {
+  // The gradient of all that learns, (+)= from a tile of rows of a part.
+  void learn(const Workspace<T>& workspace, Index rows, bool adding, Index part) {
     for (Index l = layout_.count() - 1; l >= lowest_; --l) {
       const Layer& at = layout_.layer(l);
-      T* const to = gradient + at.place;
-      if (at.dense)
-        workspace.learn(l, rows, adding, factors_[l].weights != 0 ? to : nullptr,
-                        at.bias && factors_[l].bias != 0 ? to + at.weights : nullptr);
+      T* const to = gradients_.data() + part * layout_.size() + at.place;
+      if (at.height > 0)
+        workspace.learn(l, rows, adding, factor_of_weights(l) != 0 ? to : nullptr,
+                        at.bias && factor_of_bias(l) != 0 ? to + at.weights : nullptr);
     }
+    each_column([&](LearnedVectors<T>& column) {
+      if (!adding) column.begin(part);
+      column.add(workspace.inputs.data(), workspace.errors_of_vectors(), rows, counts(workspace), part);
+    });
+  }
+
+  // What rows count.
+  auto counts(const Workspace<T>& workspace) const {
+    return [&workspace, stride = layout_.last().stride](Index r) { return workspace.factors[r * stride]; };
   }
 
   // One step of the optimizer; returns the loss before it. Where that is not finite, nothing is moved.
-  double step(const Rows& rows, const Steps& steps, Index i, bool keep_before, Team& team, InterruptPoll& poll) {
+  double step(const Rows& rows, const Steps& steps, Index i, bool keep_start, bool keep_before, Team& team,
+              InterruptPoll& poll) {
     const Batch<T> batch = Batch<T>::of(rows, steps, i);
     const bool more = batch.shuffled() && i + 1 < steps.count;
     const Batch<T> next = more ? Batch<T>::of(rows, steps, i + 1) : batch;
@@ -215,9 +258,9 @@ class Training final : public nineline::Training {
     T scale = 1;
     if (clips) {
       find_gradient(batch, alone, team);
-      scale = shortening(gradient_.data(), layout_.size(), rule_.clip_norm);
+      scale = shortening();
     }
-    move_all(number, steps.rates[i], keep_before, scale, alone, team, [&](Index p, int who) {
+    move_all(number, steps.rates[i], keep_start, keep_before, scale, alone, team, [&](Index p, int who) {
       call_for(layout_, next, p * next_of_a_piece, (p + 1) * next_of_a_piece);
       if (clips) return piece_of(layout_, gradient_.data(), moving_[p]);
       const PieceOf<T> found = piece_in(scratch_.data() + who * layout_.most_of_a_piece(), moving_[p]);
@@ -230,7 +273,8 @@ class Training final : public nineline::Training {
 
   // The step that follows from a gradient, of which find(p, who) says where piece p is.
   template <class Find>
-  void move_all(std::uint64_t number, double rate, bool keep_before, T scale, bool alone, Team& team, const Find& find) {
+  void move_all(std::uint64_t number, double rate, bool keep_start, bool keep_before, T scale, bool alone, Team& team,
+                const Find& find) {
     const Vectors<T> vectors{parameters_.data(), {moments_[0].data(), moments_[1].data()}};
     Vectors<T> before{};
     if (keep_before) {
@@ -241,12 +285,26 @@ class Training final : public nineline::Training {
       team.each(moving_count_, alone || layout_.size() < least_size_to_share, [&](int who, Index p) {
         const Piece& piece = moving_[p];
         const PieceOf<T> gradient = find(p, who);
-        const Factors& factors = factors_[piece.layer];
-        move_piece(layout_.layer(piece.layer), piece, rule.at(rate * factors.weights), rule.at(rate * factors.bias),
-                   vectors, before, gradient, scale);
+        const Layer& at = layout_.layer(piece.layer);
+        const double* const factors = factors_.data() + at.block;
+        move_piece(at, piece, rule.at(rate * factors[0]), rule.at(rate * factors[piece.bias ? 1 : 0]), vectors, before,
+                   gradient, scale);
         if (piece.weights) turn_over_block(piece.layer, piece.block);
       });
+      each_column([&](LearnedVectors<T>& column) {
+        column.move(rule.at(rate * factors_[layout_.layer(0).block + column.number()]), scale, keep_start, keep_before);
+      });
     });
+  }
+
+  // What the whole gradient is shortened by.
+  T shortening() const {
+    return NINELINE_LEVEL::shortening<T>(
+        [&](const auto& work) {
+          work(gradient_.data(), layout_.size());
+          each_column([&](const LearnedVectors<T>& column) { work(column.gradient(), column.gradient_size()); });
+        },
+        rule_.clip_norm);
   }
 
   // The gradient of a piece, penalties included.
@@ -258,7 +316,7 @@ class Training final : public nineline::Training {
       for (Index part = 0; part < partition_.parts; ++part)
         add_piece(at, piece, piece_of(layout_, gradients_.data() + part * layout_.size(), piece), part > 0, to);
     }
-    if (piece.weights && (rule_.l1 != 0 || rule_.l2 != 0))
+    if (piece.weights && at.penalised && (rule_.l1 != 0 || rule_.l2 != 0))
       add_penalty(rule_.l1 * share_of_penalty_, rule_.l2 * share_of_penalty_, piece.block,
                   piece_of(layout_, parameters_.data(), piece).weights, to.weights);
   }
@@ -281,9 +339,9 @@ class Training final : public nineline::Training {
     }
     for (Index l = 0; l < layout_.count(); ++l) {
       const Layer& at = layout_.layer(l);
-      if (!at.dense || is_packed(at, flat_ + at.flat, parameters_.data() + at.place)) continue;
+      if (at.height == 0 || is_packed(at, flat_ + at.flat, parameters_.data() + at.place)) continue;
       pack(at, flat_ + at.flat, parameters_.data() + at.place);
-      turn_over_block(l, {0, at.inputs, 0, at.stride});
+      turn_over_block(l, {0, at.height, 0, at.stride});
       before_is_old_[l] = true;
     }
   }
@@ -304,7 +362,7 @@ class Training final : public nineline::Training {
   void end(std::uint64_t taken) {
     for (Index l = 0; l < layout_.count(); ++l) {
       const Layer& at = layout_.layer(l);
-      if (learns(l)) unpack(at, parameters_.data() + at.place, flat_ + at.flat);
+      if (at.height > 0 && learns(l)) unpack(at, parameters_.data() + at.place, flat_ + at.flat);
     }
     steps_taken += taken;
     can_undo_ = has_before_ = true;
@@ -322,16 +380,16 @@ class Training final : public nineline::Training {
 
   void turn_over_all() {
     for (Index l = 0; l < layout_.count(); ++l)
-      turn_over_block(l, {0, layout_.layer(l).inputs, 0, layout_.layer(l).stride});
+      turn_over_block(l, {0, layout_.layer(l).height, 0, layout_.layer(l).stride});
   }
 
   // What the step itself does not write to `before_`: layers with a block that does not learn, where they have changed.
   void keep_what_does_not_move() {
     for (Index l = 0; l < layout_.count(); ++l) {
       const Layer& at = layout_.layer(l);
-      if (!before_is_old_[l] || !at.dense) continue;
+      if (!before_is_old_[l] || at.height == 0) continue;
       before_is_old_[l] = false;
-      if (factors_[l].weights != 0 && (!at.bias || factors_[l].bias != 0)) continue;
+      if (factor_of_weights(l) != 0 && (!at.bias || factor_of_bias(l) != 0)) continue;
       const auto keep = [&](const Array<T>& from, const Array<T>& to) {
         __builtin_memcpy(to.data() + at.place, from.data() + at.place, at.size * sizeof(T));
       };
@@ -376,8 +434,8 @@ class Training final : public nineline::Training {
     moving_ = Array<Piece>{layout_.piece_count()};
     for (Index p = 0; p < layout_.piece_count(); ++p) {
       Piece piece = layout_.piece(p);
-      piece.weights = factors_[piece.layer].weights != 0;
-      piece.bias = piece.bias && factors_[piece.layer].bias != 0;
+      piece.weights = factor_of_weights(piece.layer) != 0;
+      piece.bias = piece.bias && factor_of_bias(piece.layer) != 0;
       if (piece.weights || piece.bias) moving_[moving_count_++] = piece;
     }
     State state = made();
@@ -385,10 +443,22 @@ class Training final : public nineline::Training {
     parameters_ = static_cast<Array<T>&&>(state.parameters);
     for (Index l = 0; l < layers; ++l) {
       const Layer& at = layout_.layer(l);
-      places_[l] = parameters_.data() + at.place;
+      places_[l] = at.vectors != nullptr ? flat_ + at.flat : parameters_.data() + at.place;
       turned_places_[l] = at.has_turned_copy && l > lowest_ ? turned_.data() + at.turned_place : nullptr;
       before_is_old_[l] = true;
     }
+    make_columns();
+  }
+
+  void make_columns() {
+    const Layer& first = layout_.layer(0);
+    if (first.vectors == nullptr) return;
+    Index learning = 0;
+    for (Index c = 0; c < first.columns; ++c) learning += factors_[first.block + c] != 0;
+    columns_ = List<LearnedVectors<T>>{learning};
+    for (Index c = first.columns - 1; c >= 0; --c)
+      if (factors_[first.block + c] != 0)
+        columns_[--learning].make(first.vectors[c], int(c), flat_ + first.vectors[c].place, moments_used_, most_parts);
   }
 
   // Whether all rows of a batch are kept until its gradient is found.
@@ -415,7 +485,7 @@ class Training final : public nineline::Training {
   RuleSpec rule_;
   int moments_used_;
   T* flat_;                 // the caller's parameters
-  Array<Factors> factors_;  // of the layers
+  Array<double> factors_;   // of the blocks
   Index lowest_;            // the first layer that learns, or the last of all: errors go back no further
 
   Array<T> parameters_, moments_[most_moments], turned_;
@@ -426,6 +496,7 @@ class Training final : public nineline::Training {
   Array<Piece> moving_;  // the pieces that learn
   Index moving_count_ = 0;
 
+  List<LearnedVectors<T>> columns_;  // of an embedding: those that learn
   Array<T> gradients_, gradient_, scratch_;  // of the parts; of all parameters, where it is wanted; of pieces
   Array<double> losses_, penalties_;  // of the parts
   Partition partition_{};  // of the last batch
@@ -438,7 +509,7 @@ class Training final : public nineline::Training {
 };
 
 template <class T>
-nineline::Training* Layout<T>::train(const LossSpec& loss, const RuleSpec& rule, const Factors* factors,
+nineline::Training* Layout<T>::train(const LossSpec& loss, const RuleSpec& rule, const double* factors,
                                      void* flat) const {
   return new Training<T>{*this, loss, rule, factors, static_cast<T*>(flat)};
 }

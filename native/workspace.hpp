@@ -4,7 +4,6 @@
 #pragma once
 
 #include "layout.hpp"
-#include "sparse.hpp"
 
 namespace nineline::NINELINE_LEVEL {
 
@@ -15,22 +14,22 @@ struct Span {
 
 enum class Purpose { training, answering };
 
-// What every layer makes of some rows, and the errors of its weighted sums. It has room for a whole batch that is held,
+// What every layer makes of some rows, and its errors. It has room for a whole batch that is held,
 // or for a tile at a time.
 template <class T>
 class Workspace {
  public:
   Workspace(const Layout<T>& layout, Index room, Purpose purpose)
-      : layout_{&layout}, room_{room}, inputs{room}, sparse{room}, outputs_{layout.count()}, deltas_{layout.count()},
-        z_{layout.count()}, masks_{layout.count()} {
+      : layout_{&layout}, room_{room}, inputs{room}, sparse{room}, outputs_{layout.count()}, errors_{layout.count()},
+        z_{layout.count()}, beside_{layout.count()} {
     const bool training = purpose == Purpose::training;
     for (Index l = 0; l < layout.count(); ++l) {
       const Layer& at = layout.layer(l);
-      if (at.dense || training) outputs_[l] = Tile<T>{room, at.stride};
+      if (runs(at.kind) || training) outputs_[l] = Tile<T>{room, at.stride};
       if (!training) continue;
+      errors_[l] = Tile<T>{room, at.stride};
       if (at.keeps_z) z_[l] = Array<T>{room * at.stride};
-      if (at.dense) deltas_[l] = Tile<T>{room, at.stride};
-      else masks_[l] = Array<T>{room * at.stride};
+      if (at.beside > 0) beside_[l] = Array<T>{room * at.beside};
     }
     if (!training) return;
     targets = Array<T>{room * layout.last().stride};
@@ -44,22 +43,13 @@ class Workspace {
 
   // Takes rows that lie in `inputs` or `sparse` forward; `parameters[l]` are those of layer l.
   void forward(const T* const* parameters, Index rows) {
-    RowList<T> from = nullptr;  // null: the data
-    for (Index l = 0; l < layout_->count(); ++l) {
-      if (!layout_->layer(l).dense) continue;  // dropout passes everything on when the network runs
-      forward(l, parameters[l], from, 0, rows);
-      from = outputs_[l].rows();
-    }
+    for (Index l = 0; l < layout_->count(); ++l)
+      if (runs(layout_->layer(l).kind)) forward(l, parameters[l], {0, rows, 0}, nullptr);
   }
 
   // The same as training sees it, where dropout draws.
-  void forward_in_training(const T* const* parameters, const Span& span, std::uint64_t seed, std::uint64_t step) {
-    RowList<T> from = nullptr;
-    for (Index l = 0; l < layout_->count(); ++l) {
-      if (layout_->layer(l).dense) forward(l, parameters[l], from, span.first, span.rows);
-      else drop(l, Draw{seed, step, std::uint64_t(l)}, from, span);
-      from = outputs_[l].rows(span.first);
-    }
+  void forward_in_training(const T* const* parameters, const Span& span, const Drawing& drawing) {
+    for (Index l = 0; l < layout_->count(); ++l) forward(l, parameters[l], span, &drawing);
   }
 
   // The loss of rows that went forward; their errors stay here.
@@ -68,99 +58,105 @@ class Workspace {
     const Index l = layout_->count() - 1, begin = first * last.stride;
     const Outputs<T> at{z(l, first), outputs_[l].row(first), targets.data() + begin, factors.data() + begin, rows,
                         last.outputs, last.stride};
-    return NINELINE_LEVEL::measure(loss, last.activation, T(last.setting), at, deltas_[l].row(first));
+    return NINELINE_LEVEL::measure(loss, last.activation, T(last.setting), at, errors_[l].row(first));
   }
 
-  // Takes the errors back to layer number `lowest`, a dense one.
-  void backward(const T* const* parameters, const T* const* turned_over, Index first, Index rows, Index lowest) {
+  // Takes the errors back to layer number `lowest`: those of a dense layer are of its weighted sums in the end, those of
+  // any other of its outputs.
+  void backward(const T* const* parameters, const T* const* turned_over, const Span& span, Index lowest) {
+    const Index first = span.first, rows = span.rows;
     for (Index l = layout_->count() - 1; l > lowest; --l) {
-      const Layer& at = layout_->layer(l);
-      if (!at.dense) continue;
-      Index below = l - 1;
-      while (!layout_->layer(below).dense) --below;
-      T* errors = deltas_[below].row(first);
-      const T *sums = z(below, first), *outputs = outputs_[below].row(first);
-      const Layer& lower = layout_->layer(below);
-      if (below == l - 1 && is_small<T>(rows, at.input_stride) && !is<Softmax>(lower.activation)) {
-        small_errors(at, lower, at.turned ? parameters[l] : turned_over[l], deltas_[l].row(first), rows, sums, outputs,
-                     errors);
-        continue;
-      }
-      const bool behind_relu = below == l - 1 && is<Relu>(lower.activation);
-      if (input_errors(at, parameters[l], turned_over[l], deltas_[l].rows(first), rows,
-                       behind_relu ? outputs : nullptr, errors))
-        continue;
-      for (Index dropout = l - 1; dropout > below; --dropout) {
-        const T* mask = masks_[dropout].data() + first * at.input_stride;
-        for (Index i = 0; i < rows * at.input_stride; i += width<T>)
-          store(errors + i, load(errors + i) * load(mask + i));
-      }
-      carry_back(lower.activation, T(lower.setting), sums, outputs, errors, rows, lower.outputs, lower.stride);
+      const Layer &at = layout_->layer(l), &lower = layout_->layer(l - 1);
+      const bool dense = is<Dense>(lower.kind);
+      const T *const sums = z(l - 1, first), *const outputs = outputs_[l - 1].row(first);
+      const Below<T> below{lower, dense && !lower.goes_on_elsewhere, sums, outputs};
+      T* const errors = errors_[l - 1].row(first);
+      bool through = false;
+      with_kind(at.kind, [&](auto kind) {
+        through = kind.backward(at, stage(l, parameters[l], span, &undrawn), turned_over[l], errors_[l].rows(first),
+                                below, errors);
+      });
+      if (lower.goes_on_elsewhere)
+        for (Index end = l + 1; end < layout_->count(); ++end)
+          if (is<Shortcut>(layout_->layer(end).kind) && layout_->layer(end).from == l - 1)
+            Shortcut::add_errors(errors_[end].rows(first), rows, lower.outputs, lower.stride, errors);
+      if (dense && !through)
+        carry_back(lower.activation, T(lower.setting), sums, outputs, errors, rows, lower.outputs, lower.stride);
     }
   }
 
   // A block of a layer's gradient, from the first rows of a batch that is held; where `weights` or `bias` are null, it
   // is not asked for.
   void learn(Index l, Index rows, const Block& block, Matrix<T> weights, T* bias) const {
-    const Layer& at = layout_->layer(l);
-    if (weights.data != nullptr) {
-      if (l == 0 && is_sparse) learn_weights(by_column, deltas_[l].rows(), block, weights);
-      else learn_weights(at, l, rows, block, false, weights);
+    if (l == 0 && is_sparse && is<Dense>(layout_->layer(0).kind)) {
+      if (weights.data != nullptr)
+        columns_times(by_column, block.first_row, block.rows, errors_[0].rows(), block.first_column, block.columns, weights);
+      weights.data = nullptr;
     }
-    if (bias != nullptr) learn_bias(at, deltas_[l].data(), rows, block.first_column, block.columns, false, bias);
+    learn(l, rows, block, false, weights, bias);
   }
 
   // A whole layer's, (+)= from the rows of a tile, as it lies in a padded vector.
   void learn(Index l, Index rows, bool adding, T* weights, T* bias) const {
     const Layer& at = layout_->layer(l);
     const Index stride = at.stride_of_weights();
-    if (weights != nullptr) {
-      if (l == 0 && is_sparse)
-        NINELINE_LEVEL::learn_weights(at, sparse.data(), deltas_[l].rows(), rows, adding, weights);
-      else
-        learn_weights(at, l, rows, {0, at.rows_of_weights(), 0, stride}, adding, {weights, stride});
+    if (l == 0 && is_sparse && is<Dense>(at.kind) && weights != nullptr) {
+      if (!adding) __builtin_memset(weights, 0, at.weights * sizeof(T));
+      add_columns_times(sparse.data(), errors_[0].rows(), rows, stride, weights);
+      weights = nullptr;
     }
-    if (bias != nullptr) learn_bias(at, deltas_[l].data(), rows, 0, stride, adding, bias);
+    learn(l, rows, {0, at.rows_of_weights(), 0, stride}, adding, {weights, stride}, bias);
   }
 
+  // The errors of an embedding's outputs.
+  RowList<T> errors_of_vectors() const { return errors_[0].rows(); }
+
  private:
+  static constexpr Drawing undrawn{};  // what has been drawn is kept beside the outputs
+
   const T* z(Index l, Index first) const {
     return z_[l] ? z_[l].data() + first * layout_->layer(l).stride : nullptr;
   }
 
-  void forward(Index l, const T* parameters, RowList<T> from, Index first, Index rows) {
-    const Layer& at = layout_->layer(l);
-    T* const outputs = outputs_[l].row(first);
-    T* const sums = z_[l] ? const_cast<T*>(z(l, first)) : outputs;
-    if (from == nullptr && is_sparse)
-      NINELINE_LEVEL::forward(at, parameters, sparse.data() + first, rows, sums, outputs);
-    else
-      NINELINE_LEVEL::forward(at, parameters, from == nullptr ? inputs.data() + first : from, rows,
-                              l == 0 && mostly_zeros, sums, outputs);
+  // The layer whose outputs a layer is given that reads those of layer l: dropout is not there when the network runs.
+  Index source(Index l, const Drawing* drawing) const {
+    while (drawing == nullptr && l >= 0 && !runs(layout_->layer(l).kind)) --l;
+    return l;
   }
 
-  void drop(Index l, const Draw& draw, RowList<T> from, const Span& span) {
+  // Rows of the outputs of a layer, or of the data where there is none; null where those are sparse.
+  RowList<T> rows_of(Index l, Index first) const {
+    return l >= 0 ? outputs_[l].rows(first) : is_sparse ? nullptr : inputs.data() + first;
+  }
+
+  // Made where it is used, so that what a kind does not look at costs nothing.
+  [[gnu::always_inline]] Stage<T> stage(Index l, const T* parameters, const Span& span, const Drawing* drawing) const {
     const Layer& at = layout_->layer(l);
-    if (from == nullptr && !is_sparse) from = inputs.data() + span.first;
-    T *mask = masks_[l].data() + span.first * at.stride, *outputs = outputs_[l].row(span.first);
-    for (Index r = 0; r < span.rows; ++r, mask += at.stride, outputs += at.stride) {
-      draw.mask(at.rate, span.in_batch + r, at.inputs, mask);
-      if (from != nullptr) {
-        for (Index i = 0; i < at.inputs; ++i) outputs[i] = from[r][i] * mask[i];
-      } else {  // here sparse rows are spread out
-        const SparseRow<T>& row = sparse[span.first + r];
-        __builtin_memset(outputs, 0, at.inputs * sizeof(T));
-        for (Index e = 0; e < row.count; ++e) outputs[row.columns[e]] = row.values[e] * mask[row.columns[e]];
-      }
+    const Index from = source(l - 1, drawing);
+    T* const outputs = outputs_[l].row(span.first);
+    Stage<T> on{parameters, span.rows, span.in_batch, rows_of(from, span.first), sparse.data() + span.first,
+                from < 0 && mostly_zeros, z_[l] ? z_[l].data() + span.first * at.stride : outputs, outputs,
+                beside_[l] ? beside_[l].data() + span.first * at.beside : nullptr, drawing, nullptr, nullptr};
+    if (is<Shortcut>(at.kind)) {
+      on.other = rows_of(source(at.from, drawing), span.first);
+      on.sparse_other = sparse.data() + span.first;
     }
+    return on;
   }
 
-  void learn_weights(const Layer& at, Index l, Index rows, const Block& block, bool adding, Matrix<T> gradient) const {
-    NINELINE_LEVEL::learn_weights(at, l == 0 ? inputs.data() : outputs_[l - 1].rows(), deltas_[l].rows(), rows,
-                                  l == 0 && mostly_zeros, block, adding, gradient);
+  [[gnu::always_inline]] void forward(Index l, const T* parameters, const Span& span, const Drawing* drawing) {
+    const Layer& at = layout_->layer(l);
+    with_kind(at.kind, [&](auto kind) { kind.forward(at, stage(l, parameters, span, drawing)); });
   }
-  void learn_weights(const ByColumn<T>& from, RowList<T> delta, const Block& block, Matrix<T> gradient) const {
-    NINELINE_LEVEL::learn_weights(from, delta, block, gradient);
+
+  [[gnu::always_inline]] void learn(Index l, Index rows, const Block& block, bool adding, Matrix<T> weights,
+                                    T* bias) const {
+    const Layer& at = layout_->layer(l);
+    if (weights.data != nullptr)
+      with_kind(at.kind, [&](auto kind) {
+        kind.learn(at, stage(l, nullptr, {0, rows, 0}, &undrawn), errors_[l].rows(), block, adding, weights);
+      });
+    if (bias != nullptr) learn_bias(at, errors_[l].data(), rows, block.first_column, block.columns, adding, bias);
   }
 
   const Layout<T>* layout_;
@@ -178,8 +174,8 @@ class Workspace {
   T same_factor = 0;
 
  private:
-  List<Tile<T>> outputs_, deltas_;
-  List<Array<T>> z_, masks_;
+  List<Tile<T>> outputs_, errors_;
+  List<Array<T>> z_, beside_;
 };
 
 }  // namespace nineline::NINELINE_LEVEL

@@ -7,7 +7,7 @@ The names here need NumPy alone. Tables and scikit-learn estimators are in `nine
 from nineline.activations import Activation, sigmoid, sigmoid_prime
 from nineline.gradient_check import GradientCheck, gradient_check
 from nineline.initializers import Initializer
-from nineline.layers import Dropout, Layer
+from nineline.layers import Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.losses import Loss
 from nineline.network import Network
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
@@ -27,16 +27,19 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "Epoch",
     "GradientCheck",
     "GradientDescent",
     "History",
     "Initializer",
     "Layer",
+    "LayerNorm",
     "Loss",
     "Network",
     "Optimizer",
     "RMSprop",
+    "Residual",
     "Schedule",
     "Trainer",
     "gradient_check",

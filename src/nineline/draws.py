@@ -38,6 +38,10 @@ class Draw:
         """Return the place of another layer in the same step."""
         return Draw(self.seed, self.step, layer)
 
+    def inside(self, place: int) -> Draw:
+        """Return the place of a layer, below 4096, that this one holds."""
+        return Draw(self.seed, self.step, ((self.layer + 1) * 4096 + place) % 2**64)
+
     def uniform(self, rows: int, units: int) -> npt.NDArray[np.float32]:
         """Return (rows, units) numbers uniform in [0, 1), multiples of 2**-24 (exact in float32 and float64).
 

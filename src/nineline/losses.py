@@ -222,7 +222,7 @@ class Poisson(JoinedLoss):
         return (np.exp(z) - targets * z).sum(axis=1)
 
     def check_output(self, activation: Activation) -> None:
-        self._check_output(activation, Exponential, Softplus)
+        self._check_output(activation, Softplus, Exponential)
 
     def check_targets(self, targets: Array) -> None:
         if (targets < 0).any():

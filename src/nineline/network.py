@@ -14,7 +14,7 @@ from nineline.rows import ROWS_AT_ONCE, Sparse, check_inputs, check_rows, dense
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nineline.interchange.c import CProgram
     from nineline.losses import Loss
     from nineline.optimizers import Optimizer
-    from nineline.rows import Rows
+    from nineline.rows import Inputs, Rows
     from nineline.schedules import Schedule
     from nineline.training.epoch import Epoch
     from nineline.training.history import History
@@ -37,13 +37,15 @@ class Block(NamedTuple):
     name: str
     """The layer's number and the array's name: "0.weights"."""
     kind: str
-    """"weights" or "bias"."""
+    """What the layer that owns it calls it: "weights" or "bias" of a dense one."""
     place: slice
     shape: tuple[int, ...]
     layer: int
     """The number of its layer."""
     penalised: bool
     """Whether l1 and l2 count it."""
+    lazy: bool
+    """Whether a step moves those of its rows alone that the batch reads."""
 
 
 class Layers(tuple[AbstractLayer, ...]):
@@ -132,19 +134,17 @@ class Network:
                 for i in range(len(sizes) - 1)
             ]
             rng = None  # the weights are drawn already
+        kinds = list(dict.fromkeys(array.dtype for layer in layers for array in layer.blocks().values()))
         self._layers = Layers(layers)
         self.n_inputs, self.n_outputs = _connect(self.layers)
-        dense = [layer for layer in self.layers if isinstance(layer, Layer)]
-        kind = dense[0].dtype if dtype is None else _checks.floating_dtype("dtype", dtype)
+        if dtype is None and len(kinds) > 1:
+            raise ValueError(f"layers have dtypes {kinds[0]} and {kinds[1]}; give Network a dtype for all")
         for layer in self.layers:
             if layer.adopted:
                 raise ValueError(
                     f"{layer!r} already belongs to a network; give each network layers of its own (copy.deepcopy)"
                 )
-        for own in dense:
-            if dtype is None and own.dtype != kind:
-                raise ValueError(f"layers have dtypes {kind} and {own.dtype}; give Network a dtype for all")
-        self._bind(kind)
+        self._bind(kinds[0] if dtype is None else _checks.floating_dtype("dtype", dtype))
         if rng is not None:
             for layer in self.layers:
                 layer.initialize(generator)
@@ -152,12 +152,15 @@ class Network:
     def _bind(self, dtype: np.dtype[np.floating[Any]]) -> None:
         """Lay all learned arrays into one flat vector, and give the layers views into it."""
         self.blocks: list[Block] = []
+        self._owners: list[tuple[AbstractLayer, AbstractLayer]] = []  # of each block: its layer, and whose it is there
         size = 0
         for number, layer in enumerate(self.layers):
-            for kind, array in layer.blocks().items():
+            for name, array in layer.blocks().items():
+                owner, kind = layer.owner(name)
+                self._owners.append((layer, owner))
                 place = slice(size, size + array.size)
-                penalised = kind in layer.penalised
-                self.blocks.append(Block(f"{number}.{kind}", kind, place, array.shape, number, penalised))
+                penalised, lazy = kind in owner.penalised, kind in owner.lazy
+                self.blocks.append(Block(f"{number}.{name}", kind, place, array.shape, number, penalised, lazy))
                 size += array.size
         self._parameters: Array = np.empty(size, dtype)
         for number, layer in enumerate(self.layers):
@@ -174,7 +177,15 @@ class Network:
 
     def views(self, vector: Array, layer: int) -> dict[str, Array]:
         """Return one layer's blocks as views into `vector`, which is as long as `parameters`."""
-        return {block.kind: vector[block.place].reshape(block.shape) for block in self.blocks if block.layer == layer}
+        return {
+            block.name.partition(".")[2]: vector[block.place].reshape(block.shape)
+            for block in self.blocks
+            if block.layer == layer
+        }
+
+    def trainable(self) -> list[bool]:
+        """Return of each block whether its layer learns, and the one that holds that layer, where one does."""
+        return [layer.trainable and owner.trainable for layer, owner in self._owners]
 
     @property
     def parameters(self) -> Array:
@@ -245,6 +256,7 @@ class Network:
         rows = inputs if hasattr(inputs, "tocsr") else _checks.as_float("inputs", inputs, self.dtype)
         one_row = rows.ndim == 1 and rows.shape[0] == self.n_inputs > 1
         given = check_inputs("inputs", rows[np.newaxis] if one_row else rows, self.n_inputs, self.dtype)
+        self._check_values("inputs", given)
         shape = (self.n_outputs,) if one_row else (given.shape[0], self.n_outputs)
         if out is None:
             out = np.empty(shape, self.dtype)
@@ -534,7 +546,7 @@ class Network:
         self, inputs: Any, outputs: Any, sample_weight: Any = None, *, classes: bool = False, of: str = ""
     ) -> Rows:
         """Return what a user passed as Rows of this network's dtype and widths, or raise; see `rows.check_rows`."""
-        return check_rows(
+        rows = check_rows(
             inputs,
             outputs,
             sample_weight,
@@ -544,9 +556,21 @@ class Network:
             classes=classes,
             of=of,
         )
+        self._check_values(f"{of}inputs", rows.inputs)
+        return rows
+
+    def _check_values(self, argument: str, inputs: Inputs) -> None:
+        """Raise ValueError where the first layer cannot take what finite inputs hold."""
+        first = self.layers[0]
+        if not isinstance(inputs, Sparse):
+            first.check_values(argument, inputs)
+        elif first.first:
+            raise ValueError(f"{argument} is sparse; {first!r} takes dense rows: {argument}.toarray()")
 
     def _rows(self, argument: str, data: npt.ArrayLike) -> Array:
-        return _checks.matrix(argument, data, self.n_inputs, "the network", self.dtype)
+        rows = _checks.matrix(argument, data, self.n_inputs, "the network", self.dtype)
+        self._check_values(argument, rows)
+        return rows
 
     def blend(self, other: Network, share: float) -> None:
         """Move every parameter a share of the way to another network's: ``p += share * (other's p - p)``.
@@ -594,7 +618,7 @@ class Network:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_parameters", "_answer", "stepping", "kept_by_engines")  # the layers carry the values
+        made_anew = ("_parameters", "_owners", "_answer", "stepping", "kept_by_engines")  # the layers carry the values
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
         return {**state, "_layers": Layers(copy(layer) for layer in self.layers)}
 
@@ -605,7 +629,7 @@ class Network:
         self._bind(self.layers[-1].dtype)
 
     def __str__(self) -> str:
-        return "\n\n".join(f"Layer {number}:\n{layer}" for number, layer in enumerate(self.layers))
+        return "\n\n".join(_printed(str(number), layer) for number, layer in enumerate(self.layers))
 
     def __repr__(self) -> str:
         kind = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
@@ -627,8 +651,12 @@ def _connect(layers: Sequence[AbstractLayer]) -> tuple[int, int]:
     """Check that each layer takes what the one before it gives; return the network's two widths."""
     if not layers or not isinstance(layers[-1], Layer):
         raise ValueError("the last layer is not a dense one; end the network with a Layer")
-    if len(set(map(id, layers))) != len(layers):
+    every = [each for layer in layers for each in _with_inner(layer)]
+    if len(set(map(id, every))) != len(every):
         raise ValueError("layers hold the same object twice; make a layer for each place")
+    for number, layer in enumerate(layers):
+        if layer.first and number > 0:
+            raise ValueError(f"layer {number} ({layer!r}) reads the data; it has to be the network's first layer")
     # The first that takes one width alone says what is taken; those before it, if any, pass their width on.
     width = inputs = next(layer.n_inputs for layer in layers if layer.n_inputs is not None)
     for number, layer in enumerate(layers):
@@ -637,3 +665,17 @@ def _connect(layers: Sequence[AbstractLayer]) -> tuple[int, int]:
         except ValueError as error:
             raise ValueError(f"layer {number} ({layer!r}) {error}") from None
     return inputs, width
+
+
+def _with_inner(layer: AbstractLayer) -> Iterator[AbstractLayer]:
+    """Yield a layer and all that it holds."""
+    yield layer
+    for each in layer.layers:
+        yield from _with_inner(each)
+
+
+def _printed(number: str, layer: AbstractLayer) -> str:
+    """Return a layer as a network prints it, and where it holds others, each of them."""
+    if not layer.layers:
+        return f"Layer {number}:\n{layer}"
+    return "\n\n".join(_printed(f"{number}.{place}", each) for place, each in enumerate(layer.layers))

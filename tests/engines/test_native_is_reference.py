@@ -17,7 +17,20 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from nineline import Adam, AdamW, DivergenceError, Dropout, EarlyStopping, GradientDescent, Layer, Network, RMSprop
+from nineline import (
+    Adam,
+    AdamW,
+    DivergenceError,
+    Dropout,
+    EarlyStopping,
+    Embedding,
+    GradientDescent,
+    Layer,
+    LayerNorm,
+    Network,
+    Residual,
+    RMSprop,
+)
 from nineline.activations import ACTIVATIONS, Activation, Elu, Exponential, Identity, LeakyRelu, Softmax, Tanh
 from nineline.engines import native
 from nineline.engines.contract import Rule
@@ -61,6 +74,19 @@ BATCH_SIZES = [None, 1, 3, 4, 15, 16, 17, 64]
 ROWS = [100, 70, 83, 129, 200]
 DROPOUT = ["none", "between", "on the inputs", "two in a row", "everywhere"]
 BIAS = ["all", "none", "first", "last"]
+KINDS = {
+    "dense": [Layer],
+    "normed": [LayerNorm],
+    "normed inputs": [LayerNorm],
+    "residual": [Residual],
+    "residual inputs": [Residual, Dropout],
+    "residual of residuals": [Residual, LayerNorm, Dropout],
+    "embedding": [Embedding],
+    "embeddings": [Embedding],
+    "embedding and all": [Embedding, LayerNorm, Residual],
+}
+"""What stands beside the dense layers."""
+LEVELS = 4  # of each embedding
 LAYOUTS = ["dense", "sparse"]
 TARGETS = ["rows", "classes"]
 WEIGHTS = ["none", "positive", "some zeros", "mostly zeros"]
@@ -91,6 +117,7 @@ class Case:
     batch_size: int | None = 16
     rows: int = 70
     dropout: str = "none"
+    kinds: str = "dense"
     bias: str = "all"
     weights: str = "none"
     penalty: tuple[tuple[str, float], ...] = ()
@@ -155,7 +182,12 @@ def main_goals():
 
 
 def layers_of(case):
+    embedded = columns_of_levels(case)
     widths = [case.inputs, case.width]
+    if embedded:
+        vectors = [2 + 3 * column for column in range(embedded)]
+        yield Embedding([LEVELS] * embedded, vectors, numbers=case.inputs - embedded)
+        widths[0] += sum(vectors) - embedded
     if case.second_width is not None:
         widths.append(case.second_width)
     widths.append(case.outputs)
@@ -168,21 +200,46 @@ def layers_of(case):
         "everywhere": lambda i: [Dropout(0.2)] if i != 1 else [Dropout(0.0), Dropout(0.3)],
     }[case.dropout]
     for i in range(last + 1):
+        yield from beside(case.kinds, i, widths[i], case.hidden)
         yield from drop(i)
         bias = {"all": True, "none": False, "first": i == 0, "last": i == last}[case.bias]
         yield Layer(widths[i], widths[i + 1], case.goal[1] if i == last else case.hidden, bias=bias)
 
 
+def columns_of_levels(case):
+    return {"embedding": 1, "embedding and all": 1, "embeddings": min(3, case.inputs)}.get(case.kinds, 0)
+
+
+def beside(kinds, place, width, hidden):
+    """Yield what stands in front of the dense layer at a place.
+
+    Of a few numbers that are close together a norm makes their rounding, where its epsilon is small: here it is large.
+    """
+    first = place == 0
+    if (kinds == "normed" and not first) or (kinds == "normed inputs" and first):
+        yield LayerNorm(0.1)
+    elif kinds == "residual" and not first:
+        yield Residual(Layer(width, 7, hidden, bias=True), Layer(7, width, "identity"))
+    elif kinds == "residual inputs" and first:
+        yield Residual(Dropout(0.2), Layer(width, width, "tanh"))
+        yield Residual(Dropout(0.2))
+    elif kinds == "residual of residuals" and not first:
+        within = Residual(LayerNorm(1), Layer(8, 3, "tanh", bias=True), Dropout(0.25), Layer(3, 8, "identity"))
+        yield Residual(Layer(width, 8, "tanh"), within, LayerNorm(1), Layer(8, width, "identity", bias=True))
+    elif kinds == "embedding and all" and place == 1:
+        yield Residual(LayerNorm(0.1), Layer(width, width, hidden, bias=True))
+
+
 def network_of(case):
-    """Return a network whose biases are not zero, for a zero hides what is done with it."""
+    """Return a network whose biases are not zero and whose gains are not one, for these hide what is done with them."""
     network = Network(*layers_of(case), rng=1, dtype=case.dtype)
     rng = np.random.default_rng(2)
-    for layer in network.layers:
-        if isinstance(layer, Layer):
-            if isinstance(case.hidden, Exponential):
-                layer.weights *= 0.2  # or an exponential of exponentials leaves what float32 can hold
-            if layer.bias is not None:
-                layer.bias = rng.uniform(-0.3, 0.3, layer.n_outputs)
+    for block in network.blocks:
+        values = network.parameters[block.place]
+        if block.kind == "weights" and isinstance(case.hidden, Exponential):
+            values *= 0.2  # or an exponential of exponentials leaves what float32 can hold
+        if block.kind in ("bias", "gain"):
+            values[...] = rng.uniform(-0.3, 0.3, values.shape) + (block.kind == "gain")
     return network
 
 
@@ -195,7 +252,15 @@ def data_of(case, rng, rows):
         "some zeros": rng.integers(0, 3, rows).astype(float),
         "mostly zeros": np.where(np.arange(rows) % 20 == 7, 2.0, 0.0),  # many a batch counts for nothing
     }[case.weights]
-    return rng.normal(size=(rows, case.inputs)), targets, weights
+    inputs = rng.normal(size=(rows, case.inputs))
+    for column in range(columns_of_levels(case)):
+        inputs[:, column] = rng.integers(LEVELS, size=rows)
+    return inputs, targets, weights
+
+
+def known_names(network):
+    """Return what a factor may be given for."""
+    return {block.name for block in network.blocks} | {block.kind for block in network.blocks}
 
 
 def options_of(case, network):
@@ -210,8 +275,7 @@ def options_of(case, network):
     }[case.validation]
     names = {"first": network.blocks[0].name, "last": network.blocks[-1].name}
     factors = {names.get(name, name): value for name, value in FACTORS[case.factors].items()}
-    if case.bias == "none":
-        factors.pop("bias", None)
+    factors = {name: factor for name, factor in factors.items() if name in known_names(network)}
     size = case.rows if case.batch_size is None else min(case.batch_size, case.rows)
     rate = case.optimizer.learning_rate
     if isinstance(case.optimizer, GradientDescent) and case.reduction == "sum":
@@ -219,7 +283,7 @@ def options_of(case, network):
     if not isinstance(case.optimizer, GradientDescent) and case.dtype == "float32" and "l1" in dict(case.penalty):
         rate /= 300  # weights that hover about 0, where |w| has its kink, are told apart by their last bit
     loss = with_settings(case.goal[0], reduction=case.reduction)
-    if case.layout == "sparse":
+    if case.layout == "sparse" and not columns_of_levels(case):
         inputs = csr_array(np.where(np.abs(inputs) > 0.7, inputs, 0))
     if case.targets == "classes" and loss.takes_classes and case.outputs > 1:
         targets = targets.argmax(axis=1)
@@ -269,7 +333,9 @@ def distances(case):
         "parameters": distance(ours.parameters, reference.parameters, network.parameters),
         "loss": distance(history.loss, expected.loss),
         "validation_loss": distance(history.validation_loss, expected.validation_loss),
-        "answers": distance(ours.run(data[0]), ours.forward(data[0].toarray() if case.layout == "sparse" else data[0])),
+        "answers": distance(
+            ours.run(data[0]), ours.forward(data[0] if isinstance(data[0], np.ndarray) else data[0].toarray())
+        ),
     }
 
 
@@ -332,6 +398,29 @@ def test_every_number_of_rows(rows, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kinds", KINDS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS_TRIED, ids=repr)
+def test_every_kind_of_layer(optimizer, kinds, dtype):
+    agree(Case(kinds=kinds, optimizer=optimizer, width=9, second_width=17, dtype=dtype, clip_norm=1.0))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kinds", KINDS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("place", ["inputs", "width"])
+def test_every_kind_of_layer_at_every_size(place, size, kinds, dtype):
+    agree(Case(**{"width": 16, "second_width": 5, place: size}, kinds=kinds, dropout="between", dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kinds", KINDS)
+@pytest.mark.parametrize("batch_size", [None, 1, 600])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_kind_of_layer_with_long_and_short_batches(layout, batch_size, kinds, dtype):
+    agree(Case(kinds=kinds, batch_size=batch_size, rows=1400, inputs=35, layout=layout, threads=2, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("targets", TARGETS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("batch_size", [None, 1, 16, 600])
@@ -379,6 +468,7 @@ FEATURES = {
     "batch_size": BATCH_SIZES,
     "rows": ROWS,
     "dropout": DROPOUT,
+    "kinds": list(KINDS),
     "bias": BIAS,
     "weights": WEIGHTS,
     "penalty": [tuple(penalty.items()) for penalty in PENALTIES],
@@ -438,8 +528,9 @@ def test_the_table_has_every_pair():
 
 
 def test_every_kind_of_layer_is_in_these_tables():
-    """A new kind belongs into `layers_of` above, and into the native engine."""
-    assert {"dense": Layer, "dropout": Dropout} == LAYERS
+    """A new kind belongs into `beside` above, and into the native engine."""
+    tried = {Layer, Dropout, *itertools.chain.from_iterable(KINDS.values())}
+    assert {kind for kind in LAYERS.values() if kind.__module__.startswith("nineline.")} == tried
 
 
 @pytest.mark.parametrize(
@@ -447,6 +538,8 @@ def test_every_kind_of_layer_is_in_these_tables():
     [
         *(Network(2, 2, activation=kind(), output="identity", rng=0) for kind in ACTIVATIONS.values()),
         Network(Layer(2, 3, "tanh"), Dropout(0.2), Layer(3, 2), rng=0),
+        Network(LayerNorm(), Residual(Dropout(0.2), Layer(2, 2)), Layer(2, 2), rng=0),
+        Network(Embedding([1, 2], 3), Layer(6, 2), rng=0),
     ],
     ids=str,
 )

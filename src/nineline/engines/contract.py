@@ -79,11 +79,9 @@ class Rule(Value):
 
     def factors(self, network: Network) -> list[float]:
         """Return the learning-rate factor of each of the network's blocks; 0 where its layer is not trainable."""
-        if not self.optimizer.factors and all(layer.trainable for layer in network.layers):
-            return [1.0] * len(network.blocks)
         return [
-            self.optimizer.factor(block.name, block.kind) if network.layers[block.layer].trainable else 0.0
-            for block in network.blocks
+            self.optimizer.factor(block.name, block.kind) if learns else 0.0
+            for block, learns in zip(network.blocks, network.trainable(), strict=True)
         ]
 
 
@@ -140,7 +138,8 @@ class Engine(Protocol):
     def move(self, gradient: Array, rate: float) -> None:
         """Take the step that follows from a gradient, clipped as the rule says; `gradient` may be overwritten.
 
-        ``steps`` with one batch is ``gradient`` and then ``move``.
+        ``steps`` with one batch is ``gradient`` and then ``move``; but of lazy blocks `steps` moves the rows that the
+        batch reads, and this those for which the gradient is not zero.
         """
         ...
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from nineline import _checks
 from nineline.activations import ACTIVATIONS, Activation, setting_of
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.draws import Draw
+from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.losses import LOSSES, Loss, OutputErrors
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
 from nineline.rows import Sparse
@@ -179,36 +180,71 @@ def _data(rows: Rows) -> tuple[Any, Any, Any]:
 
 
 def _layout(network: Network) -> Any:
-    """Return how the engine lays a network out. It is kept with the network, for as long as it has these layers."""
-    key = level(), *[(layer, vars(layer).get("rate")) for layer in network.layers]
+    """Return how the engine lays a network out. It is kept with the network, for as long as its layers are set so."""
+    key = level(), *[_settings(layer) for layer in network.layers]
     kept = network.kept_by_engines
     if kept.get("layers") != key:
         kept["layout"], kept["layers"] = _new_layout(network), key
     return kept["layout"]
 
 
+def _settings(layer: AbstractLayer) -> tuple[object, ...]:
+    """Return a layer and what of it may be set anew, that of layers it holds included."""
+    own = vars(layer)
+    return layer, own.get("rate"), own.get("epsilon"), *map(_settings, layer.layers)
+
+
 def _new_layout(network: Network) -> Any:
-    layers: list[Any] = []
+    specs: list[Any] = []
     width = network.n_inputs
     for number, layer in enumerate(network.layers):
-        if type(layer) not in _LAYERS:
-            raise NotNativeError(f"layer {number} is a {type(layer).__name__}, which the native engine does not know")
-        layers.append(_LAYERS[type(layer)](layer, width))
+        _add(specs, layer, width, Draw(0, 0).of_layer(number))
         width = layer.connect(width)
-    return _module().Layout(level(), "float32" if network.dtype == np.float32 else "float64", layers)
+    return _module().Layout(level(), "float32" if network.dtype == np.float32 else "float64", specs)
 
 
-def _dense(layer: Any, width: int) -> Any:
+def _add(specs: list[Any], layer: AbstractLayer, width: int, place: Draw) -> None:
+    """Add a layer that is given so many inputs in the engine's words."""
+    if type(layer) not in _LAYERS:
+        raise NotNativeError(f"layer {len(specs)} is a {type(layer).__name__}, which the native engine does not know")
+    _LAYERS[type(layer)](specs, layer, width, place)
+
+
+def _dense(specs: list[Any], layer: Any, width: int, place: Draw) -> None:
     name, setting = _activation(layer.activation)
-    return _module().dense(width, layer.n_outputs, layer.bias is not None, name, setting)
+    specs.append(_module().dense(width, layer.n_outputs, layer.bias is not None, name, setting))
 
 
-def _dropout(layer: Any, width: int) -> Any:
-    return _module().dropout(width, layer.rate)
+def _dropout(specs: list[Any], layer: Any, width: int, place: Draw) -> None:
+    specs.append(_module().dropout(width, layer.rate, place.layer))
 
 
-_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any, int], Any]]] = {Layer: _dense, Dropout: _dropout}
-"""The engine's word for each kind of layer, behind what gives it so many inputs."""
+def _embedding(specs: list[Any], layer: Any, width: int, place: Draw) -> None:
+    specs.append(_module().embedding(width, layer.levels, layer.widths))
+
+
+def _layer_norm(specs: list[Any], layer: Any, width: int, place: Draw) -> None:
+    specs.append(_module().layer_norm(width, layer.epsilon))
+
+
+def _residual(specs: list[Any], layer: Any, width: int, place: Draw) -> None:
+    """Its layers one behind the other, and the sum of what comes out of them and what went in."""
+    before = len(specs) - 1
+    given = width
+    for number, each in enumerate(layer.layers):
+        _add(specs, each, given, place.inside(number))
+        given = each.connect(given)
+    specs.append(_module().shortcut(width, before))
+
+
+_LAYERS: Final[dict[type[AbstractLayer], Callable[[list[Any], Any, int, Draw], None]]] = {
+    Layer: _dense,
+    Dropout: _dropout,
+    Embedding: _embedding,
+    LayerNorm: _layer_norm,
+    Residual: _residual,
+}
+"""Adds a layer of each kind, behind what gives it so many inputs, in the engine's words."""
 
 
 def _activation(activation: Activation) -> tuple[str, float]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nineline.draws import Draw
+from nineline.optimizers import State
 from nineline.rows import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from nineline.engines.contract import Rule
     from nineline.losses import Loss
     from nineline.network import Network
-    from nineline.optimizers import State
     from nineline.rows import Batch, Rows
 
 
@@ -38,6 +38,8 @@ class Reference:
         self._gradient = np.zeros_like(network.parameters)
         self._gradients = [network.views(self._gradient, i) for i in range(len(network.layers))]
         self._weights = [block.place for block in network.blocks if block.penalised]
+        self._lazy = [block for block in network.blocks if block.lazy]
+        self._touched: dict[str, npt.NDArray[np.intp]] = {}
         factors = rule.factors(network)
         self._frozen = [block.place for block, factor in zip(network.blocks, factors, strict=True) if factor == 0]
         self._factors: Array | None = None
@@ -72,7 +74,7 @@ class Reference:
                 losses[i] = self._measure(rows, which, self.rule.loss)
                 if not np.isfinite(losses[i]):
                     return losses[: i + 1]
-                self._move(self._gradient, rate)
+                self._move(self._gradient, rate, self._touched)
         return losses
 
     def gradient(self, rows: Rows, into: Array, loss: Loss | None = None) -> float:
@@ -84,8 +86,12 @@ class Reference:
     def move(self, gradient: Array, rate: float) -> None:
         for place in self._frozen:
             gradient[place] = 0
+        touched = {}
+        for block in self._lazy:
+            rows = gradient[block.place].reshape(block.shape)
+            touched[block.name] = np.flatnonzero(rows.any(axis=1))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self._move(gradient, rate)
+            self._move(gradient, rate, touched)
 
     def before(self) -> Array:
         return self._saved[0].copy()
@@ -119,6 +125,9 @@ class Reference:
         batch = rows.spread(self.network.n_outputs, which)
         draw = Draw(self.seed, self._state.steps)
         value = loss_and_gradients(self.network, loss, batch, draw, self._gradients, self._first)
+        if self._lazy:
+            counting = batch.inputs if batch.sample_weight is None else batch.inputs[batch.sample_weight != 0]
+            self._touched = {f"0.{name}": rows for name, rows in self.network.layers[0].touched(counting).items()}
         weigh = batch.weigh()
         value += self._penalize(1 / weigh if self.rule.penalty_by_rows and weigh > 0 else 1.0)
         for place in self._frozen:
@@ -135,14 +144,37 @@ class Reference:
                 self._gradient[place] += l1 * np.sign(w) + l2 * w
         return penalty
 
-    def _move(self, gradient: Array, rate: float) -> None:
-        """Take the optimizer's step, and keep what was before it."""
+    def _move(self, gradient: Array, rate: float, touched: dict[str, npt.NDArray[np.intp]]) -> None:
+        """Take the optimizer's step, and keep what was before it; of lazy blocks the rows that are touched move."""
         self._clip(gradient)
         np.copyto(self._saved[0], self.network.parameters)
         self._saved = self._saved[0], self._state.copy()
         self._state.steps += 1
-        move = rate if self._factors is None else rate * self._factors
-        self.rule.optimizer.step(self.network.parameters, gradient, move, self._state)
+        rates = rate if self._factors is None else rate * self._factors
+        if self._lazy:
+            self._move_some(self._what_moves(touched), gradient, rates)
+        else:
+            self.rule.optimizer.step(self.network.parameters, gradient, rates, self._state)
+
+    def _what_moves(self, touched: dict[str, npt.NDArray[np.intp]]) -> npt.NDArray[np.bool_]:
+        """Return of each parameter whether it moves."""
+        moves = np.ones(len(self.network.parameters), bool)
+        for block in self._lazy:
+            rows = np.zeros(block.shape, bool)
+            rows[touched[block.name]] = True
+            moves[block.place] = rows.reshape(-1)
+        return moves
+
+    def _move_some(self, which: npt.NDArray[np.bool_], gradient: Array, rates: float | Array) -> None:
+        """Take the optimizer's step for some parameters; the others, and what it remembers of them, stay."""
+        parameters = self.network.parameters[which]
+        remembered = {name: vector[which] for name, vector in self._state.vectors.items()}
+        state = State(remembered, self._state.steps)
+        some_rates = rates if isinstance(rates, float) else rates[which]
+        self.rule.optimizer.step(parameters, gradient[which], some_rates, state)
+        self.network.parameters[which] = parameters
+        for name, vector in state.vectors.items():
+            self._state.vectors[name][which] = vector
 
     def _clip(self, gradient: Array) -> None:
         """Shorten the gradient to `clip_norm` where it is longer."""

@@ -1,16 +1,17 @@
 """Layers: forward beside backward, a kind a file.
 
-`contract` says what a layer is, `dense` is the tutorial's, with its nine lines, and `dropout` draws. To add a kind,
-write a class of `AbstractLayer` in a file here and enter it in `LAYERS`.
+`contract` says what a layer is, `dense` is the tutorial's, with its nine lines, `dropout` draws, `embedding` looks
+vectors up, `layer_norm` scales, and `residual` adds what went into some layers to what comes out. To add a kind, write
+a class of `AbstractLayer` in a file here and enter it below.
 """
 
-from typing import Final
-
-from nineline.layers.contract import AbstractLayer
+from nineline.layers.contract import LAYERS, AbstractLayer
 from nineline.layers.dense import Layer, Seen, summary
 from nineline.layers.dropout import Dropout
+from nineline.layers.embedding import Embedding
+from nineline.layers.layer_norm import LayerNorm
+from nineline.layers.residual import Residual
 
-__all__ = ["LAYERS", "AbstractLayer", "Dropout", "Layer", "Seen", "summary"]
+__all__ = ["LAYERS", "AbstractLayer", "Dropout", "Embedding", "Layer", "LayerNorm", "Residual", "Seen", "summary"]
 
-LAYERS: Final[dict[str, type[AbstractLayer]]] = {kind.kind: kind for kind in (Layer, Dropout)}
-"""Every kind of layer under the name it has in a file."""
+LAYERS.update({kind.kind: kind for kind in (Layer, Dropout, Embedding, LayerNorm, Residual)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 
@@ -28,6 +28,10 @@ class AbstractLayer(ABC):
     """The name of this kind of layer in a file; one of your own has none."""
     penalised: ClassVar[frozenset[str]] = frozenset({"weights"})
     """The names of blocks that `l1` and `l2` count."""
+    lazy: ClassVar[frozenset[str]] = frozenset()
+    """The names of blocks of which a step moves those rows alone that its batch reads; see `Embedding`."""
+    first: ClassVar[bool] = False
+    """Whether it reads the data themselves, and so has to be a network's first layer."""
 
     n_inputs: int | None = None
     """The width that it takes; None where it takes any."""
@@ -46,6 +50,8 @@ class AbstractLayer(ABC):
     """How far `backward` moves the learned arrays."""
     trainable: bool = True
     """Whether the layer learns. A Trainer takes note of it when it is made."""
+    layers: tuple[AbstractLayer, ...] = ()
+    """The layers that this one holds, where it holds some."""
 
     @abstractmethod
     def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Any]:
@@ -74,6 +80,17 @@ class AbstractLayer(ABC):
     def blocks(self) -> dict[str, Array]:
         """Return the arrays that are learned, by name."""
         return {}
+
+    def owner(self, block: str) -> tuple[AbstractLayer, str]:
+        """Return whose array a block is, this layer's or that of one it holds, and what it is called there."""
+        return self, block
+
+    def touched(self, inputs: Array) -> dict[str, npt.NDArray[np.intp]]:
+        """Return of each lazy block which of its rows some inputs, (rows, n_inputs), read."""
+        return {}
+
+    def check_values(self, argument: str, inputs: Array) -> None:
+        """Raise ValueError where finite inputs, (rows, n_inputs), hold what this layer cannot take."""
 
     def adopt(self, views: dict[str, Array]) -> None:
         """Move the learned arrays into `views` and live there from now on."""
@@ -129,18 +146,29 @@ class AbstractLayer(ABC):
                 "call forward(inputs) on the same rows first"
             )
         input_errors, updates = self.backprop(self.seen, errors)
-        if self.trainable:
-            for name, update in updates.items():
+        for name, update in updates.items():
+            owner, _ = self.owner(name)
+            if self.trainable and owner.trainable:
                 block = self.blocks()[name]
-                block += self.learning_rate * update
+                block += owner.learning_rate * update
         return input_errors
 
     def check(self, argument: str, data: npt.ArrayLike) -> Array:
         """Return "inputs" or "output_errors" as finite numbers, (rows, width), or raise."""
-        return _checks.as_float(argument, data, self.dtype)
+        width = self.n_inputs if argument == "inputs" else self.n_outputs
+        if width is None:
+            return _checks.as_float(argument, data, self.dtype)
+        array = _checks.matrix(argument, data, width, "the layer", self.dtype)
+        if argument == "inputs":
+            self.check_values(argument, array)
+        return array
 
     def __getstate__(self) -> dict[str, Any]:
         own = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
         for name in ("inputs", "outputs", "seen"):  # what it has seen stays behind
             own.pop(name, None)
         return {**own, "adopted": False}
+
+
+LAYERS: Final[dict[str, type[AbstractLayer]]] = {}
+"""Every kind of layer under the name it has in a file. The package enters its own; yours may be entered beside them."""

@@ -322,10 +322,6 @@ class Layer(AbstractLayer):
     def __repr__(self) -> str:
         return summary(self.n_inputs, self.n_outputs, self.activation, self._bias is not None, self.trainable)
 
-    def check(self, argument: str, data: npt.ArrayLike) -> Array:
-        width = self.n_inputs if argument == "inputs" else self.n_outputs
-        return _checks.matrix(argument, data, width, "the layer", self.dtype)
-
     def _assign(self, name: str, block: Array, values: npt.ArrayLike) -> None:
         if values is block:  # layer.weights += step has done its work in place
             return

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from nineline import Activation, Dropout, Layer, Loss, Network, gradient_check
+from nineline import Activation, Dropout, Embedding, Layer, LayerNorm, Loss, Network, Residual, gradient_check
 from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
 from nineline.draws import Draw
 from nineline.engines.reference import loss_and_gradients
@@ -428,9 +428,22 @@ def test_given_weights_that_are_none_are_refused(weights, bias, words):
         Layer.of(weights, bias)
 
 
-@pytest.mark.parametrize("kind", LAYERS.values(), ids=LAYERS)
+EXAMPLES = {
+    "dense": Layer(2, 3, LeakyRelu(0.2), bias=True, rng=0),
+    "dropout": Dropout(0.25),
+    "embedding": Embedding([3, 7], [2, 1], numbers=2, initializer="normal", rng=0, learning_rate=0.5, trainable=False),
+    "layer_norm": LayerNorm(0.1, learning_rate=0.5, trainable=False),
+    "residual": Residual(
+        Layer(4, 2, "tanh", rng=0), Residual(LayerNorm(), Dropout(0.1)), Layer(2, 4, bias=True, rng=0)
+    ),
+}
+EXAMPLES["layer_norm"].connect(5)
+
+
+@pytest.mark.parametrize("kind", list(LAYERS))
 def test_every_kind_of_layer_describes_and_rebuilds_itself(kind):
-    layer = {"dense": Layer(2, 3, LeakyRelu(0.2), bias=True, rng=0), "dropout": Dropout(0.25)}[kind.kind]
+    kind = LAYERS[kind]
+    layer = EXAMPLES[kind.kind]
     described = json.loads(json.dumps(layer.describe()))
     again = kind.rebuild(described, lambda name, shape: layer.blocks()[name].reshape(shape).copy())
     assert repr(again) == repr(layer) == kind.in_words(described)[0]

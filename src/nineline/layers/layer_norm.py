@@ -1,0 +1,155 @@
+"""Layer normalisation: each row at mean 0 and standard deviation 1, then a learned gain and bias."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, final
+
+import numpy as np
+
+from nineline import _checks
+from nineline.layers.contract import AbstractLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+    from nineline.draws import Draw
+
+
+class Normalised(NamedTuple):
+    """What a normalising layer saw: its rows at mean 0 and deviation 1, and what they were multiplied by for it."""
+
+    rows: Array
+    """(rows, width)."""
+    inverse_deviation: Array
+    """(rows, 1)."""
+
+
+@final
+class LayerNorm(AbstractLayer):
+    """``outputs = gain * (inputs - mean) / sqrt(variance + epsilon) + bias``, mean and variance those of each row.
+
+    The variance is the mean square from the mean. Backward, with ``n`` the inputs at mean 0 and deviation 1 and
+    ``g = output_errors * gain``: ``(g - mean(g) - n * mean(g * n)) / sqrt(variance + epsilon)``.
+
+    Parameters
+    ----------
+    epsilon : float
+        Above 0. Added to the variance, so that a row of equal numbers is no division by zero.
+    learning_rate : float
+        How far `backward` moves gain and bias.
+    trainable : bool
+
+    Attributes
+    ----------
+    gain, bias : array, (width,)
+        1 and 0 at first. The width is that of what comes in: it is known, and the arrays are there, once the layer is
+        part of a network, or has been run. No penalty (`l1`, `l2`) counts them.
+
+    Examples
+    --------
+    >>> from nineline import Layer, LayerNorm, Network
+    >>> network = Network(LayerNorm(), Layer(8, 32, "relu", bias=True), LayerNorm(), Layer(32, 1, "sigmoid"), rng=0)
+    >>> network.layers[2].gain.shape
+    (32,)
+
+    References
+    ----------
+    Ba, Kiros, Hinton (2016), Layer normalization, arXiv 1607.06450, equations 3 and 4.
+    """
+
+    kind = "layer_norm"
+    seen: Normalised | None = None
+
+    def __init__(self, epsilon: float = 1e-5, *, learning_rate: float = 1.0, trainable: bool = True) -> None:
+        self.epsilon = _checks.number("epsilon", epsilon, low=0, low_open=True)
+        self.learning_rate = _checks.number("learning_rate", learning_rate, low=0)
+        self.trainable = _checks.boolean("trainable", trainable)
+        self._gain: Array = np.empty(0)
+        self._bias: Array = np.empty(0)
+
+    @property
+    def gain(self) -> Array:
+        """What each number of a row is multiplied by at the end, (width,)."""
+        return self._gain
+
+    @property
+    def bias(self) -> Array:
+        """What is added to it, (width,)."""
+        return self._bias
+
+    def connect(self, width: int) -> int:
+        if self.n_inputs is None:
+            self.n_inputs = self.n_outputs = width
+            self._gain, self._bias = np.ones(width, self.dtype), np.zeros(width, self.dtype)
+        return super().connect(width)
+
+    def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Normalised]:
+        """Return ``gain * (inputs - mean) / sqrt(variance + epsilon) + bias``, (rows, width), and what was seen."""
+        from_mean = inputs - inputs.mean(axis=1, keepdims=True)
+        variance = (from_mean**2).mean(axis=1, keepdims=True)
+        inverse_deviation = 1 / np.sqrt(variance + inputs.dtype.type(self.epsilon))
+        normalised = from_mean * inverse_deviation
+        return self._gain * normalised + self._bias, Normalised(normalised, inverse_deviation)
+
+    def backprop(self, seen: Normalised, output_errors: Array) -> tuple[Array, dict[str, Array]]:
+        g = output_errors * self._gain
+        along = (g * seen.rows).mean(axis=1, keepdims=True)
+        input_errors = (g - g.mean(axis=1, keepdims=True) - seen.rows * along) * seen.inverse_deviation
+        return input_errors, {"gain": (output_errors * seen.rows).sum(axis=0), "bias": output_errors.sum(axis=0)}
+
+    def blocks(self) -> dict[str, Array]:
+        return {} if self.n_inputs is None else {"gain": self._gain, "bias": self._bias}
+
+    def adopt(self, views: dict[str, Array]) -> None:
+        for name, block in self.blocks().items():
+            views[name][...] = block
+        self._gain, self._bias = views["gain"], views["bias"]
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        self._gain[...] = 1
+        self._bias[...] = 0
+
+    def check(self, argument: str, data: npt.ArrayLike) -> Array:
+        if argument == "inputs" and self.n_inputs is None:
+            given = np.asarray(data)
+            self.dtype = given.dtype if given.dtype == np.float32 else self.dtype
+            self.connect(_checks.as_float(argument, data, self.dtype).shape[1])
+        return super().check(argument, data)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "width": self.n_inputs,
+            "epsilon": self.epsilon,
+            "learning_rate": self.learning_rate,
+            **({} if self.trainable else {"trainable": False}),
+        }
+
+    @classmethod
+    def rebuild(cls, described: Mapping[str, Any], blocks: Callable[[str, tuple[int, ...]], Array]) -> Self:
+        layer = cls(
+            described["epsilon"],
+            learning_rate=described["learning_rate"],
+            trainable=described.get("trainable", True),
+        )
+        width = described["width"]
+        layer._gain, layer._bias = blocks("gain", (width,)), blocks("bias", (width,))
+        layer.n_inputs = layer.n_outputs = width
+        layer.dtype = layer._gain.dtype
+        return layer
+
+    @classmethod
+    def in_words(cls, described: Mapping[str, Any]) -> tuple[str, int]:
+        width = _checks.positive_integer("width", described["width"])
+        layer = cls(described["epsilon"], trainable=described.get("trainable", True))
+        return repr(layer), 2 * width
+
+    def __str__(self) -> str:
+        return f"gain {self._gain}\nbias {self._bias}"
+
+    def __repr__(self) -> str:
+        settings = [f"epsilon={self.epsilon:g}"] if self.epsilon != 1e-5 else []
+        return f"LayerNorm({', '.join([*settings, *['trainable=False'] * (not self.trainable)])})"
