@@ -68,7 +68,7 @@ DOORS = {
     ("nineline.network", "nineline.interchange.c"): "Network.to_c: a translation is made from outside, and a method",
     ("nineline.network", "nineline.interchange.sklearn"): "Network.from_sklearn: likewise",
     ("nineline.network", "nineline.interchange.torch"): "Network.from_torch and to_torch: likewise",
-    ("nineline.network", "nineline.interchange.onnx_reader"): "Network.from_onnx: likewise",
+    ("nineline.network", "nineline.interchange.onnx"): "Network.from_onnx: likewise",
     ("nineline.training.history", "nineline.view.plots"): "History.plot: pictures need an extra, and are a method",
 }
 

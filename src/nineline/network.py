@@ -537,8 +537,8 @@ class Network:
 
     @classmethod
     def from_onnx(cls, path: str | os.PathLike[str], *, external_data: bool = False) -> Network:
-        """Make a network of an ONNX file; see `interchange.onnx_reader.from_onnx` (needs the extra ``onnx``)."""
-        from nineline.interchange.onnx_reader import from_onnx
+        """Make a network of an ONNX file; see `interchange.onnx.from_onnx` (needs the extra ``onnx``)."""
+        from nineline.interchange.onnx import from_onnx
 
         return from_onnx(path, external_data=external_data)
 

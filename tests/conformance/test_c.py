@@ -19,7 +19,7 @@ import pytest
 from nineline import Activation, Layer, Network
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.interchange import to_c
-from nineline.interchange.c_text import comment, identifier, stem, string
+from nineline.interchange.c.text import comment, identifier, stem, string
 from nineline.interchange.rounding import cost, round_network
 from nineline.interchange.samples import encode, sample_rows
 
@@ -148,8 +148,8 @@ CALLS = {  # what a device does with a row: the text that the program prints, by
 
 @pytest.mark.parametrize("name", CALLS)
 def test_classify_and_predict_answer_as_the_estimator(name: str, cc: Any, models: Any, tmp_path: Path) -> None:
-    from nineline.interchange.c_math import REALS
-    from nineline.interchange.c_table import row_in_c
+    from nineline.interchange.c.activations import REALS
+    from nineline.interchange.c.columns import row_in_c
 
     model = models[name]
     to_c(model, name, dtype="float64").write(tmp_path)

@@ -64,7 +64,7 @@ def test_generated_networks_answer_as_run_does(make_networks: Any) -> None:
 
 def test_the_table_of_activations_lacks_none() -> None:
     """One that is forgotten is a KeyError which names it; once it was exported as gelu."""
-    from nineline.interchange.onnx import _ACTIVATIONS
+    from nineline.interchange.onnx.network import _ACTIVATIONS
 
     assert list(_ACTIVATIONS) == list(ACTIVATIONS.values())
 

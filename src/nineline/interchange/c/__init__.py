@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nineline import _checks, writing
-from nineline.interchange.c_math import REALS
-from nineline.interchange.c_text import stem
-from nineline.interchange.c_writer import Writer
+from nineline.interchange.c.activations import REALS
+from nineline.interchange.c.network import Writer
+from nineline.interchange.c.text import stem
 from nineline.interchange.model import TrainedModel
 from nineline.interchange.rounding import Rounded, round_network
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline.column_kinds import Boolean, Category, Date, Number
-from nineline.interchange.c_text import comment, identifier, string, wrapped
+from nineline.interchange.c.text import comment, identifier, string, wrapped
 from nineline.interchange.samples import EPOCH
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from nineline.column_kinds import Column
     from nineline.columns import Columns
-    from nineline.interchange.c_math import Real
+    from nineline.interchange.c.activations import Real
 
 _NO_DATE: Final = "INT32_MIN"
 _SMALL: Final = 3e-8  # beside 1, in float

@@ -12,7 +12,7 @@ from nineline.column_kinds import Boolean, Category, Date, Number
 if TYPE_CHECKING:
     from nineline.column_kinds import Column
     from nineline.columns import Columns
-    from nineline.interchange.onnx_graph import Graph
+    from nineline.interchange.onnx.graph import Graph
 
 _MISSING: Final = -2  # among places of levels
 _HALF_A_MILLISECOND: Final = 5e-4  # by which a float of days may fall short of a full minute

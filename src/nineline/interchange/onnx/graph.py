@@ -11,6 +11,11 @@ from nineline.interchange.extras import need
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import onnx
+
+OPSET: Final = 17
+ML_OPSET: Final = 3
+_IR_VERSION: Final = 8
 _ROWS: Final = "rows"
 
 
@@ -70,3 +75,11 @@ class Graph:
     def output(self, name: str, dtype: str, *width: int) -> None:
         """Declare an output, (rows, width) or (rows,)."""
         self.outputs.append(self.helper.make_tensor_value_info(name, self.type_of(dtype), [_ROWS, *width]))
+
+    def model(self, name: str, metadata: dict[str, str]) -> onnx.ModelProto:
+        """Return the graph, done, in a model that says what wrote it."""
+        made = self.helper.make_graph(self.nodes, name, self.inputs, self.outputs, self.constants)
+        opsets = [self.helper.make_opsetid("", OPSET), self.helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        proto = self.helper.make_model(made, producer_name="nineline", opset_imports=opsets, ir_version=_IR_VERSION)
+        self.helper.set_model_props(proto, metadata)
+        return proto

@@ -1,8 +1,4 @@
-"""A network as ONNX: Gemm and activations, and before them the columns of a table, as far as it has words for them.
-
-The graph computes in float32, takes any number of rows, and uses opset 17 and version 3 of ai.onnx.ml, which runtimes
-have known since 2022. `from_onnx` in `nineline.interchange.onnx_reader` goes the other way.
-"""
+"""A network in ONNX: Gemm and activations, the columns of a table before them, and an estimator's answer behind."""
 
 from __future__ import annotations
 
@@ -10,8 +6,6 @@ import json
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
 
 from nineline.activations import (
     Activation,
@@ -29,65 +23,24 @@ from nineline.activations import (
     Softplus,
     Tanh,
 )
-from nineline.interchange.extras import need
-from nineline.interchange.model import Dense, TrainedModel
-from nineline.interchange.onnx_graph import Graph
+from nineline.interchange.onnx.columns import add_columns
+from nineline.interchange.onnx.graph import Graph
 
 if TYPE_CHECKING:
     import onnx
 
-    from nineline.interchange.model import Target
+    from nineline.interchange.model import Dense, Target, TrainedModel
     from nineline.targets import TargetScaling
 
-OPSET: Final = 17
-ML_OPSET: Final = 3
-_IR_VERSION: Final = 8
-_ROWS: Final = "rows"
 _Writer = Callable[[Graph, Any, str, str | None], str]
 
 
-def to_onnx(model: object, name: str = "network") -> onnx.ModelProto:
-    """Write a network, or a fitted estimator with its columns, as an ONNX model (needs the extra ``onnx``).
-
-    A network takes ``inputs``, (rows, n_inputs) of float32, and gives ``outputs``, (rows, n_outputs). An estimator of a
-    table takes an input for each column, (rows, 1): numbers, true and false (1 and 0) and dates (days since 1970-01-01,
-    the time of day as a fraction) as float64 with NaN for missing, text as strings, stripped of blanks, with "" for
-    missing. A classifier gives ``label``, (rows,), and ``probabilities``, (rows, classes); a regressor ``prediction``,
-    (rows, 1).
-
-    Parameters
-    ----------
-    model : Network or estimator of nineline's
-    name : str
-        Of the graph.
-
-    Returns
-    -------
-    onnx.ModelProto
-        To be written with ``onnx.save(model, path)``. Its metadata say what wrote it, and the target and its classes.
-
-    Raises
-    ------
-    ImportError
-        onnx is not installed.
-    TypeError, ValueError
-        The model is none, or holds an activation of your own.
-
-    Examples
-    --------
-    >>> from nineline import Network
-    >>> from nineline.interchange import to_onnx
-    >>> [node.op_type for node in to_onnx(Network(3, 6, 1)).graph.node]
-    ['Gemm', 'Sigmoid', 'Gemm', 'Sigmoid']
-    """
-    onnx = need("onnx", "onnx")
-    trained = TrainedModel.of(model).astype(np.dtype(np.float32))
+def model_of(trained: TrainedModel, name: str) -> onnx.ModelProto:
+    """Return a model of float32 as ONNX."""
     graph = Graph() if trained.columns is None else Graph(column.name for column in trained.columns.used)
     if trained.columns is None:
         inputs = graph.input("inputs", "float32", trained.network.n_inputs)
     else:
-        from nineline.interchange.onnx_table import add_columns
-
         inputs = add_columns(graph, trained.columns)
     answers = [_add_network(graph, layers, inputs, _last_name(trained)) for layers in trained.networks]
     outputs = answers[0]
@@ -98,12 +51,7 @@ def to_onnx(model: object, name: str = "network") -> onnx.ModelProto:
         graph.output("outputs", "float32", trained.network.n_outputs)
     else:
         _add_answer(graph, trained.target, outputs)
-    made = graph.helper.make_graph(graph.nodes, name, graph.inputs, graph.outputs, graph.constants)
-    opsets = [graph.helper.make_opsetid("", OPSET), graph.helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-    proto = graph.helper.make_model(made, producer_name="nineline", opset_imports=opsets, ir_version=_IR_VERSION)
-    graph.helper.set_model_props(proto, _metadata(trained))
-    onnx.checker.check_model(proto, full_check=True)
-    return proto
+    return graph.model(name, _metadata(trained))
 
 
 def _metadata(model: TrainedModel) -> dict[str, str]:

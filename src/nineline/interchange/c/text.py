@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from nineline.interchange.c_math import Real
+    from nineline.interchange.c.activations import Real
 
 _KEYWORDS: Final = frozenset(
     re.findall(
@@ -62,7 +62,7 @@ def identifier(text: str, taken: Collection[str] = (), endings: Sequence[str] = 
 
     Examples
     --------
-    >>> from nineline.interchange.c_text import identifier
+    >>> from nineline.interchange.c.text import identifier
     >>> identifier("petal length (cm)"), identifier("class"), identifier("2nd"), identifier("a b", ["a_b"])
     ('petal_length_cm', 'class_', '_2nd', 'a_b_2')
     """

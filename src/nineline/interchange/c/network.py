@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nineline.interchange.c_math import Real, function_name, functions, own_name
-from nineline.interchange.c_table import CTable, row_in_c, table_in_c
-from nineline.interchange.c_text import array, comment, string, wrapped
+from nineline.interchange.c.activations import Real, function_name, functions, own_name
+from nineline.interchange.c.columns import CTable, row_in_c, table_in_c
+from nineline.interchange.c.text import array, comment, string, wrapped
 from nineline.interchange.samples import encode, sample_inputs, sample_rows
 
 if TYPE_CHECKING:
