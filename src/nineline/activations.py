@@ -194,8 +194,10 @@ class Elu(Activation):
         return np.where(z > 0, 1, outputs + self.alpha).astype(outputs.dtype)
 
 
-_SELU_SCALE: Final = 1.0507009873554804934193349852946
-_SELU_ALPHA: Final = 1.6732632423543772848170429916717
+SELU_SCALE: Final = 1.0507009873554804934193349852946
+"""What selu multiplies by, so that outputs of mean 0 and variance 1 stay so from layer to layer."""
+SELU_ALPHA: Final = 1.6732632423543772848170429916717
+"""How far below 0 selu can go, before it is multiplied."""
 
 
 @final
@@ -211,10 +213,10 @@ class Selu(Activation):
     initializer = "lecun_normal"
 
     def value(self, z: Array) -> Array:
-        return _SELU_SCALE * np.where(z > 0, z, _SELU_ALPHA * np.expm1(np.minimum(z, 0)))
+        return SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0)))
 
     def derivative(self, z: Array, outputs: Array) -> Array:
-        return np.where(z > 0, _SELU_SCALE, outputs + _SELU_SCALE * _SELU_ALPHA).astype(outputs.dtype)
+        return np.where(z > 0, SELU_SCALE, outputs + SELU_SCALE * SELU_ALPHA).astype(outputs.dtype)
 
 
 @final

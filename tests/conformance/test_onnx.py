@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 
 from nineline import Dropout, Network
-from nineline.activations import ACTIVATIONS
 from nineline.column_kinds import moments_of
 from nineline.estimators import TabularRegressor
 from nineline.files import FileError
@@ -60,13 +59,6 @@ def test_generated_networks_answer_as_run_does(make_networks: Any) -> None:
             (outputs,) = ready.run(None, {"inputs": inputs})
             expected = network.run(inputs)
             np.testing.assert_allclose(outputs, expected, rtol=2e-6, atol=2e-6, err_msg=repr(network))
-
-
-def test_the_table_of_activations_lacks_none() -> None:
-    """One that is forgotten is a KeyError which names it; once it was exported as gelu."""
-    from nineline.interchange.onnx.network import _ACTIVATIONS
-
-    assert list(_ACTIVATIONS) == list(ACTIVATIONS.values())
 
 
 def test_a_column_without_a_name_is_called_unnamed() -> None:

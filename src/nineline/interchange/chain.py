@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nineline.activations import Identity
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.layers import Dropout, Layer
 from nineline.network import Network
 
 if TYPE_CHECKING:
@@ -74,15 +74,4 @@ class Chain:
         kinds = {array.dtype for weights, bias, _ in arrays for array in (weights, bias) if array is not None}
         if len(kinds) > 1:
             raise ValueError(f"{self.source} mixes float32 and float64; convert it to one of them first")
-        layers: list[AbstractLayer] = []
-        for entry in self._layers:
-            if isinstance(entry, float):
-                layers.append(Dropout(entry))
-                continue
-            weights, bias, activation = entry
-            layer = Layer(len(weights), weights.shape[1], activation, bias=bias is not None, rng=0, dtype=weights.dtype)
-            layer.weights = weights
-            if bias is not None:
-                layer.bias = bias
-            layers.append(layer)
-        return Network(*layers)
+        return Network(*(Dropout(entry) if isinstance(entry, float) else Layer.of(*entry) for entry in self._layers))

@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 
-from nineline.activations import ACTIVATIONS, Activation, Softmax
+from nineline.activations import ACTIVATIONS, Softmax
 from nineline.ensemble import Ensemble
-from nineline.layers import Dropout, Layer
+from nineline.layers import AbstractLayer, Dropout, Layer
 from nineline.network import Network
 from nineline.targets import TargetScaling
 
 if TYPE_CHECKING:
-    from nineline._typing import Array
+    from collections.abc import Callable
+
     from nineline.columns import Columns
 
 
+Kind = TypeVar("Kind", bound=AbstractLayer)
+
+
 @dataclass(frozen=True)
-class Dense:
-    """One dense layer, ``activation(inputs @ weights + bias)``, as exporters write it down."""
+class Placed(Generic[Kind]):
+    """A layer and its place.
 
-    number: int
-    """Of the layer in its network, dropout counted; in an ensemble, counted on from one network to the next."""
-    weights: Array
-    bias: Array | None
-    activation: Activation
-    activation_name: str
+    Attributes
+    ----------
+    number : str
+        Of the layer in its network, "3"; of one that lies inside another, "3_0". In an ensemble it is counted on from
+        one network to the next.
+    layer : AbstractLayer
+    """
 
-    @property
-    def n_inputs(self) -> int:
-        """How many numbers it takes."""
-        return int(self.weights.shape[0])
-
-    @property
-    def n_outputs(self) -> int:
-        """How many numbers it gives."""
-        return int(self.weights.shape[1])
+    number: str
+    layer: Kind
 
     def __str__(self) -> str:
-        bias = "" if self.bias is not None else ", no bias"
-        return f"layer {self.number}: {self.n_inputs} to {self.n_outputs}, {self.activation_name}{bias}"
+        return f"layer {self.number}: {_LAYERS[type(self.layer)](self.layer)}"
 
 
 _AS_IT_IS: Final = TargetScaling(mean=0.0, scale=1.0)
@@ -95,18 +93,14 @@ class TrainedModel:
         return trained
 
     @property
-    def layers(self) -> list[Dense]:
-        """The layers that compute, of all networks; dropout only learns."""
-        return [layer for network in self.networks for layer in network]
+    def layers(self) -> list[Placed[AbstractLayer]]:
+        """The layers of all networks."""
+        return [placed for network in self.networks for placed in network]
 
     @property
-    def networks(self) -> list[list[Dense]]:
+    def networks(self) -> list[list[Placed[AbstractLayer]]]:
         """The layers of each network; the answer is the mean of theirs."""
-        found, first = [], 0
-        for network in networks_of(self.network):
-            found.append(_dense_layers(network, first))
-            first += len(network.layers)
-        return found
+        return placed_layers(self.network)
 
     def astype(self, dtype: np.dtype[np.floating[Any]]) -> TrainedModel:
         """Return the same with parameters of another dtype.
@@ -123,26 +117,41 @@ class TrainedModel:
         return replace(self, network=network)
 
 
-def networks_of(network: Network | Ensemble) -> tuple[Network, ...]:
-    """Return an ensemble's networks, or a network as the only one."""
-    return network.networks if isinstance(network, Ensemble) else (network,)
+def placed_layers(network: Network | Ensemble) -> list[list[Placed[AbstractLayer]]]:
+    """Return the layers of a network, or of each of an ensemble's, with their places.
 
-
-def _dense_layers(network: Network, first: int) -> list[Dense]:
-    names = {kind: name for name, kind in ACTIVATIONS.items()}
-    found = []
-    for number, layer in enumerate(network.layers, first):
-        if isinstance(layer, Dropout):
-            continue
-        if not isinstance(layer, Layer) or type(layer.activation) not in names:
-            own = layer.activation if isinstance(layer, Layer) else layer
-            raise ValueError(
-                f"layer {number} has {own!r}, which is your own and cannot be written for another program; use one "
-                f"of nineline's: {', '.join(ACTIVATIONS)}"
-            )
-        name = names[type(layer.activation)]
-        found.append(Dense(number, layer.weights, layer.bias, layer.activation, name))
+    Raises
+    ------
+    ValueError
+        A layer or an activation is your own.
+    """
+    networks = network.networks if isinstance(network, Ensemble) else (network,)
+    numbers = itertools.count()
+    found = [[Placed(str(next(numbers)), layer) for layer in one.layers] for one in networks]
+    for placed in itertools.chain(*found):
+        _refuse_own(placed)
     return found
+
+
+def _refuse_own(placed: Placed[AbstractLayer]) -> None:
+    layer = placed.layer
+    activation = getattr(layer, "activation", None)
+    own_activation = activation is not None and type(activation) not in ACTIVATIONS.values()
+    own = layer if type(layer) not in _LAYERS else activation if own_activation else None
+    if own is not None:
+        raise ValueError(
+            f"layer {placed.number} has {own!r}, which is your own and cannot be written for another program; use one "
+            f"of nineline's: {', '.join(ACTIVATIONS)}"
+        )
+
+
+def _dense(layer: Layer) -> str:
+    bias = ", no bias" if layer.bias is None else ""
+    return f"{layer.n_inputs} to {layer.n_outputs}, {layer.activation.name}{bias}"
+
+
+_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any], str]]] = {Layer: _dense, Dropout: repr}
+"""Says in a few words what a layer is. Who adds a kind here adds it to the table of every writer."""
 
 
 def _target(model: object, network: Network | Ensemble) -> Target | None:

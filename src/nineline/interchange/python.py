@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import json
 import pprint
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from nineline.activations import setting_of
-from nineline.column_kinds import FALSE, ISO, TRUE, Boolean, Category, Date, Number
-from nineline.interchange.model import Dense, TrainedModel
+from nineline.activations import (
+    SELU_ALPHA,
+    SELU_SCALE,
+    Activation,
+    Elu,
+    Exponential,
+    Gelu,
+    Identity,
+    LeakyRelu,
+    Mish,
+    Relu,
+    Selu,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Tanh,
+    setting_of,
+)
+from nineline.column_kinds import FALSE, ISO, TRUE, Boolean, Category, Column, Date, Number
+from nineline.interchange.model import TrainedModel
+from nineline.layers import AbstractLayer, Dropout, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nineline._typing import Array
-    from nineline.column_kinds import Column
-
-_ACTIVATIONS: Final = {
-    "sigmoid": "1 / (1 + np.exp(-np.maximum(z, -709)))",
-    "tanh": "np.tanh(z)",
-    "relu": "np.maximum(z, 0)",
-    "leaky_relu": "np.where(z > 0, z, {setting} * z)",
-    "elu": "np.where(z > 0, z, {setting} * np.expm1(np.minimum(z, 0)))",
-    "selu": "1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(np.minimum(z, 0)))",
-    "softplus": "np.logaddexp(z, 0)",
-    "exponential": "np.exp(z)",
-    "silu": "z / (1 + np.exp(-np.maximum(z, -709)))",
-    "mish": "z * np.tanh(np.logaddexp(z, 0))",
-    "gelu": "z * np.vectorize(math.erfc)(z * -math.sqrt(0.5)) / 2",
-    "softmax": "np.exp(z - z.max(axis=1, keepdims=True)) / "
-    "np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True)",
-}
+    from nineline.columns import Columns
+    from nineline.interchange.model import Placed
 
 
 def to_python(model: object) -> str:
@@ -60,34 +64,30 @@ def to_python(model: object) -> str:
 
 
 def _module(model: TrainedModel) -> Iterator[str]:
-    target, layers = model.target, model.layers
+    target = model.target
+    kinds = {} if model.columns is None else {type(column): _COLUMNS[type(column)] for column in model.columns.used}
+    network = [*_constants(model.layers), *_run(model.networks)]
     yield '"""A neural network in plain NumPy, written by nineline; layers are weights of (inputs, outputs) and biases.'
     if target is not None:
         yield f"\nIt predicts {_plain(target.name)}."
     yield '"""\n'
-    dates = model.columns is not None and any(isinstance(column, Date) for column in model.columns.used)
-    if model.columns is not None or any(layer.activation_name == "gelu" for layer in layers):
+    if model.columns is not None or any("math." in line for line in network):
         yield "import math"
-    if dates:
-        yield "from datetime import datetime, timezone"
+    yield from (kind.imports for kind in kinds.values() if kind.imports)
     yield "\nimport numpy as np\n"
-    yield from _layers(layers)
-    yield from _run(model.networks)
+    yield from network
     if model.columns is not None:
-        yield from _columns(model)
+        yield from _columns(model.columns)
     if target is not None:
         yield from _answer(model)
 
 
-def _layers(layers: list[Dense]) -> Iterator[str]:
-    for layer in layers:
-        yield f"# {layer}"
-        yield f"weights_{layer.number} = np.array({_numbers(layer.weights)})"
-        if layer.bias is not None:
-            yield f"bias_{layer.number} = np.array({_numbers(layer.bias)})"
+def _constants(layers: list[Placed[AbstractLayer]]) -> Iterator[str]:
+    for placed in layers:
+        yield from _LAYERS[type(placed.layer)].constants(placed)
 
 
-def _run(networks: list[list[Dense]]) -> Iterator[str]:
+def _run(networks: list[list[Placed[AbstractLayer]]]) -> Iterator[str]:
     several = len(networks) > 1
     what = f"the mean outputs of {len(networks)} networks" if several else "the outputs of the network"
     yield f'\n\ndef run(inputs):\n    """Answer: {what}, a row for each row of inputs."""'
@@ -95,21 +95,11 @@ def _run(networks: list[list[Dense]]) -> Iterator[str]:
     for number, layers in enumerate(networks):
         if several:
             yield "    x = inputs"
-        yield from _network(layers)
+        for placed in layers:
+            yield from _LAYERS[type(placed.layer)].statements(placed)
         if several:
             yield f"    answers = {'x' if number == 0 else 'answers + x'}"
     yield f"    return answers / {len(networks)}" if several else "    return x"
-
-
-def _network(layers: list[Dense]) -> Iterator[str]:
-    for layer in layers:
-        bias = "" if layer.bias is None else f" + bias_{layer.number}"
-        z = f"x @ weights_{layer.number}{bias}"
-        if layer.activation_name == "identity":
-            yield f"    x = {z}"
-            continue
-        yield f"    z = {z}"
-        yield f"    x = {_ACTIVATIONS[layer.activation_name].format(setting=setting_of(layer.activation))}"
 
 
 def _numbers(array: Array) -> str:
@@ -122,35 +112,18 @@ def _plain(text: str) -> str:
     return json.dumps(text, ensure_ascii=True).replace("\\", "/").replace('"', "'")
 
 
-def _columns(model: TrainedModel) -> Iterator[str]:
-    columns = model.columns
-    assert columns is not None
-    kinds = {type(column) for column in columns.used}
+def _columns(columns: Columns) -> Iterator[str]:
+    used = [kind for kind in _COLUMNS if kind in {type(column) for column in columns.used}]
+    facts = [
+        {"name": column.name, "kind": column.kind, "width": column.own_width, "missing": column.missing}
+        | _COLUMNS[type(column)].facts(column)
+        for column in columns.used
+    ]
     yield "\n\n# What was learned of each column; None and NaN are missing values."
-    yield "columns = " + pprint.pformat([_facts(column) for column in columns.used], width=118, sort_dicts=False)
+    yield "columns = " + pprint.pformat(facts, width=118, sort_dicts=False)
     yield _GONE
-    for kind, text in ((Number, _NUMBER), (Category, _CATEGORY), (Boolean, _BOOLEAN), (Date, _DATE)):
-        if kind in kinds:
-            yield text
-    names = ", ".join(f'"{kind.kind}": {kind.kind}' for kind in (Number, Category, Boolean, Date) if kind in kinds)
-    yield _PREPARE.replace("KINDS", names)
-
-
-def _facts(column: Column) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "name": column.name,
-        "kind": column.kind,
-        "width": column.own_width,
-        "missing": column.missing,
-    }
-    if isinstance(column, Number):
-        facts |= {"center": column.center, "scale": column.scale, "edges": list(column.edges)}
-    elif isinstance(column, Category):
-        facts |= {"levels": list(column.levels), "rare": column.rare > 0}
-    elif isinstance(column, Date):
-        form = "" if column.format == ISO else column.format
-        facts |= {"format": form, "center": column.center, "scale": column.scale, "parts": list(column.parts)}
-    return facts
+    yield from (_COLUMNS[kind].text for kind in used)
+    yield _PREPARE.replace("KINDS", ", ".join(f'"{kind.kind}": {kind.kind}' for kind in used))
 
 
 def _answer(model: TrainedModel) -> Iterator[str]:
@@ -254,3 +227,91 @@ def prepare(table):
         blocks.append(np.array(block, np.float32))
     return np.hstack(blocks)
 '''
+
+
+# What is written of each kind of activation, layer and column
+
+_ACTIVATIONS: Final[dict[type[Activation], str]] = {
+    Identity: "z",
+    Sigmoid: "1 / (1 + np.exp(-np.maximum(z, -709)))",
+    Tanh: "np.tanh(z)",
+    Relu: "np.maximum(z, 0)",
+    LeakyRelu: "np.where(z > 0, z, {setting} * z)",
+    Elu: "np.where(z > 0, z, {setting} * np.expm1(np.minimum(z, 0)))",
+    Selu: f"{SELU_SCALE} * np.where(z > 0, z, {SELU_ALPHA} * np.expm1(np.minimum(z, 0)))",
+    Softplus: "np.logaddexp(z, 0)",
+    Exponential: "np.exp(z)",
+    Silu: "z / (1 + np.exp(-np.maximum(z, -709)))",
+    Mish: "z * np.tanh(np.logaddexp(z, 0))",
+    Gelu: "z * np.vectorize(math.erfc)(z * -math.sqrt(0.5)) / 2",
+    Softmax: "np.exp(z - z.max(axis=1, keepdims=True)) / "
+    "np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True)",
+}
+
+
+class _LayerInPython(NamedTuple):
+    constants: Callable[[Any], Iterator[str]]
+    statements: Callable[[Any], Iterator[str]]
+    """That turn x into the outputs, and call them x."""
+
+
+def _dense_constants(placed: Placed[Layer]) -> Iterator[str]:
+    layer, n = placed.layer, placed.number
+    yield f"# {placed}"
+    yield f"weights_{n} = np.array({_numbers(layer.weights)})"
+    if layer.bias is not None:
+        yield f"bias_{n} = np.array({_numbers(layer.bias)})"
+
+
+def _dense_statements(placed: Placed[Layer]) -> Iterator[str]:
+    layer, n = placed.layer, placed.number
+    z = f"x @ weights_{n}" + ("" if layer.bias is None else f" + bias_{n}")
+    value = _ACTIVATIONS[type(layer.activation)].format(setting=setting_of(layer.activation))
+    if value == "z":
+        yield f"    x = {z}"
+    else:
+        yield f"    z = {z}"
+        yield f"    x = {value}"
+
+
+def _nothing(placed: Placed[Dropout]) -> Iterator[str]:
+    yield from ()
+
+
+_LAYERS: Final[dict[type[AbstractLayer], _LayerInPython]] = {
+    Layer: _LayerInPython(_dense_constants, _dense_statements),
+    Dropout: _LayerInPython(_nothing, _nothing),
+}
+
+
+class _ColumnInPython(NamedTuple):
+    facts: Callable[[Any], dict[str, Any]]
+    """What was learned, as its function reads it."""
+    text: str
+    """Of the function, which is called as the kind is."""
+    imports: str = ""
+
+
+def _number_facts(column: Number) -> dict[str, Any]:
+    return {"center": column.center, "scale": column.scale, "edges": list(column.edges)}
+
+
+def _category_facts(column: Category) -> dict[str, Any]:
+    return {"levels": list(column.levels), "rare": column.rare > 0}
+
+
+def _boolean_facts(column: Boolean) -> dict[str, Any]:
+    return {}
+
+
+def _date_facts(column: Date) -> dict[str, Any]:
+    form = "" if column.format == ISO else column.format
+    return {"format": form, "center": column.center, "scale": column.scale, "parts": list(column.parts)}
+
+
+_COLUMNS: Final[dict[type[Column], _ColumnInPython]] = {
+    Number: _ColumnInPython(_number_facts, _NUMBER),
+    Category: _ColumnInPython(_category_facts, _CATEGORY),
+    Boolean: _ColumnInPython(_boolean_facts, _BOOLEAN),
+    Date: _ColumnInPython(_date_facts, _DATE, "from datetime import datetime, timezone"),
+}

@@ -6,17 +6,20 @@ Every unit has a scale of its own: ``weights[:, j] ~ scale[j] * whole[:, j]`` wi
 
 from __future__ import annotations
 
+import itertools
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.interchange.model import TrainedModel, networks_of
+from nineline.interchange.model import Placed, TrainedModel, placed_layers
 from nineline.interchange.samples import encode, sample_inputs, sample_rows
-from nineline.layers import Layer
+from nineline.layers import AbstractLayer, Dropout, Layer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from nineline._typing import Array
@@ -56,19 +59,35 @@ def to_int8(weights: Array) -> Rounded:
     return Rounded(np.clip(np.rint(weights / scale), -127, 127).astype(np.int8), scale)
 
 
-def round_network(network: Network | Ensemble) -> tuple[Network | Ensemble, dict[int, Rounded]]:
-    """Return a twin whose weights are the rounded ones, and those by the layer's number, as `Dense` has it.
+def round_network(network: Network | Ensemble) -> tuple[Network | Ensemble, dict[str, Rounded]]:
+    """Return a twin whose weights are the rounded ones, and those by the layer's number, as `Placed` has it.
 
     The twin answers as the exported network will, so what rounding costs can be measured on it.
+
+    Raises
+    ------
+    ValueError
+        A layer or an activation is your own.
     """
     twin = network.astype(network.dtype)
-    rounded: dict[int, Rounded] = {}
-    layers = [layer for one in networks_of(twin) for layer in one.layers]
-    for number, layer in enumerate(layers):
-        if isinstance(layer, Layer):
-            rounded[number] = to_int8(layer.weights)
-            layer.weights = rounded[number].whole * rounded[number].scale
+    rounded: dict[str, Rounded] = {}
+    for placed in itertools.chain(*placed_layers(twin)):
+        _LAYERS[type(placed.layer)](placed, rounded)
     return twin, rounded
+
+
+def _round(placed: Placed[Layer], rounded: dict[str, Rounded]) -> None:
+    layer = placed.layer
+    rounded[placed.number] = to_int8(layer.weights)
+    layer.weights = rounded[placed.number].whole * rounded[placed.number].scale
+
+
+def _leave(placed: Placed[AbstractLayer], rounded: dict[str, Rounded]) -> None:
+    pass
+
+
+_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any, dict[str, Rounded]], None]]] = {Layer: _round, Dropout: _leave}
+"""Rounds a layer's weights, and notes them by its number."""
 
 
 def cost(model: object, table: Any = None, truth: Any = None) -> list[str]:

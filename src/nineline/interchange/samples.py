@@ -7,17 +7,16 @@ the loss by rounding is measured on where no table is given, are drawn from what
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from nineline.column_kinds import Boolean, Category, Date, Number
+from nineline.column_kinds import Boolean, Category, Column, Date, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from nineline._typing import Array
-    from nineline.column_kinds import Column
     from nineline.columns import Columns
 
 EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (moments of a table have no zone)
@@ -44,24 +43,46 @@ def encode(samples: dict[str, list[Any]], columns: Columns) -> Array:
     import narwhals as nw
     import polars as pl
 
-    types = {Category: pl.String, Boolean: pl.Boolean, Number: pl.Float64, Date: pl.Datetime}
-    schema = {column.name: types[type(column)] for column in columns.used}
+    schema = {column.name: getattr(pl, _COLUMNS[type(column)].dtype) for column in columns.used}
     return columns.encode(nw.from_native(pl.DataFrame(samples, schema=schema), eager_only=True)).astype(np.float64)
 
 
 def _value(column: Column, rng: np.random.Generator) -> Any:
     if rng.random() < (0.15 if column.missing else 0.05):
         return None
-    if isinstance(column, Category):
-        levels: Sequence[str] = [*column.levels, UNSEEN]
-        return levels[int(rng.integers(len(levels)))]
-    if isinstance(column, Boolean):
-        return bool(rng.random() < 0.5)
-    if isinstance(column, Date):
-        days = column.center + column.scale * float(np.clip(rng.normal(), -3, 3))
-        days = min(max(days, (_FIRST - EPOCH).days), (_LAST - EPOCH).days)
-        return EPOCH + timedelta(seconds=round(days * 86_400))
-    assert isinstance(column, Number)
+    return _COLUMNS[type(column)].draw(column, rng)
+
+
+def _number(column: Number, rng: np.random.Generator) -> float:
     with np.errstate(over="ignore"):
         value = float(np.float32(column.center + column.scale * rng.normal() * rng.choice([1, 1, 1, 30])))
     return value if np.isfinite(value) else float(np.float32(column.center))
+
+
+def _category(column: Category, rng: np.random.Generator) -> str:
+    levels = [*column.levels, UNSEEN]
+    return levels[int(rng.integers(len(levels)))]
+
+
+def _boolean(column: Boolean, rng: np.random.Generator) -> bool:
+    return bool(rng.random() < 0.5)
+
+
+def _date(column: Date, rng: np.random.Generator) -> datetime:
+    days = column.center + column.scale * float(np.clip(rng.normal(), -3, 3))
+    days = min(max(days, (_FIRST - EPOCH).days), (_LAST - EPOCH).days)
+    return EPOCH + timedelta(seconds=round(days * 86_400))
+
+
+class _Samples(NamedTuple):
+    dtype: str
+    """What polars calls the type of such a column."""
+    draw: Callable[[Any, np.random.Generator], Any]
+
+
+_COLUMNS: Final[dict[type[Column], _Samples]] = {
+    Number: _Samples("Float64", _number),
+    Category: _Samples("String", _category),
+    Boolean: _Samples("Boolean", _boolean),
+    Date: _Samples("Datetime", _date),
+}

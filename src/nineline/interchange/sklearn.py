@@ -10,7 +10,7 @@ from nineline.interchange.chain import Chain
 if TYPE_CHECKING:
     from nineline.network import Network
 
-_ACTIVATIONS: Final[dict[str, type[Activation]]] = {
+_NAMES: Final[dict[str, type[Activation]]] = {
     "identity": Identity,
     "logistic": Sigmoid,
     "tanh": Tanh,
@@ -55,7 +55,7 @@ def from_sklearn(mlp: Any) -> Network:
     for number, (weights, bias) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
         chain.linear(weights, bias)
         name = mlp.activation if number + 1 < len(mlp.coefs_) else mlp.out_activation_
-        if name not in _ACTIVATIONS:
+        if name not in _NAMES:
             raise ValueError(f"activation {name!r} of the {type(mlp).__name__} is not known")
-        chain.activation(_ACTIVATIONS[name](), name)
+        chain.activation(_NAMES[name](), name)
     return chain.network()

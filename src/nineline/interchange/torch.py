@@ -5,6 +5,7 @@ Reading asks a module for its class's name and its numbers, so that torch is imp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -26,28 +27,31 @@ from nineline.activations import (
     Tanh,
 )
 from nineline.interchange.chain import Chain
+from nineline.interchange.counterpart import Counterpart
 from nineline.interchange.extras import need
 from nineline.interchange.model import TrainedModel
-from nineline.layers import Dropout, Layer
+from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nineline.network import Network
-
-_PLAIN: Final[dict[str, type[Activation]]] = {
-    "Sigmoid": Sigmoid,
-    "Tanh": Tanh,
-    "ReLU": Relu,
-    "SELU": Selu,
-    "SiLU": Silu,
-    "Mish": Mish,
-    "Exp": Exponential,
-}
-_KNOWN: Final = (
-    "Linear, Identity, ReLU, LeakyReLU, ELU, SELU, SiLU, Mish, GELU, Sigmoid, Tanh, Softplus, Softmax, Dropout, "
-    "Flatten and a Sequential of them"
+_ROWS: Final = (
+    Counterpart("ReLU", Relu),
+    Counterpart("LeakyReLU", LeakyRelu, {"negative_slope": "slope"}),
+    Counterpart("ELU", Elu, {"alpha": "alpha"}),
+    Counterpart("SELU", Selu),
+    Counterpart("SiLU", Silu),
+    Counterpart("Mish", Mish),
+    Counterpart("GELU", Gelu, needed={"approximate": ("none",)}),
+    Counterpart("Sigmoid", Sigmoid),
+    Counterpart("Tanh", Tanh),
+    Counterpart("Softplus", Softplus, needed={"beta": (1,)}),
+    Counterpart("Softmax", Softmax, written={"dim": 1}, needed={"dim": (1, -1)}),
 )
+"""The activations that ``torch.nn`` has a module of."""
+_EXP: Final = Counterpart("Exp", Exponential)  # a module that `to_torch` makes
+_KNOWN: Final = f"Linear, Identity, {', '.join(row.name for row in _ROWS)}, Dropout, Flatten and a Sequential of them"
 
 
 def from_torch(module: Any) -> Network:
@@ -70,7 +74,13 @@ def from_torch(module: Any) -> Network:
         raise TypeError(f"module is a {type(module).__name__}; expected a torch.nn.Sequential")
     chain = Chain(f"the {type(module).__name__}")
     for name, part in _parts(module, ""):
-        _add(chain, name, part)
+        read = _MODULES.get(type(part).__name__)
+        if read is None:
+            raise ValueError(f"module {name} is not known; known are {_KNOWN}")
+        if not read(chain, name, part):
+            raise ValueError(
+                f"module {name} is {part}, which nineline has only as PyTorch makes it by default (Softmax: dim=1)"
+            )
     return chain.network()
 
 
@@ -89,33 +99,46 @@ def _parts(module: Any, place: str) -> Iterator[tuple[str, Any]]:
         yield f"{place or 0} ({type(module).__name__})", module
 
 
-def _add(chain: Chain, name: str, part: Any) -> None:
-    kind = type(part).__name__
-    if kind == "Linear":
-        bias = None if part.bias is None else part.bias.detach().cpu().numpy()
-        chain.linear(part.weight.detach().cpu().numpy().T, bias)
-    elif kind == "Dropout":
-        chain.dropout(part.p)
-    elif kind == "Identity" or (kind == "Flatten" and part.start_dim == 1):
-        return  # rows of numbers are flat already
-    elif kind in _PLAIN:
-        chain.activation(_PLAIN[kind](), name)
-    elif kind == "LeakyReLU":
-        chain.activation(LeakyRelu(part.negative_slope), name)
-    elif kind == "ELU":
-        chain.activation(Elu(part.alpha), name)
-    elif kind == "Softplus" and part.beta == 1:
-        chain.activation(Softplus(), name)
-    elif kind == "GELU" and part.approximate == "none":
-        chain.activation(Gelu(), name)
-    elif kind == "Softmax" and part.dim in (1, -1):
-        chain.activation(Softmax(), name)
-    elif kind in ("Softplus", "GELU", "Softmax", "Flatten"):
-        raise ValueError(
-            f"module {name} is {part}, which nineline has only as PyTorch makes it by default (Softmax: dim=1)"
-        )
-    else:
-        raise ValueError(f"module {name} is not known; known are {_KNOWN}")
+_Reader = Callable[[Chain, str, Any], bool]
+
+
+def _read_linear(chain: Chain, name: str, part: Any) -> bool:
+    bias = None if part.bias is None else part.bias.detach().cpu().numpy()
+    chain.linear(part.weight.detach().cpu().numpy().T, bias)
+    return True
+
+
+def _read_dropout(chain: Chain, name: str, part: Any) -> bool:
+    chain.dropout(part.p)
+    return True
+
+
+def _read_flatten(chain: Chain, name: str, part: Any) -> bool:
+    return bool(part.start_dim == 1)  # rows of numbers are flat already
+
+
+def _read_identity(chain: Chain, name: str, part: Any) -> bool:
+    return True
+
+
+def _reader(row: Counterpart) -> _Reader:
+    def read(chain: Chain, name: str, part: Any) -> bool:
+        activation = row.ours({theirs: getattr(part, theirs) for theirs in (*row.settings, *row.needed)})
+        if activation is not None:
+            chain.activation(activation, name)
+        return activation is not None
+
+    return read
+
+
+_MODULES: Final[dict[str, _Reader]] = {
+    "Linear": _read_linear,
+    "Dropout": _read_dropout,
+    "Flatten": _read_flatten,
+    "Identity": _read_identity,
+    **{row.name: _reader(row) for row in (*_ROWS, _EXP)},
+}
+"""Adds a module of this class to the chain, and says whether it could: False where a setting of it is not ours."""
 
 
 def to_torch(network: Network) -> Any:
@@ -128,48 +151,55 @@ def to_torch(network: Network) -> Any:
     ------
     ImportError
         torch is not installed.
+    TypeError
+        It is no network.
     ValueError
-        The network holds an activation of your own.
+        It holds an activation or a layer of your own.
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"network is a {type(network).__name__}; expected a Network")
     torch = need("torch", "torch")
-    nn = torch.nn
-    _ = TrainedModel.of(network).layers  # refuses what torch has no word for
-    parts: list[Any] = []
-    for layer in network.layers:
-        if isinstance(layer, Dropout):
-            parts.append(nn.Dropout(layer.rate))
-        elif isinstance(layer, Layer):
-            linear = nn.Linear(layer.n_inputs, layer.n_outputs, layer.bias is not None)
-            linear = linear.to(torch.from_numpy(np.empty(0, layer.dtype)).dtype)
-            with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(layer.weights.T.copy()))
-                if layer.bias is not None:
-                    linear.bias.copy_(torch.from_numpy(layer.bias.copy()))
-            parts += [linear, *_module_of(nn, torch, layer.activation)]
-    return nn.Sequential(*parts)
+    placed = TrainedModel.of(network).layers  # refuses what torch has no word for
+    return torch.nn.Sequential(*(part for each in placed for part in _LAYERS[type(each.layer)](torch, each.layer)))
 
 
-def _module_of(nn: Any, torch: Any, activation: Activation) -> list[Any]:
-    """Return the module that is an activation; none for the identity."""
-    if isinstance(activation, Identity):
-        return []
-    if isinstance(activation, LeakyRelu):
-        return [nn.LeakyReLU(activation.slope)]
-    if isinstance(activation, Elu):
-        return [nn.ELU(activation.alpha)]
-    if isinstance(activation, Softmax):
-        return [nn.Softmax(dim=1)]
-    if isinstance(activation, Exponential):
+def _linear(torch: Any, layer: Layer) -> list[Any]:
+    linear = torch.nn.Linear(layer.n_inputs, layer.n_outputs, layer.bias is not None)
+    linear = linear.to(torch.from_numpy(np.empty(0, layer.dtype)).dtype)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(layer.weights.T.copy()))
+        if layer.bias is not None:
+            linear.bias.copy_(torch.from_numpy(layer.bias.copy()))
+    return [linear, *_ACTIVATIONS[type(layer.activation)](torch, layer.activation)]
 
-        class Exp(nn.Module):  # type: ignore[misc]
-            """exp, which PyTorch has as a function alone."""
 
-            def forward(self, z: Any) -> Any:
-                return torch.exp(z)
+def _dropout(torch: Any, layer: Dropout) -> list[Any]:
+    return [torch.nn.Dropout(layer.rate)]
 
-        return [Exp()]
-    others: dict[type[Activation], str] = {kind: name for name, kind in _PLAIN.items()} | {
-        Softplus: "Softplus",
-        Gelu: "GELU",
-    }
-    return [getattr(nn, others[type(activation)])()]
+
+def _nothing(torch: Any, activation: Identity) -> list[Any]:
+    return []
+
+
+def _exp(torch: Any, activation: Exponential) -> list[Any]:
+    class Exp(torch.nn.Module):  # type: ignore[misc]
+        """exp, which PyTorch has as a function alone."""
+
+        def forward(self, z: Any) -> Any:
+            return torch.exp(z)
+
+    return [Exp()]
+
+
+def _writer(row: Counterpart) -> Callable[[Any, Any], list[Any]]:
+    return lambda torch, activation: [getattr(torch.nn, row.name)(**row.theirs(activation))]
+
+
+_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any, Any], list[Any]]]] = {Layer: _linear, Dropout: _dropout}
+"""Returns the modules that are a layer."""
+_ACTIVATIONS: Final[dict[type[Activation], Callable[[Any, Any], list[Any]]]] = {
+    Identity: _nothing,
+    Exponential: _exp,
+    **{row.activation: _writer(row) for row in _ROWS},
+}
+"""Returns the modules that are an activation."""

@@ -113,7 +113,7 @@ def to_c(
     """
     kind = _checks.floating_dtype("dtype", dtype)
     trained = TrainedModel.of(model).astype(kind)
-    rounded: dict[int, Rounded] = {}
+    rounded: dict[str, Rounded] = {}
     if int8:
         twin, rounded = round_network(trained.network)
         trained = TrainedModel(twin, trained.columns, trained.target)

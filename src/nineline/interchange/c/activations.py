@@ -20,13 +20,28 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nineline.activations import Softmax, setting_of
+from nineline.activations import (
+    SELU_ALPHA,
+    SELU_SCALE,
+    Activation,
+    Elu,
+    Exponential,
+    Gelu,
+    Identity,
+    LeakyRelu,
+    Mish,
+    Relu,
+    Selu,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Tanh,
+    setting_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from nineline.activations import Activation
-    from nineline.interchange.model import Dense
 
 
 @dataclass(frozen=True)
@@ -50,19 +65,6 @@ class Real:
 
 REALS: Final = {"float32": Real("float", 4, "f", 1e-4), "float64": Real("double", 8, "", 1e-9)}
 
-# What follows `return`; z is a weighted sum.
-_ACTIVATIONS: Final = {
-    "sigmoid": "1 / (1 + $exp(-z))",
-    "tanh": "$tanh(z)",
-    "relu": "z > 0 ? z : 0",
-    "leaky_relu": "z > 0 ? z : $setting * z",
-    "elu": "z > 0 ? z : $setting * $expm1(z)",
-    "selu": "$scale * (z > 0 ? z : $alpha * $expm1(z))",
-    "softplus": "(z > 0 ? z : 0) + $log1p($exp(z > 0 ? -z : z))",
-    "exponential": "$exp(z)",
-    "silu": "z / (1 + $exp(-z))",
-    "gelu": "z / 2 * $erfc(z * -$root_half)",
-}
 _MISH: Final = """
 /* z * tanh(softplus(z)), where tanh(log(1 + e)) is n / (n + 2) with n = e * (e + 2). */
 static $real $name($real z)
@@ -87,20 +89,79 @@ static void $name(const $real z[], $real shares[], int count)
 """
 
 
-def function_name(layer: Dense) -> str:
-    """Return the name of a layer's activation in C; two settings of one activation are two functions."""
-    activation = layer.activation
-    if activation != type(activation)():
-        return f"unit_{layer.activation_name}_{layer.number}"
-    return f"unit_{layer.activation_name}"
+@dataclass(frozen=True)
+class _Function:
+    """An activation as a function in C."""
+
+    text: str
+    """Of ``$name``; empty where there is nothing to do."""
+    whole: bool = False
+    """Whether it takes all sums of a row at once: ``name(z, outputs, count)``."""
 
 
-def functions(layers: Iterable[Dense], real: Real, *, libm: bool, also: Iterable[str] = ()) -> tuple[str, bool]:
-    """Return the functions that the layers' activations need, and whether they call math.h.
+def _of(formula: str) -> _Function:
+    """Return the function of one weighted sum z that a formula is."""
+    return _Function(f"\nstatic $real $name($real z)\n{{\n  return {formula};\n}}\n")
+
+
+_ACTIVATIONS: Final[dict[type[Activation], _Function]] = {
+    Identity: _Function(""),
+    Sigmoid: _of("1 / (1 + $exp(-z))"),
+    Tanh: _of("$tanh(z)"),
+    Relu: _of("z > 0 ? z : 0"),
+    LeakyRelu: _of("z > 0 ? z : $setting * z"),
+    Elu: _of("z > 0 ? z : $setting * $expm1(z)"),
+    Selu: _of("$scale * (z > 0 ? z : $alpha * $expm1(z))"),
+    Softplus: _of("(z > 0 ? z : 0) + $log1p($exp(z > 0 ? -z : z))"),
+    Exponential: _of("$exp(z)"),
+    Silu: _of("z / (1 + $exp(-z))"),
+    Mish: _Function(_MISH),
+    Gelu: _of("z / 2 * $erfc(z * -$root_half)"),
+    Softmax: _Function(_SOFTMAX, whole=True),
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The activation of a layer in C."""
+
+    activation: Activation
+    number: str
+    """The layer's."""
+
+    @property
+    def name(self) -> str:
+        """The name of its function; two settings of one activation are two functions."""
+        plain = self.activation == type(self.activation)()
+        return f"unit_{self.activation.name}" + ("" if plain else f"_{self.number}")
+
+    @property
+    def whole(self) -> bool:
+        """Whether it takes all sums of a row at once: ``name(z, outputs, count)``."""
+        return _ACTIVATIONS[type(self.activation)].whole
+
+    def of(self, z: str) -> str:
+        """Return what it makes of one weighted sum."""
+        return f"{self.name}({z})" if _ACTIVATIONS[type(self.activation)].text else z
+
+    def text(self, real: Real) -> str:
+        """Return its function, where ``$exp`` and the like are left; empty where it needs none."""
+        return Template(_ACTIVATIONS[type(self.activation)].text).safe_substitute(
+            name=self.name,
+            real=real.name,
+            setting=real.literal(setting_of(self.activation)),
+            scale=real.literal(SELU_SCALE),
+            alpha=real.literal(SELU_ALPHA),
+            root_half=real.literal(math.sqrt(0.5)),
+        )
+
+
+def functions(units: Iterable[Unit], real: Real, *, libm: bool, also: Iterable[str] = ()) -> tuple[str, bool]:
+    """Return the functions that activations need, each once, and whether they call math.h.
 
     Parameters
     ----------
-    layers : iterable of Dense
+    units : iterable of Unit
     real : Real
     libm : bool
         Whether math.h may be called.
@@ -112,12 +173,8 @@ def functions(layers: Iterable[Dense], real: Real, *, libm: bool, also: Iterable
     ValueError
         `libm` is False, and an activation has no form without it.
     """
-    texts: dict[str, str] = {}
-    for layer in layers:
-        name = function_name(layer)
-        if layer.activation_name != "identity" and name not in texts:
-            texts[name] = _function(name, layer.activation_name, layer.activation, real)
-    needed = set(also) | {each for text in texts.values() for each in _called(text)}
+    texts = {unit.name: unit.text(real) for unit in units}
+    needed = set(also) | {each for text in texts.values() for each in called(text)}
     if libm:
         calls = {each: each + real.suffix for each in needed}
         return "".join(Template(text).substitute(calls) for text in texts.values()), bool(needed)
@@ -137,20 +194,8 @@ def own_name(function: str) -> str:
     return f"own_{function}"
 
 
-def _function(name: str, kind: str, activation: Activation, real: Real) -> str:
-    if isinstance(activation, Softmax) or kind == "mish":
-        whole = _SOFTMAX if kind == "softmax" else _MISH
-        return Template(whole).safe_substitute(name=name, real=real.name)
-    formula = Template(_ACTIVATIONS[kind]).safe_substitute(
-        setting=real.literal(setting_of(activation)),
-        scale=real.literal(1.0507009873554804934193349852946),
-        alpha=real.literal(1.6732632423543772848170429916717),
-        root_half=real.literal(math.sqrt(0.5)),
-    )
-    return f"\nstatic {real.name} {name}({real.name} z)\n{{\n  return {formula};\n}}\n"
-
-
-def _called(text: str) -> list[str]:
+def called(text: str) -> list[str]:
+    """Return the functions of math.h that a text calls as ``$exp`` and the like."""
     return re.findall(r"\$(\w+)", text)
 
 

@@ -7,30 +7,29 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nineline.interchange.c.activations import Real, function_name, functions, own_name
+from nineline.interchange.c.activations import Real, functions, own_name
 from nineline.interchange.c.columns import CTable, row_in_c, table_in_c
+from nineline.interchange.c.layers import Buffers, DenseInC, layer_in_c
 from nineline.interchange.c.text import array, comment, string, wrapped
 from nineline.interchange.samples import encode, sample_inputs, sample_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nineline.interchange.model import Dense, TrainedModel
+    from nineline.interchange.model import TrainedModel
     from nineline.interchange.rounding import Rounded
     from nineline.targets import TargetScaling
 
 _RECORDED: Final = 8  # rows of the self-test
-_FEW: Final = 4  # outputs that are summed one by one, in a register
 
 
 class Writer:
     """What is to be written, and the texts of it."""
 
-    def __init__(self, model: TrainedModel, name: str, real: Real, *, libm: bool, rounded: dict[int, Rounded]) -> None:
-        self.model, self.name, self.real, self.rounded = model, name, real, rounded
-        self.networks = model.networks
-        self.layers = model.layers
-        self.last = {network[-1].number for network in self.networks}
+    def __init__(self, model: TrainedModel, name: str, real: Real, *, libm: bool, rounded: dict[str, Rounded]) -> None:
+        self.model, self.name, self.real = model, name, real
+        self.networks = [[layer_in_c(placed, real, rounded) for placed in network] for network in model.networks]
+        self.layers = [layer for network in self.networks for layer in network]
         classes = None if model.target is None else model.target.classes
         self.classes = [string(str(value)) for value in classes or ()]
         self.table: CTable | None = None
@@ -40,14 +39,16 @@ class Writer:
             calls = self.table.calls
         if model.target is not None and model.target.scaling.log:
             calls = (*calls, "exp")
-        self.functions, self.uses_libm = functions(self.layers, real, libm=libm, also=calls)
+        units = [unit for layer in self.layers for unit in layer.units]
+        self.functions, self.uses_libm = functions(units, real, libm=libm, also=calls)
         self.math = {call: call + real.suffix if libm else own_name(call) for call in calls}
+        self.buffers = Buffers()
+        self.statements = "".join(self._statements())
 
     def source(self) -> str:
         """Return the text of the .c."""
-        source = "".join(
-            [*self.opening(), self.tables(), self.functions, *self.preparation(), self.run(), *self.answer()]
-        )
+        tables = [layer.tables() for layer in self.layers]
+        source = "".join([*self.opening(), *tables, self.functions, *self.preparation(), self.run(), *self.answer()])
         return source + self.self_test()
 
     # The header
@@ -125,26 +126,6 @@ class Writer:
         if self.uses_libm:
             yield "\n#include <math.h>\n"
 
-    def tables(self) -> str:
-        """Return the constants: weights row by row of inputs, and biases."""
-        texts = []
-        for layer in self.layers:
-            n, inputs, outputs = layer.number, layer.n_inputs, layer.n_outputs
-            texts.append(f"\n/* {layer} */\n")
-            if n in self.rounded:
-                rounded = self.rounded[n]
-                texts.append(
-                    array(f"static const signed char weights_{n}[{inputs}][{outputs}]", rounded.whole, self.real)
-                )
-                texts.append(array(f"static const {self.real.name} scale_{n}[{outputs}]", rounded.scale, self.real))
-            else:
-                texts.append(
-                    array(f"static const {self.real.name} weights_{n}[{inputs}][{outputs}]", layer.weights, self.real)
-                )
-            if layer.bias is not None:
-                texts.append(array(f"static const {self.real.name} bias_{n}[{outputs}]", layer.bias, self.real))
-        return "".join(texts)
-
     def preparation(self) -> Iterator[str]:
         """Yield the columns' encoding."""
         if self.table is None:
@@ -157,65 +138,27 @@ class Writer:
         yield "\n}\n"
 
     def run(self) -> str:
-        """Return the function that runs the network."""
-        guard, real = self.name.upper(), self.real.name
-        sizes = self.buffers()
+        """Return the function that runs the networks."""
+        guard, real, sizes = self.name.upper(), self.real.name, self.buffers.sizes
         arrays = ", ".join(f"{buffer}[{size}]" for buffer, size in sizes.items())
-        index = "int" if max(max(layer.n_inputs, layer.n_outputs) for layer in self.layers) < 2**15 else "long"
-        texts = [
-            f"\nvoid {self.name}_run(const {real} inputs[{guard}_INPUTS], {real} outputs[{guard}_OUTPUTS])\n{{\n",
-            f"  {real} {arrays};\n  {index} i, j;\n",
-        ]
-        for number, network in enumerate(self.networks):
-            before = "inputs"
-            for place, layer in enumerate(network):
-                after = "ab"[place % 2]
-                texts.append(f"\n  /* {layer} */\n" + self.layer(layer, before, after))
-                before = after
-            texts.append(self.output(network[-1], before, "=" if number == 0 else "+="))
-        if len(self.networks) > 1:
-            count = self.model.network.n_outputs
-            texts.append(f"\n  for (j = 0; j < {count}; ++j) outputs[j] /= {len(self.networks)};\n")
-        return "".join([*texts, "}\n"])
+        index = "int" if max(self.model.network.n_inputs, *sizes.values()) < 2**15 else "long"
+        return (
+            f"\nvoid {self.name}_run(const {real} inputs[{guard}_INPUTS], {real} outputs[{guard}_OUTPUTS])\n{{\n"
+            f"  {real} {arrays};\n  {index} i, j;\n{self.statements}}}\n"
+        )
 
-    def output(self, last: Dense, x: str, put: str) -> str:
-        """Return the statements that put a network's last layer, with its activation, into the outputs or add it."""
-        name = function_name(last)
-        if name == "unit_softmax" and len(self.networks) == 1:
-            return f"  unit_softmax({x}, outputs, {last.n_outputs});\n"
-        answer = f"{x}[j]" if name in ("unit_identity", "unit_softmax") else f"{name}({x}[j])"
-        before = f"  unit_softmax({x}, {x}, {last.n_outputs});\n" if name == "unit_softmax" else ""
-        return before + f"  for (j = 0; j < {last.n_outputs}; ++j) outputs[j] {put} {answer};\n"
-
-    def layer(self, layer: Dense, x: str, y: str) -> str:
-        """Return the statements of one layer, from array x to array y, without the last one's activation."""
-        n, inputs, outputs, real = layer.number, layer.n_inputs, layer.n_outputs, self.real.name
-        weight, scale = f"weights_{n}[i][j]", ""
-        if n in self.rounded:
-            weight, scale = f"({real})weights_{n}[i][j]", f" * scale_{n}[j]"
-        bias = "0" if layer.bias is None else f"bias_{n}[j]"
-        begin = "0" if scale else bias
-        end = f"{scale} + {bias}" if scale and layer.bias is not None else scale
-        name = function_name(layer)
-        inner = layer.number not in self.last and name not in ("unit_identity", "unit_softmax")
-        if outputs <= _FEW:
-            value = f"{name}(sum{end})" if inner else f"sum{end}"
-            text = (
-                f"  for (j = 0; j < {outputs}; ++j) {{\n    {real} sum = {begin};\n"
-                f"    for (i = 0; i < {inputs}; ++i) sum += {x}[i] * {weight};\n    {y}[j] = {value};\n  }}\n"
-            )
-        else:
-            value = f"{name}({y}[j]{end})" if inner else f"{y}[j]{end}"
-            text = (
-                f"  for (j = 0; j < {outputs}; ++j) {y}[j] = {begin};\n"
-                f"  for (i = 0; i < {inputs}; ++i)\n"
-                f"    for (j = 0; j < {outputs}; ++j) {y}[j] += {x}[i] * {weight};\n"
-            )
-            if value != f"{y}[j]":
-                text += f"  for (j = 0; j < {outputs}; ++j) {y}[j] = {value};\n"
-        if name == "unit_softmax" and layer.number not in self.last:
-            text += f"  unit_softmax({y}, {y}, {outputs});\n"
-        return text
+    def _statements(self) -> Iterator[str]:
+        """Yield the statements of every network, layer by layer; which arrays they need is known afterwards."""
+        count = len(self.networks)
+        for number, (*inner, last) in enumerate(self.networks):
+            x = "inputs"
+            for layer in inner:
+                text, x = layer.run(x, self.buffers)
+                yield text
+            assert isinstance(last, DenseInC)  # as every network ends
+            yield last.answer(x, self.buffers, "=" if number == 0 else "+=", alone=count == 1)
+        if count > 1:
+            yield f"\n  for (j = 0; j < {self.model.network.n_outputs}; ++j) outputs[j] /= {count};\n"
 
     def answer(self) -> Iterator[str]:
         """Yield the function that answers as the estimator does."""
@@ -282,24 +225,9 @@ class Writer:
 
     # What it takes
 
-    def buffers(self) -> dict[str, int]:
-        """Return the arrays between the layers, and how long they have to be."""
-        sizes: dict[str, int] = {}
-        for network in self.networks:
-            for place, layer in enumerate(network):
-                buffer = "ab"[place % 2]
-                sizes[buffer] = max(sizes.get(buffer, 0), layer.n_outputs)
-        return sizes
-
     def flash(self) -> int:
         """Return the bytes of all tables but the self-test's."""
-        total = 0 if self.table is None else self.table.flash
-        for layer in self.layers:
-            weights = layer.weights.size
-            total += (
-                weights + layer.n_outputs * self.real.size if layer.number in self.rounded else weights * self.real.size
-            )
-            total += 0 if layer.bias is None else layer.bias.size * self.real.size
+        total = sum(layer.flash() for layer in self.layers) + (0 if self.table is None else self.table.flash)
         target = self.model.target
         if target is not None and target.classes is not None:
             total += sum(len(str(value).encode()) + 1 + 4 for value in target.classes)
@@ -309,7 +237,7 @@ class Writer:
         """Return the bytes of all arrays that are on the stack at once."""
         inputs = self.model.network.n_inputs if self.table is not None else 0
         outputs = 1 if self.model.target is not None and self.model.target.classes is None else 0
-        return (sum(self.buffers().values()) + inputs + outputs) * self.real.size
+        return (sum(self.buffers.sizes.values()) + inputs + outputs) * self.real.size
 
 
 _SELF_TEST: Final = """

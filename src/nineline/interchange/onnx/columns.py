@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.column_kinds import Boolean, Category, Date, Number
+from nineline.column_kinds import Boolean, Category, Column, Date, Number
 
 if TYPE_CHECKING:
-    from nineline.column_kinds import Column
+    from collections.abc import Callable
+
     from nineline.columns import Columns
     from nineline.interchange.onnx.graph import Graph
 
@@ -20,29 +21,32 @@ _HALF_A_MILLISECOND: Final = 5e-4  # by which a float of days may fall short of 
 
 def add_columns(graph: Graph, columns: Columns) -> str:
     """Add every column's encoding, and return the name of all numbers side by side, (rows, width) of float32."""
-    parts = [part for column in columns.used for part in _add(graph, column)]
+    parts = [part for column in columns.used for part in _COLUMNS[type(column)](graph, column)]
     return graph.op("Concat", *parts, attributes={"axis": 1})
 
 
-def _add(graph: Graph, column: Column) -> list[str]:
-    """Add one column, and return the names of its float32 parts in their order."""
-    if isinstance(column, Category):
-        return _category(graph, column)
-    about = {Number: "a number", Boolean: "1 or 0", Date: "days since 1970-01-01"}[type(column)]
-    given = graph.input(column.name, "float64", 1, f"{about}, NaN where it is missing; {column.summary()}")
-    missing = graph.op("IsNaN", given)
-    known = graph.op("Where", missing, graph.constant(0.0, "float64"), given)
-    if isinstance(column, Number):
-        parts = [_bent(graph, column, known), *_filled(graph, column, known)]
-    elif isinstance(column, Boolean):
-        doubled = graph.op("Mul", known, graph.constant(2.0, "float64"))
-        parts = [graph.op("Sub", doubled, graph.constant(1.0, "float64"))]
-    else:
-        assert isinstance(column, Date)
-        parts = _date(graph, column, known)
-    zero = graph.constant(0.0, "float32")
-    encoded = [graph.op("Where", missing, zero, graph.cast(part, "float32")) for part in parts]
-    return [*encoded, graph.cast(missing, "float32")] if column.missing else encoded
+def _numeric(about: str, encode: Callable[[Graph, Any, str], list[str]]) -> Callable[[Graph, Any], list[str]]:
+    """Return what adds a column whose values are given as numbers, `about` says which, and encoded where they are."""
+
+    def add(graph: Graph, column: Column) -> list[str]:
+        given = graph.input(column.name, "float64", 1, f"{about}, NaN where it is missing; {column.summary()}")
+        missing = graph.op("IsNaN", given)
+        known = graph.op("Where", missing, graph.constant(0.0, "float64"), given)
+        parts = encode(graph, column, known)
+        zero = graph.constant(0.0, "float32")
+        encoded = [graph.op("Where", missing, zero, graph.cast(part, "float32")) for part in parts]
+        return [*encoded, graph.cast(missing, "float32")] if column.missing else encoded
+
+    return add
+
+
+def _number(graph: Graph, column: Number, known: str) -> list[str]:
+    return [_bent(graph, column, known), *_filled(graph, column, known)]
+
+
+def _boolean(graph: Graph, column: Boolean, known: str) -> list[str]:
+    doubled = graph.op("Mul", known, graph.constant(2.0, "float64"))
+    return [graph.op("Sub", doubled, graph.constant(1.0, "float64"))]
 
 
 def _bent(graph: Graph, column: Number, given: str) -> str:
@@ -95,20 +99,30 @@ def _date(graph: Graph, column: Date, days: str) -> list[str]:
     floor = graph.op("Floor", days)
     day = graph.cast(floor, "int64")
     for part in column.parts:
-        if part == "hour":
-            share = graph.op("Sub", days, floor)
-            seconds = graph.op("Mul", share, graph.constant(86_400.0, "float64"))
-            seconds = graph.op("Add", seconds, graph.constant(_HALF_A_MILLISECOND, "float64"))
-            minute = graph.op("Floor", graph.op("Div", seconds, graph.constant(60.0, "float64")))
-            angle = graph.op("Mul", minute, graph.constant(2 * math.pi / 1440, "float64"))
-            quarter = graph.op("Add", angle, graph.constant(math.pi / 2, "float64"))
-            parts += [graph.op("Sin", angle), graph.op("Sin", quarter)]  # few runtimes know cos of float64
-            continue
-        cycle, place = (12, _month(graph, day)) if part == "month" else (7, _weekday(graph, day))
-        angles = 2 * np.pi * np.arange(cycle) / cycle
-        for values in (np.sin(angles), np.cos(angles)):
-            parts.append(graph.op("Gather", graph.constant(values, "float64"), place))
+        parts += _PARTS[part](graph, days, floor, day)
     return parts
+
+
+def _hour(graph: Graph, days: str, floor: str, day: str) -> list[str]:
+    share = graph.op("Sub", days, floor)
+    seconds = graph.op("Mul", share, graph.constant(86_400.0, "float64"))
+    seconds = graph.op("Add", seconds, graph.constant(_HALF_A_MILLISECOND, "float64"))
+    minute = graph.op("Floor", graph.op("Div", seconds, graph.constant(60.0, "float64")))
+    angle = graph.op("Mul", minute, graph.constant(2 * math.pi / 1440, "float64"))
+    quarter = graph.op("Add", angle, graph.constant(math.pi / 2, "float64"))
+    return [graph.op("Sin", angle), graph.op("Sin", quarter)]  # few runtimes know cos of float64
+
+
+def _on_circle(cycle: int, place_of: Callable[[Graph, str], str]) -> Callable[[Graph, str, str, str], list[str]]:
+    """Return what adds one of so many places on a circle."""
+
+    def add(graph: Graph, days: str, floor: str, day: str) -> list[str]:
+        place, angles = place_of(graph, day), 2 * np.pi * np.arange(cycle) / cycle
+        return [
+            graph.op("Gather", graph.constant(values, "float64"), place) for values in (np.sin(angles), np.cos(angles))
+        ]
+
+    return add
 
 
 def _weekday(graph: Graph, day: str) -> str:
@@ -137,3 +151,14 @@ def _month(graph: Graph, day: str) -> str:
     of_year = graph.op("Sub", of_cycle, passed)
     month = over(graph.op("Add", graph.op("Mul", of_year, whole(5)), whole(2)), 153)
     return graph.op("Mod", graph.op("Add", month, whole(2)), whole(12))
+
+
+_PARTS: Final = {"month": _on_circle(12, _month), "weekday": _on_circle(7, _weekday), "hour": _hour}
+"""Adds a part of a date as a point on a circle, from days since 1970-01-01, their whole number, and that as int64."""
+_COLUMNS: Final[dict[type[Column], Callable[[Graph, Any], list[str]]]] = {
+    Number: _numeric("a number", _number),
+    Category: _category,
+    Boolean: _numeric("1 or 0", _boolean),
+    Date: _numeric("days since 1970-01-01", _date),
+}
+"""Adds a column, and returns the names of its float32 parts in their order."""

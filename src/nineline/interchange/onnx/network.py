@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from nineline.activations import (
-    Activation,
-    Elu,
-    Exponential,
-    Gelu,
-    Identity,
-    LeakyRelu,
-    Mish,
-    Relu,
-    Selu,
-    Sigmoid,
-    Silu,
-    Softmax,
-    Softplus,
-    Tanh,
-)
+from nineline.activations import Identity
+from nineline.interchange.onnx.activations import add_activation
 from nineline.interchange.onnx.columns import add_columns
 from nineline.interchange.onnx.graph import Graph
+from nineline.layers import AbstractLayer, Dropout, Layer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import onnx
 
-    from nineline.interchange.model import Dense, Target, TrainedModel
+    from nineline.interchange.model import Placed, Target, TrainedModel
     from nineline.targets import TargetScaling
-
-_Writer = Callable[[Graph, Any, str, str | None], str]
 
 
 def model_of(trained: TrainedModel, name: str) -> onnx.ModelProto:
@@ -68,71 +53,31 @@ def _last_name(model: TrainedModel) -> str | None:
     return "outputs" if model.target is None and len(model.networks) == 1 else None
 
 
-def _add_network(graph: Graph, layers: list[Dense], x: str, name: str | None) -> str:
-    for layer in layers:
-        x = _add_layer(graph, layer, x, name if layer is layers[-1] else None)
+def _add_network(graph: Graph, layers: list[Placed[AbstractLayer]], x: str, name: str | None) -> str:
+    for placed in layers:
+        x = _LAYERS[type(placed.layer)](graph, placed, x, name if placed is layers[-1] else None)
     return x
 
 
-def _add_layer(graph: Graph, layer: Dense, x: str, name: str | None) -> str:
-    n = layer.number
+def _dense(graph: Graph, placed: Placed[Layer], x: str, name: str | None) -> str:
+    layer, n = placed.layer, placed.number
     operands = [graph.constant(layer.weights, "float32", f"{n}.weights")]
     if layer.bias is not None:
         operands.append(graph.constant(layer.bias, "float32", f"{n}.bias"))
-    plain = name if layer.activation_name == "identity" else None
+    plain = name if isinstance(layer.activation, Identity) else None
     z = graph.op("Gemm", x, *operands, name=plain)
-    return _ACTIVATIONS[type(layer.activation)](graph, layer.activation, z, name)
+    return add_activation(graph, layer.activation, z, name)
 
 
-def _op(kind: str, **settings: str) -> _Writer:
-    """Return what writes an activation as one node; of its attributes each is a setting of the activation's."""
-
-    def write(graph: Graph, activation: Any, z: str, name: str | None) -> str:
-        attributes = {attribute: getattr(activation, setting) for attribute, setting in settings.items()}
-        return graph.op(kind, z, name=name, attributes=attributes)
-
-    return write
+def _dropout(graph: Graph, placed: Placed[Dropout], x: str, name: str | None) -> str:
+    return x
 
 
-def _identity(graph: Graph, activation: Any, z: str, name: str | None) -> str:
-    return z
-
-
-def _softmax(graph: Graph, activation: Any, z: str, name: str | None) -> str:
-    return graph.op("Softmax", z, name=name, attributes={"axis": -1})
-
-
-def _silu(graph: Graph, activation: Any, z: str, name: str | None) -> str:
-    return graph.op("Mul", z, graph.op("Sigmoid", z), name=name)
-
-
-def _mish(graph: Graph, activation: Any, z: str, name: str | None) -> str:
-    return graph.op("Mul", z, graph.op("Tanh", graph.op("Softplus", z)), name=name)
-
-
-def _gelu(graph: Graph, activation: Any, z: str, name: str | None) -> str:
-    """Write ``z * (1 + erf(z / sqrt(2))) / 2``."""
-    one, half, root = (graph.constant(value, "float32") for value in (1.0, 0.5, math.sqrt(2)))
-    erf = graph.op("Erf", graph.op("Div", z, root))
-    return graph.op("Mul", z, graph.op("Mul", graph.op("Add", erf, one), half), name=name)
-
-
-_ACTIVATIONS: Final[dict[type[Activation], _Writer]] = {
-    Identity: _identity,
-    Sigmoid: _op("Sigmoid"),
-    Tanh: _op("Tanh"),
-    Relu: _op("Relu"),
-    LeakyRelu: _op("LeakyRelu", alpha="slope"),
-    Elu: _op("Elu", alpha="alpha"),
-    Selu: _op("Selu"),
-    Softplus: _op("Softplus"),
-    Exponential: _op("Exp"),
-    Silu: _silu,
-    Mish: _mish,
-    Gelu: _gelu,
-    Softmax: _softmax,
+_LAYERS: Final[dict[type[AbstractLayer], Callable[[Graph, Any, str, str | None], str]]] = {
+    Layer: _dense,
+    Dropout: _dropout,
 }
-"""Adds what turns weighted sums into outputs, which may be given their name, and returns that."""
+"""Adds a layer behind x, whose outputs may be given their name, and returns that."""
 
 
 def _add_number(graph: Graph, scaling: TargetScaling, outputs: str) -> str:

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from nineline import _checks
-from nineline.activations import (
-    Activation,
-    Elu,
-    Exponential,
-    Gelu,
-    LeakyRelu,
-    Mish,
-    Relu,
-    Selu,
-    Sigmoid,
-    Silu,
-    Softmax,
-    Softplus,
-    Tanh,
-)
 from nineline.files import LAYERS_AT_MOST, FileError
 from nineline.interchange.chain import Chain
 from nineline.interchange.extras import need
+from nineline.interchange.onnx.activations import OPERATORS, PRODUCTS
 
 if TYPE_CHECKING:
     import os
@@ -35,20 +20,12 @@ if TYPE_CHECKING:
 
     from nineline.network import Network
 
-_PLAIN: Final[dict[str, type[Activation]]] = {
-    "Sigmoid": Sigmoid,
-    "Tanh": Tanh,
-    "Relu": Relu,
-    "Softplus": Softplus,
-    "Exp": Exponential,
-    "Mish": Mish,
-}
 _NOTHING: Final = frozenset(("Identity", "Dropout", "Flatten"))
-_SELU: Final = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}
 _KNOWN: Final = (
-    "Gemm, MatMul, Add of a bias, Sigmoid, Tanh, Relu, LeakyRelu, Elu, Selu, Softplus, Exp, Softmax, Gelu, Mish, the "
-    "products that make silu, mish and gelu, Identity, Dropout and Flatten"
+    f"Gemm, MatMul, Add of a bias, {', '.join(OPERATORS)}, the products that make silu, mish and gelu, Identity, "
+    "Dropout and Flatten"
 )
+_LONGEST_PRODUCT: Final = max(map(len, PRODUCTS))
 _TIMES_TAKEN: Final = 16  # that layers may name the same weights, on average
 
 
@@ -168,18 +145,10 @@ class _Reader:
         if kind in ("Gemm", "MatMul"):
             self.linear(node, settings)
             return
-        if kind in _PLAIN:
-            self.chain.activation(_PLAIN[kind](), _name(node))
-        elif kind == "LeakyRelu":
-            self.chain.activation(LeakyRelu(_decimal(settings.get("alpha", 0.01))), _name(node))
-        elif kind == "Elu":
-            self.chain.activation(Elu(_decimal(settings.get("alpha", 1.0))), _name(node))
-        elif kind == "Selu" and all(math.isclose(settings.get(k, v), v, rel_tol=1e-6) for k, v in _SELU.items()):
-            self.chain.activation(Selu(), _name(node))
-        elif kind == "Softmax" and settings.get("axis", -1) in (1, -1):
-            self.chain.activation(Softmax(), _name(node))
-        elif kind == "Gelu" and settings.get("approximate", b"none") == b"none":
-            self.chain.activation(Gelu(), _name(node))
+        row = OPERATORS.get(kind)
+        activation = None if row is None else row.ours(settings)
+        if activation is not None:
+            self.chain.activation(activation, _name(node))
         elif kind not in _NOTHING or settings.get("axis", 1) != 1:
             raise ValueError(f"{_name(node)} is not known here; known are {_KNOWN}")
         self.now = node.output[0]
@@ -222,7 +191,7 @@ class _Reader:
         while place is not None and place is not product and len(path) < _LONGEST_PRODUCT:
             path.append(self.in_words(place))
             place = next(iter(self.users.get(place.output[0], [])), None)
-        found = _PRODUCTS.get(tuple(path))
+        found = PRODUCTS.get(tuple(path))
         if found is None or product is None or place is not product or len(users) != 2:
             raise ValueError(
                 f"{self.now!r} goes into {', '.join(map(_name, users[:5]))}, which is no activation known here"
@@ -242,20 +211,11 @@ class _Reader:
         return " ".join([node.op_type, *(f"{value:.4g}" for value in constants)])
 
 
-# What lies between z and the product, with its constants; and whether the product is halved afterwards.
-_PRODUCTS: Final[dict[tuple[str, ...], tuple[bool, type[Activation]]]] = {
-    ("Sigmoid",): (False, Silu),
-    ("Softplus", "Tanh"): (False, Mish),
-    ("Div 1.414", "Erf", "Add 1", "Mul 0.5"): (False, Gelu),
-    ("Div 1.414", "Erf", "Add 1"): (True, Gelu),  # as PyTorch writes it
-}
-_LONGEST_PRODUCT: Final = max(map(len, _PRODUCTS))
-
-
 def _attributes(node: Any) -> dict[str, Any]:
     from onnx import helper
 
-    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    given = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    return {name: _decimal(value) if isinstance(value, float) else value for name, value in given.items()}
 
 
 def _name(node: Any) -> str:

@@ -1,0 +1,54 @@
+"""No writer's table lacks a kind: what is entered in a public list has a row, or a refusal, in every translation.
+
+A kind that is forgotten is a KeyError which names it. Once it was an activation that was exported as another.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+import pytest
+
+import nineline.interchange
+from nineline.activations import ACTIVATIONS, Identity
+from nineline.column_kinds import KINDS
+from nineline.interchange import sklearn, torch
+from nineline.interchange.onnx import activations as onnx
+from nineline.layers import LAYERS
+
+LISTS: dict[str, dict[str, type[Any]]] = {"_ACTIVATIONS": ACTIVATIONS, "_LAYERS": LAYERS, "_COLUMNS": KINDS}
+TABLES = {
+    "_ACTIVATIONS": ["c.activations", "onnx.activations", "python", "torch"],
+    "_LAYERS": ["c.layers", "model", "onnx.network", "python", "rounding", "torch"],
+    "_COLUMNS": ["c.columns", "onnx.columns", "python", "samples"],
+}
+
+
+def ours(kinds: dict[str, type[Any]]) -> set[type[Any]]:
+    """Return the kinds of a public list but those that somebody registered there."""
+    return {kind for kind in kinds.values() if kind.__module__.startswith("nineline.")}
+
+
+@pytest.mark.parametrize(("table", "module"), [(table, each) for table, modules in TABLES.items() for each in modules])
+def test_a_writer_knows_every_kind(table: str, module: str) -> None:
+    rows = getattr(importlib.import_module(f"nineline.interchange.{module}"), table)
+    assert set(rows) == ours(LISTS[table])
+
+
+def test_every_table_is_held() -> None:
+    """A new writer's tables are entered above."""
+    prefix = "nineline.interchange."
+    names = [each.name for each in pkgutil.walk_packages(nineline.interchange.__path__, prefix)]
+    modules = {name.removeprefix(prefix): importlib.import_module(name) for name in names}
+    found = {table: sorted(n for n, module in modules.items() if hasattr(module, table)) for table in TABLES}
+    assert found == TABLES
+
+
+def test_readers_know_every_activation() -> None:
+    """The identity is what is there where nothing is said, in ONNX and PyTorch."""
+    every = ours(ACTIVATIONS) - {Identity}
+    assert {row.activation for row in onnx.OPERATORS.values()} | {kind for _, kind in onnx.PRODUCTS.values()} == every
+    assert {row.activation for row in (*torch._ROWS, torch._EXP)} == every
+    assert set(sklearn._NAMES.values()) <= ours(ACTIVATIONS)  # its MLPs have six
