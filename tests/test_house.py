@@ -65,10 +65,7 @@ DOORS = {
     ("nineline.network", "nineline.engines"): "Network.run: engines work on networks, and one answers for them",
     ("nineline.network", "nineline.training.arguments"): "Network.train: a loop around networks, and a method",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
-    ("nineline.network", "nineline.interchange.c"): "Network.to_c: a translation is made from outside, and a method",
-    ("nineline.network", "nineline.interchange.sklearn"): "Network.from_sklearn: likewise",
-    ("nineline.network", "nineline.interchange.torch"): "Network.from_torch and to_torch: likewise",
-    ("nineline.network", "nineline.interchange.onnx"): "Network.from_onnx: likewise",
+    ("nineline.network", "nineline.interchange"): "Network.to_c and its like: made from outside, and methods",
     ("nineline.training.history", "nineline.view.plots"): "History.plot: pictures need an extra, and are a method",
 }
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
+    import onnx
 
     from nineline._typing import Array, RandomSource
     from nineline.activations import Activation
     from nineline.initializers import Initializer
-    from nineline.interchange.c import CProgram
+    from nineline.interchange import CProgram
     from nineline.losses import Loss
     from nineline.optimizers import Optimizer
     from nineline.rows import Inputs, Rows
@@ -501,7 +502,7 @@ class Network:
         return load(path)
 
     def to_c(self, name: str = "network", **options: Any) -> CProgram:
-        """Write the network as C99; see `nineline.interchange.c.to_c` for the options.
+        """Write the network as C99; see `nineline.interchange.to_c` for the options.
 
         Examples
         --------
@@ -511,34 +512,102 @@ class Network:
         ...     [path.name for path in Network(3, 6, 1).to_c("parity").write(folder)]
         ['parity.c', 'parity.h']
         """
-        from nineline.interchange.c import to_c
+        from nineline.interchange import to_c
 
         return to_c(self, name, **options)
 
+    def to_onnx(self, name: str = "network") -> onnx.ModelProto:
+        """Return the network as an ONNX model; see `nineline.interchange.to_onnx` (needs the extra ``onnx``).
+
+        Examples
+        --------
+        >>> from nineline import Network
+        >>> [node.op_type for node in Network(3, 6, 1).to_onnx().graph.node]
+        ['Gemm', 'Sigmoid', 'Gemm', 'Sigmoid']
+        """
+        from nineline.interchange import to_onnx
+
+        return to_onnx(self, name)
+
+    def to_python(self) -> str:
+        """Return the network as a Python module that needs NumPy alone; see `nineline.interchange.to_python`.
+
+        Examples
+        --------
+        >>> from nineline import Network
+        >>> module = {}
+        >>> exec(Network(3, 6, 1).to_python(), module)
+        >>> module["run"]([[0, 0, 1]]).shape
+        (1, 1)
+        """
+        from nineline.interchange import to_python
+
+        return to_python(self)
+
     def to_torch(self) -> Any:
-        """Return the network as a PyTorch Sequential; see `nineline.interchange.torch.to_torch` (needs torch)."""
-        from nineline.interchange.torch import to_torch
+        """Return the network as a PyTorch Sequential; see `nineline.interchange.to_torch` (needs torch).
+
+        Examples
+        --------
+        >>> from nineline import Network
+        >>> Network(3, 6, 1).to_torch()  # doctest: +SKIP
+        Sequential(
+          (0): Linear(in_features=3, out_features=6, bias=False)
+          (1): Sigmoid()
+          (2): Linear(in_features=6, out_features=1, bias=False)
+          (3): Sigmoid()
+        )
+        """
+        from nineline.interchange import to_torch
 
         return to_torch(self)
 
     @classmethod
     def from_torch(cls, module: Any) -> Network:
-        """Make a network of a PyTorch Sequential; see `nineline.interchange.torch.from_torch`."""
-        from nineline.interchange.torch import from_torch
+        """Make a network of a PyTorch Sequential; see `nineline.interchange.from_torch`.
+
+        Examples
+        --------
+        >>> from torch import nn  # doctest: +SKIP
+        >>> Network.from_torch(nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 1)))  # doctest: +SKIP
+        Network(Layer(4, 8, 'gelu', bias=True), Layer(8, 1, 'identity', bias=True), dtype=float32)
+        """
+        from nineline.interchange import from_torch
 
         return from_torch(module)
 
     @classmethod
     def from_sklearn(cls, mlp: Any) -> Network:
-        """Make a network of a fitted MLPClassifier or MLPRegressor; see `nineline.interchange.sklearn.from_sklearn`."""
-        from nineline.interchange.sklearn import from_sklearn
+        """Make a network of a fitted MLPClassifier or MLPRegressor; see `nineline.interchange.from_sklearn`.
+
+        Examples
+        --------
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> mlp = MLPClassifier(hidden_layer_sizes=(5,), solver="lbfgs", random_state=0)
+        >>> mlp = mlp.fit([[0.0], [0.5], [1.0]], ["low", "low", "high"])
+        >>> Network.from_sklearn(mlp)
+        Network(Layer(1, 5, 'relu', bias=True), Layer(5, 1, 'sigmoid', bias=True))
+        """
+        from nineline.interchange import from_sklearn
 
         return from_sklearn(mlp)
 
     @classmethod
     def from_onnx(cls, path: str | os.PathLike[str], *, external_data: bool = False) -> Network:
-        """Make a network of an ONNX file; see `interchange.onnx.from_onnx` (needs the extra ``onnx``)."""
-        from nineline.interchange.onnx import from_onnx
+        """Make a network of an ONNX file; see `nineline.interchange.from_onnx` (needs the extra ``onnx``).
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nineline import Network
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "parity.onnx"
+        ...     length = path.write_bytes(Network(3, 6, 1).to_onnx().SerializeToString())
+        ...     Network.from_onnx(path)
+        Network(Layer(3, 6, 'sigmoid'), Layer(6, 1, 'sigmoid'), dtype=float32)
+        """
+        from nineline.interchange import from_onnx
 
         return from_onnx(path, external_data=external_data)
 
