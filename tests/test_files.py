@@ -22,7 +22,7 @@ from safetensors.numpy import save as save_safetensors
 from nineline import Activation, Dropout, Layer, Network, files, writing
 from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
 from nineline.estimators import TabularClassifier
-from nineline.files import FileError, read_header
+from nineline.files import FileError, container, read_header
 from nineline.writing import check_writable
 
 X = np.random.default_rng(0).normal(size=(5, 3))
@@ -198,7 +198,7 @@ def test_a_table_of_long_texts_is_read_again(character, path):
 
 
 def test_what_a_file_cannot_hold_is_said_before_training(path, monkeypatch):
-    monkeypatch.setattr(files, "_HEADER_AT_MOST", files._ARRAYS_IN_HEADER + 50_000)
+    monkeypatch.setattr(container, "_HEADER_AT_MOST", container._ARRAYS_IN_HEADER + 50_000)
     model = TabularClassifier((2,), n_members=1, max_epochs=1, random_state=0)
     for table, y in (
         ({"a": ["x" * 60_000, "y"] * 20}, ["no", "yes"] * 20),
@@ -210,7 +210,7 @@ def test_what_a_file_cannot_hold_is_said_before_training(path, monkeypatch):
             with pytest.raises(ValueError, match="what describes the model takes .* names of columns, levels"):
                 model.fit(pd.DataFrame(table), y)
     with pytest.raises(ValueError, match="what describes the model takes"):
-        files.write(path, "texts", {"a": "x" * files._HEADER_AT_MOST}, {})
+        files.write(path, "texts", {"a": "x" * container._HEADER_AT_MOST}, {})
     with pytest.raises(ValueError, match="a number has 41 digits"):
         files.write(path, "texts", {"a": 10**40}, {})
     assert not path.exists()
@@ -383,7 +383,7 @@ def test_files_of_others_are_refused(kind, path):
 
 def test_a_newer_format_is_refused_with_the_way_out(path, monkeypatch):
     newest = files.FORMAT_VERSION
-    monkeypatch.setattr(files, "FORMAT_VERSION", newest + 1)
+    monkeypatch.setattr(container, "FORMAT_VERSION", newest + 1)
     network = make()
     files.write(path, "network", {"network": files.describe(network)}, files.tensors(network))
     monkeypatch.undo()

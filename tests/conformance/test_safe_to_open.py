@@ -370,7 +370,7 @@ def test_bombs_do_not_go_off(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_header_longer_than_any_of_ours_is_not_read(tmp_path: Path) -> None:
-    path, length = tmp_path / "m", files._HEADER_AT_MOST + 1
+    path, length = tmp_path / "m", files.container._HEADER_AT_MOST + 1
     with path.open("wb") as file:
         file.write(length.to_bytes(8, "little"))
         file.truncate(8 + length)

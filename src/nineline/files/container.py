@@ -1,9 +1,9 @@
-"""Files: one file a model, safe to open.
+"""The container: a description and arrays in one file, safe to open.
 
-The container is safetensors: a JSON header and raw arrays, nothing that runs. Under its metadata key
-``nineline`` lies a JSON text with a format version, a digest and what the arrays belong to. The digest is the
-SHA-256 of the whole file with the digest's own 64 characters taken as zeros, so that a change of any byte is
-found. `nineline.writing` writes it, as a whole or not at all. docs/format.md describes the format.
+It is safetensors: a JSON header and raw arrays, nothing that runs. Under its metadata key ``nineline`` lies a JSON
+text with a format version, a digest and what the arrays belong to. The digest is the SHA-256 of the whole file with
+the digest's own 64 characters taken as zeros, so that a change of any byte is found. `nineline.writing` writes it, as
+a whole or not at all. docs/format.md describes the format.
 
 A file may come from a stranger. Its header is bounded and read first; what it says about sizes is held against the
 file before memory is taken, every name and number is checked, and whatever is wrong comes out as a `FileError`.
@@ -24,19 +24,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline import _checks
-from nineline.layers import LAYERS, AbstractLayer
-from nineline.network import Network
 from nineline.writing import write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from io import BufferedReader
 
     from nineline._typing import Array
 
 FORMAT_VERSION: Final = 3
-TRAINER: Final = "trainer"
-"""The kind of file that `Trainer.save` writes."""
 _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
 _HALVES: Final = re.compile("[\ud800-\udfff]")  # of characters, which UTF-8 does not have
@@ -44,7 +40,6 @@ _DTYPES: Final = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
 _HEADER_AT_MOST: Final = 2**26  # bytes; a table of a thousand columns of 64 levels each takes a twentieth of it
 _ARRAYS_IN_HEADER: Final = 2**22  # of them, for the arrays of as many networks as any estimator has
 _DIGITS_AT_MOST: Final = 40  # of a number; a random generator's state has 39
-LAYERS_AT_MOST: Final = 1000
 _MESSAGE_AT_MOST: Final = 4000  # characters
 
 
@@ -56,111 +51,6 @@ class FileError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(_checks.printable(message, _MESSAGE_AT_MOST))
-
-
-def save(network: Network, path: str | os.PathLike[str]) -> None:
-    """Write a network to one file.
-
-    Parameters
-    ----------
-    network : Network
-        Built of nineline's own layers and activations: a file holds no code, so yours cannot be in it.
-    path : path
-        Where a file already lies there, it is replaced at the last moment.
-
-    Raises
-    ------
-    ValueError
-        The network holds an activation of your own.
-    OSError
-        The file cannot be written; what lay there before is untouched.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> from nineline import Network
-    >>> network = Network(3, 6, 1, rng=0)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder) / "tutorial.nineline"
-    ...     network.save(path)
-    ...     same = Network.load(path)
-    >>> bool((same.parameters == network.parameters).all())
-    True
-    """
-    write(path, "network", {"network": describe(network)}, tensors(network))
-
-
-def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network that `save` wrote, with the same parameters to the last bit; or the one in a training's file.
-
-    Raises
-    ------
-    FileError
-        The file is no nineline network, or truncated, or altered, or of a newer format.
-    OSError
-        The file cannot be read.
-    """
-    header, arrays = read(path, "network", "checkpoint", TRAINER)
-    if header["kind"] == "checkpoint" and header.get("network") is None:
-        raise FileError(
-            f"{os.fspath(path)} is a checkpoint of a network with layers or activations of your own, and a file holds "
-            "no code; build the network in Python and go on with train(..., checkpoint=..., resume=True)"
-        )
-    return rebuild(path, header.get("network"), arrays)
-
-
-def describe(network: Network) -> dict[str, Any]:
-    """Return a network's architecture as JSON can hold it."""
-    if len(network.layers) > LAYERS_AT_MOST:
-        raise ValueError(f"the network has {len(network.layers):,} layers; a file takes {LAYERS_AT_MOST:,} at most")
-    return {"dtype": str(network.dtype), "layers": [layer.describe() for layer in network.layers]}
-
-
-def tensors(network: Network, prefix: str = "") -> dict[str, Array]:
-    """Return a network's learned arrays by the names they have in a file."""
-    for block in network.blocks:
-        values = network.parameters[block.place]
-        if not np.isfinite(values).all():
-            bad = values[~np.isfinite(values)][0]
-            raise ValueError(f"{block.name} of the network holds {bad}; a file takes finite parameters only")
-    return {prefix + b.name: network.parameters[b.place].reshape(b.shape) for b in network.blocks}
-
-
-def rebuild(
-    path: str | os.PathLike[str],
-    described: object,
-    arrays: Mapping[str, Array],
-    prefix: str = "",
-    dtype: str | None = None,
-) -> Network:
-    """Return the network that `describe` and `tensors` were made from, in its own dtype or another."""
-    with within_memory(path):
-        try:
-            if not isinstance(described, dict):
-                raise TypeError("no architecture")
-            if described["dtype"] not in ("float32", "float64"):
-                raise ValueError(f"dtype {described['dtype']!r}")
-            if len(described["layers"]) > LAYERS_AT_MOST:
-                raise ValueError(f"{len(described['layers']):,} layers")
-            layers = [
-                _kind(layer).rebuild(layer, _blocks(arrays, described["dtype"], f"{prefix}{number}."))
-                for number, layer in enumerate(described["layers"])
-            ]
-            return Network(*layers, dtype=dtype or described["dtype"])
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise FileError(f"{os.fspath(path)} holds no valid network: {error}") from error
-
-
-def _blocks(arrays: Mapping[str, Array], dtype: str, prefix: str) -> Callable[[str, tuple[int, ...]], Array]:
-    """Return what gives a layer its blocks, by name and shape."""
-
-    def block(name: str, shape: tuple[int, ...]) -> Array:
-        array = arrays[prefix + name]
-        if array.dtype != dtype or array.shape != shape or not np.isfinite(array).all():
-            raise ValueError(f"array {prefix}{name} does not fit")
-        return array
-
-    return block
 
 
 def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -315,20 +205,3 @@ def _whole_number(digits: str) -> int:
     if len(digits) > _DIGITS_AT_MOST:
         raise ValueError(f"a number has {len(digits):,} digits; a file takes {_DIGITS_AT_MOST} at most")
     return int(digits)
-
-
-def in_words(described: Mapping[str, Any]) -> tuple[list[str], int]:
-    """Return the layers of a described architecture as they print, and the number of its parameters."""
-    words, parameters = [], 0
-    if len(described["layers"]) > LAYERS_AT_MOST:
-        raise ValueError(f"{len(described['layers']):,} layers")
-    for layer in described["layers"]:
-        text, count = _kind(layer).in_words(layer)
-        words.append(text)
-        parameters += count
-    return words, parameters
-
-
-def _kind(described: Mapping[str, Any]) -> type[AbstractLayer]:
-    """Return the kind of a described layer; `AbstractLayer`, which is none, where it is not known."""
-    return LAYERS.get(described["kind"], AbstractLayer)
