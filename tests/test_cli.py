@@ -57,6 +57,8 @@ def test_train_reports_and_writes_one_file(flowers: Path) -> None:
         "identifier-like: a different whole number in every row",
         "8 of Layer(",
         "'silu', bias=True)",
+        "recipe",
+        "member 8",
         "held out",
         "best after",
         "network",
@@ -406,6 +408,15 @@ def test_export(options: tuple[str, ...], files: set[str], said: list[str], flow
     assert {path.name for path in tmp_path.iterdir()} == files
     for each in said:
         assert each in done.stdout
+
+
+def test_export_refuses_a_table_to_judge_by_before_it_writes(flowers: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    words = "--to", "c", "--int8", "--data", "other.csv"
+    done = nineline("export", flowers / "iris.nineline", *words, folder=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "other.csv has no column 'species', the target, to judge by" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["other.csv"]
 
 
 def test_export_of_a_network(tmp_path: Path) -> None:

@@ -111,6 +111,16 @@ class Columns:
         """How many numbers a row becomes."""
         return sum(column.width for column in self.used)
 
+    @property
+    def text_names(self) -> list[str]:
+        """Columns to be read as text, whatever they look like: a file's values must not make numbers of categories."""
+        return [column.name for column in self.used if column.kind != "number"]
+
+    def in_words(self) -> list[tuple[str, str, bool | None, str]]:
+        """Return of every column its name, its kind or "dropped", whether values were missing, and what was done."""
+        used = [(column.name, column.kind, column.missing, column.summary()) for column in self.used]
+        return [*used, *((column.name, "dropped", None, column.reason) for column in self.dropped)]
+
     def require(self, names: Sequence[str]) -> None:
         """Raise ValueError where a column that is used is not among `names`."""
         there = set(names)

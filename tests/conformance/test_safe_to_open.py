@@ -29,11 +29,11 @@ from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 
 from nineline import DivergenceError, Network, Trainer, files
+from nineline.cli.report import print_file
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.estimators import load as load_estimator
 from nineline.estimators.tabular.file import SETTINGS
 from nineline.files import FORMAT_VERSION, FileError, read_header
-from nineline.report import print_file
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KINDS = ["network", "checkpoint", "classifier", "regressor", "trainer"]

@@ -56,41 +56,48 @@ class FitReport:
         """Return a line for each column, as a polars DataFrame: name, kind, missing, and what was done to it."""
         import polars as pl
 
-        used = [(c.name, c.kind, c.missing, c.summary()) for c in self.columns.used]
-        dropped = [(c.name, "dropped", None, c.reason) for c in self.columns.dropped]
         names = ["column", "kind", "missing", "what"]
-        return pl.DataFrame([dict(zip(names, line, strict=True)) for line in used + dropped], schema_overrides=None)
+        return pl.DataFrame(
+            [dict(zip(names, each, strict=True)) for each in self.columns.in_words()], schema_overrides=None
+        )
 
     def kept_in_words(self) -> str:
         """Return what an interrupted fit kept."""
         epochs = ", ".join(f"{history.epochs:,}" for history in self.histories)
         return f"{len(self.histories)} of {self.recipe.members} networks kept, after {epochs} epochs"
 
+    def lines(self) -> list[tuple[str, str]]:
+        """Return what the page says after the columns, as headings and texts; a terminal shows the same."""
+        lines = [("predicts", self.target)]
+        for one, other in zip(self.trials[::2], self.trials[1::2], strict=True):
+            lines.append(("tried", f"{one.name}: {one.error:.5g} off, {other.name}: {other.error:.5g}"))
+        lines.append(("recipe", f"{self.columns.width} numbers a row; {self.recipe.in_words()}"))
+        if self.interrupted:
+            lines.append(("interrupted", self.kept_in_words()))
+        epochs = sum(history.epochs for history in self.histories)
+        reasons = ", ".join(dict.fromkeys(history.stopped for history in self.histories))
+        lines.append(("training", f"{epochs:,} epochs in {self.seconds:.3g} s; stopped: {reasons}"))
+        lines += [(f"member {number}", _curve(history)) for number, history in enumerate(self.histories, 1)]
+        if self.held_out:
+            scores = ", ".join(f"{name} {value:,.5g}" for name, value in self.held_out.items())
+            lines.append(("held out", f"{scores} (each row judged by the network that did not learn from it)"))
+        return lines
+
     def __repr__(self) -> str:
         twins = f", {self.different:,} of them different" if self.different < self.rows else ""
-        lines = [f"{self.rows:,} rows{twins}; fitted in {self.seconds:.3g} s"]
-        names = [c.name for c in self.columns.used] + [c.name for c in self.columns.dropped]
-        width = max(map(len, names))
-        for column in self.columns.used:
-            missing = ", missing in some" if column.missing else ""
-            lines.append(f"  {column.name:<{width}}  {column.kind}{missing}: {column.summary()}")
-        lines += [f"  {column.name:<{width}}  dropped: {column.reason}" for column in self.columns.dropped]
-        lines.append(f"predicts {self.target}")
-        for one, other in zip(self.trials[::2], self.trials[1::2], strict=True):
-            lines.append(f"tried {one.name}: {one.error:.5g} off, {other.name}: {other.error:.5g}")
-        lines.append(f"{self.columns.width} numbers a row; {self.recipe.in_words()}")
-        if self.interrupted:
-            lines.append(f"interrupted: {self.kept_in_words()}")
-        for number, history in enumerate(self.histories, 1):
-            curve = history.validation_loss or history.loss
-            if not curve:
-                lines.append(f"  member {number}  {history.stopped}")
-                continue
-            best = f", best after {history.best_epoch}" if history.best_epoch is not None else ""
-            lines.append(
-                f"  member {number}  {curve[0]:.4g} {sparkline(curve)} {min(curve):.4g}  {history.epochs} epochs{best}"
-            )
-        if self.held_out:
-            scores = ", ".join(f"{name} {value:.5g}" for name, value in self.held_out.items())
-            lines.append(f"on held-out rows, one member each: {scores}")
-        return "\n".join(lines)
+        page = [f"{self.rows:,} rows{twins}"]
+        columns = self.columns.in_words()
+        width = max(len(name) for name, *_ in columns)
+        for name, kind, missing, what in columns:
+            page.append(f"  {name:<{width}}  {kind}{', missing in some' if missing else ''}: {what}")
+        page += [f"{heading:<11} {text}" for heading, text in self.lines()]
+        return "\n".join(page)
+
+
+def _curve(history: History) -> str:
+    """Return how a member's training went, in a line."""
+    curve = history.validation_loss or history.loss
+    if not curve:
+        return history.stopped
+    best = "" if history.best_epoch is None else f"best after {history.best_epoch} of "
+    return f"{curve[0]:.4g} {sparkline(curve)} {min(curve):.4g}, {best}{history.epochs} epochs"

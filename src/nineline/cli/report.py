@@ -9,7 +9,6 @@ from rich.text import Text
 
 from nineline import _checks, files
 from nineline.files import FileError
-from nineline.training.history import sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,16 +33,8 @@ def print_session(console: Console, session: Session) -> None:
     console.print()
     print_columns(console, model.columns_)
     print_network(console, model)
-    report, history = model.report_, model.history_
-    epochs = ", ".join(str(each.epochs) for each in report.histories)
-    console.print(line("training", f"{epochs} epochs in {report.seconds:.1f} s; stopped: {history.stopped}"))
-    console.print(line("loss", f"{history.loss[0]:.4g} {sparkline(history.loss, 48)} {history.loss[-1]:.4g}"))
-    if history.validation_loss:
-        curve, best = history.validation_loss, history.best_epoch
-        console.print(line("validation", f"{curve[0]:.4g} {sparkline(curve, 48)} {curve[-1]:.4g}, best after {best}"))
-    if report.held_out:
-        said = ", ".join(f"{name} {value:,.5g}" for name, value in report.held_out.items())
-        console.print(line("held out", f"{said} (each row judged by the network that did not learn from it)"))
+    for heading, text in model.report_.lines():
+        console.print(line(heading, text))
     if session.scores:
         console.print()
         _print_scores(console, session)
@@ -54,14 +45,12 @@ def print_columns(console: Console, columns: Columns) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("column", "kind", "missing", "learned"):
         table.add_column(heading)
-    for column in columns.used[:_COLUMNS_SHOWN]:
-        table.add_row(_text(column.name), column.kind, "yes" if column.missing else "", _text(column.summary()))
-    if len(columns.used) > _COLUMNS_SHOWN:
-        table.add_row(f"… and {len(columns.used) - _COLUMNS_SHOWN:,} more", "", "", "")
-    for dropped in columns.dropped[:_COLUMNS_SHOWN]:
-        table.add_row(_text(dropped.name), Text("dropped", style="yellow"), "", _text(dropped.reason))
-    if len(columns.dropped) > _COLUMNS_SHOWN:
-        table.add_row(f"… and {len(columns.dropped) - _COLUMNS_SHOWN:,} more", "dropped", "", "")
+    said, used = columns.in_words(), len(columns.used)
+    for part, more, style in (said[:used], "", ""), (said[used:], "dropped", "yellow"):
+        for name, kind, missing, what in part[:_COLUMNS_SHOWN]:
+            table.add_row(_text(name), Text(kind, style=style), "yes" if missing else "", _text(what))
+        if len(part) > _COLUMNS_SHOWN:
+            table.add_row(f"… and {len(part) - _COLUMNS_SHOWN:,} more", more, "", "")
     console.print(table)
     console.print()
 
