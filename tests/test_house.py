@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -16,8 +17,10 @@ import pytest
 import nineline
 
 SOURCE = Path(nineline.__file__).parent
+CHECKOUT = Path(__file__).parents[1]
 
-# Rooms from the ground up. A module belongs to the room that its name begins with.
+# Rooms from the ground up. A module belongs to the room that its name begins with. Rows and tables stand on the ground:
+# what data are does not depend on who learns from them.
 FLOORS = [
     [
         "nineline._typing",
@@ -27,6 +30,10 @@ FLOORS = [
         "nineline.writing",
         "nineline.draws",
         "nineline.rows",
+        "nineline.tables",
+        "nineline.column_kinds",
+        "nineline.columns",
+        "nineline.targets",
     ],
     [
         "nineline.activations",
@@ -40,17 +47,10 @@ FLOORS = [
     ["nineline.files"],
     ["nineline.engines"],
     ["nineline.training", "nineline.gradient_check"],
-    [
-        "nineline.view",
-        "nineline.column_kinds",
-        "nineline.columns",
-        "nineline.targets",
-        "nineline.tables",
-        "nineline.interchange",
-    ],
+    ["nineline.view", "nineline.interchange"],
     ["nineline"],  # the public names: __init__ itself, and nothing that only begins with it
     ["nineline.estimators"],
-    ["nineline.cli", "nineline.__main__", "nineline.playground"],
+    ["nineline.cli", "nineline.__main__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -69,12 +69,26 @@ DOORS = {
     ("nineline.training.history", "nineline.view.plots"): "History.plot: pictures need an extra, and are a method",
 }
 
+# Imports for types may lead upward from here alone: what the methods above take and return is written beside them.
+TYPES = {
+    ("nineline.network", "nineline.training.epoch"): "Network.train: what on_epoch is called with",
+    ("nineline.network", "nineline.training.history"): "Network.train: what it returns",
+    ("nineline.network", "nineline.training.watch"): "Network.train: what stop may be",
+    ("nineline.network", "nineline.interchange.c"): "Network.to_c: what it returns",
+}
+
 
 class Import(NamedTuple):
     module: str
     target: str
     deferred: bool
+    for_types: bool
     line: int
+
+    @property
+    def is_door(self):
+        way = self.module, self.target
+        return (self.deferred and way in DOORS) or (self.for_types and way in TYPES)
 
 
 def modules():
@@ -120,21 +134,24 @@ def is_type_checking(node):
 
 
 def imports_of(module):
-    """Return a module's imports at run time; those under TYPE_CHECKING do not run."""
+    """Return a module's imports: those at its top, those in its functions, and those under TYPE_CHECKING."""
     file, found = MODULES[module], []
 
-    def walk(node, deferred):
+    def walk(node, deferred, for_types):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            found.extend(Import(module, target, deferred, node.lineno) for target in targets_of(node, module, file))
+            targets = targets_of(node, module, file)
+            found.extend(Import(module, target, deferred, for_types, node.lineno) for target in targets)
         elif is_type_checking(node):
+            for each in node.body:
+                walk(each, deferred, True)
             for each in node.orelse:
-                walk(each, deferred)
+                walk(each, deferred, for_types)
         else:
             inside = deferred or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
             for each in ast.iter_child_nodes(node):
-                walk(each, inside)
+                walk(each, inside, for_types)
 
-    walk(ast.parse(file.read_text(encoding="utf-8")), False)
+    walk(ast.parse(file.read_text(encoding="utf-8")), False, False)
     return found
 
 
@@ -144,7 +161,9 @@ PLACED = [each for each in IMPORTS if room_of(each.module) and room_of(each.targ
 
 def told(imports):
     return [
-        f"{each.module}:{each.line} imports {each.target}" + (" in a function" if each.deferred else "")
+        f"{each.module}:{each.line} imports {each.target}"
+        + (" in a function" if each.deferred else "")
+        + (" for types" if each.for_types else "")
         for each in imports
     ]
 
@@ -157,19 +176,21 @@ def test_every_module_has_a_room():
     assert [module for module in MODULES if room_of(module) is None] == []
 
 
+def test_what_the_lists_name_is_there():
+    named = {*FLOOR, *READERS, *FILES, *(module for way in [*DOORS, *TYPES] for module in way)}
+    assert named - MODULES.keys() == set()
+
+
 def test_the_source_was_read():
-    assert ("nineline.layers.dense", "nineline.activations") in {(each.module, each.target) for each in IMPORTS}
-    assert ("nineline.network", "nineline.training.arguments") in {(each.module, each.target) for each in IMPORTS}
+    seen = {each[:4] for each in IMPORTS}
+    assert ("nineline.layers.dense", "nineline.activations", False, False) in seen
+    assert ("nineline.network", "nineline.training.arguments", True, False) in seen
+    assert ("nineline.network", "nineline.training.history", False, True) in seen
     assert not any(each.target == "nineline.engines.contract" for each in imports_of("nineline.rows"))
 
 
 def test_lower_rooms_never_import_upper_ones():
-    upward = [
-        each
-        for each in PLACED
-        if FLOOR[room_of(each.target)] > FLOOR[room_of(each.module)]
-        and not (each.deferred and (each.module, each.target) in DOORS)
-    ]
+    upward = [each for each in PLACED if FLOOR[room_of(each.target)] > FLOOR[room_of(each.module)] and not each.is_door]
     assert told(upward) == []
 
 
@@ -181,7 +202,7 @@ def test_files_and_pictures_are_imported_by_nobody_below_the_estimators():
         if room_of(each.target) in READERS
         and room_of(each.module) not in READERS
         and FLOOR[room_of(each.module)] < below
-        and not (each.deferred and (each.module, each.target) in DOORS)
+        and not each.is_door
     ]
     assert told(readers) == []
 
@@ -199,16 +220,101 @@ def test_files_are_opened_by_those_who_keep_themselves_in_one():
 
 
 def test_no_two_modules_import_each_other():
+    """Neither where they run, nor in a function, nor for types: modules of a ring can only be understood together."""
     graph = {module: set() for module in MODULES}
     for each in IMPORTS:
-        if not each.deferred and each.target != each.module:
+        if not each.is_door and each.target != each.module:
             graph[each.module].add(each.target)
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the ring
 
 
 def test_every_door_is_in_use():
-    opened = {(each.module, each.target) for each in IMPORTS if each.deferred}
-    assert set(DOORS) - opened == set()
+    assert set(DOORS) - {(each.module, each.target) for each in IMPORTS if each.deferred} == set()
+    assert set(TYPES) - {(each.module, each.target) for each in IMPORTS if each.for_types} == set()
+
+
+# The native engine
+
+NATIVE = sorted(CHECKOUT.glob("native/*.?pp"))
+
+# Headers from the ground up.
+HEADERS = [
+    ["specs.hpp", "simd.hpp"],  # what is asked, without arithmetic; vectors
+    ["kernels.hpp", "threads.hpp", "arrays.hpp", "types.hpp", "math.hpp"],  # memory, lists of kinds
+    ["draws.hpp", "zeros.hpp", "products.hpp", "activations.hpp", "losses.hpp", "optimizers.hpp"],  # formulas
+    ["layers.hpp", "sparse.hpp"],
+    ["layout.hpp"],
+    ["pieces.hpp", "workspace.hpp"],
+    ["batches.hpp"],
+    ["training.hpp", "runner.hpp"],
+]
+HEADER_FLOOR = {header: number for number, headers in enumerate(HEADERS) for header in headers}
+
+
+def includes_of(file):
+    return re.findall(r'^#include "(.+)"', file.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+INCLUDES = {file.name: includes_of(file) for file in NATIVE if file.suffix == ".hpp"}
+
+
+def test_every_header_has_a_floor():
+    assert sorted(INCLUDES) == sorted(HEADER_FLOOR)
+
+
+def test_lower_headers_never_include_upper_ones():
+    ways = [(name, each) for name, included in INCLUDES.items() for each in included]
+    assert ("training.hpp", "batches.hpp") in ways
+    assert [way for way in ways if HEADER_FLOOR[way[1]] > HEADER_FLOOR[way[0]]] == []
+    list(graphlib.TopologicalSorter(INCLUDES).static_order())  # raises CycleError, which names the ring
+
+
+def test_one_native_file_knows_python():
+    knows = [file.name for file in NATIVE if re.search(r"#include <(nanobind|Python)", file.read_text("utf-8"))]
+    assert knows == ["bindings.cpp"]
+
+
+def twins_of(file):
+    """Return the sentences of a file's comments that say what its twins in Python are."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    comments = "\n".join(line.partition("//")[2].strip() if "//" in line else "" for line in lines)
+    return [found.replace("\n", " ") for found in re.findall(r"Twins?: (.+?)\.(?=\s|$)", comments, re.DOTALL)]
+
+
+TWINS = [(file.name, said) for file in NATIVE for said in twins_of(file)]
+
+
+def names_in(file):
+    """Return what a Python file defines: functions, classes, and what they have in them, as `Class.function`."""
+    found = set()
+
+    def walk(node, inside):
+        for each in ast.iter_child_nodes(node):
+            if isinstance(each, (ast.FunctionDef, ast.ClassDef)):
+                found.update([each.name, inside + each.name])
+                walk(each, f"{each.name}.")
+            else:
+                walk(each, inside)
+
+    walk(ast.parse(file.read_text(encoding="utf-8")), "")
+    return found
+
+
+def test_twins_were_read():
+    assert len(TWINS) > 10
+    assert ("pieces.hpp", "Reference._penalize, _clip and _move in src/nineline/engines/reference.py") in TWINS
+    assert {"Reference", "Reference._clip", "loss_and_gradients"} <= names_in(SOURCE / "engines" / "reference.py")
+
+
+@pytest.mark.parametrize(("header", "said"), TWINS)
+def test_a_twin_is_there(header, said):
+    """A twin is a file; where it is a class or function, or several, they are in the file that is named after them."""
+    files = re.findall(r"[\w/]+\.py", said)
+    assert files or header == "math.hpp"  # whose functions are NumPy's and SciPy's
+    for file in files:
+        assert (CHECKOUT / file).is_file(), file
+    for names, file in re.findall(r"([\w.]+(?:(?:, | and )[\w.]+)*) in ([\w/]+\.py)", said):
+        assert set(re.split(", | and ", names)) - names_in(CHECKOUT / file) == set()
 
 
 # What `import nineline` costs

@@ -440,11 +440,7 @@ class Tabular(Pickled, BaseEstimator):
         OSError
             The file cannot be read.
         """
-        from nineline.estimators.tabular import load
-
-        model = load(path)
-        if not isinstance(model, cls):
-            raise file.other_kind(path, model, cls)
+        model: Self = file.load(path, {cls.__name__: cls})
         return model
 
     def __getstate__(self) -> dict[str, Any]:

@@ -91,6 +91,9 @@ def _plain(value: Any) -> Any:
 def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
     """Read an estimator of one of `kinds`."""
     header, arrays = files.read(path, KIND)
+    if header.get("estimator") not in list(kinds):  # a list: what a stranger's file says may be anything
+        expected = " or a ".join(kinds)
+        raise files.FileError(f"{os.fspath(path)} holds a {header.get('estimator')}, expected a {expected}")
     try:
         settings = header["settings"]
         if not settings.keys() <= SETTINGS:
@@ -142,11 +145,6 @@ def members_of(header: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(members, list) or not 1 <= len(members) <= MEMBERS_AT_MOST:
         raise ValueError("no list of members")
     return {f"{number}/": described for number, described in enumerate(members)}
-
-
-def other_kind(path: str | os.PathLike[str], model: object, wanted: type[Any]) -> files.FileError:
-    """Return the error for an estimator of the other kind."""
-    return files.FileError(f"{os.fspath(path)} holds a {type(model).__name__}, expected a {wanted.__name__}")
 
 
 def _check(model: Any) -> None:
