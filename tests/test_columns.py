@@ -12,8 +12,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from nineline.column_kinds import ISO, parse_moment
 from nineline.columns import Boolean, Category, Columns, Date, Dropped, Number, learn_column
+from nineline.series import ISO, parse_moment
 
 
 def series(values: list[Any], name: str = "c") -> nw.Series[Any]:

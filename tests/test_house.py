@@ -31,6 +31,7 @@ FLOORS = [
         "nineline.draws",
         "nineline.rows",
         "nineline.tables",
+        "nineline.series",
         "nineline.column_kinds",
         "nineline.columns",
         "nineline.targets",

@@ -2,7 +2,8 @@
 
 A kind is a class here that says what it learned from the training table (a median, the levels), how its values
 become numbers of about the size of 1, and how it treats a value that is missing or was never seen. To add a kind,
-write a class here, enter it in `KINDS`, and say in `nineline.columns.learn_column` when a column is of it.
+write a class here, enter it in `KINDS`, and say in `nineline.columns.learn_column` when a column is of it. What the
+values of a column are read as, whatever its kind, is in `nineline.series`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import narwhals as nw
 import numpy as np
 
 from nineline import _checks
+from nineline.series import FORMATS, first_text, is_number, moments_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,7 +166,7 @@ class Number(Column):
     def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
         values = numbers_of(series)
         if values is None:
-            raise self.mismatch(_first_text(series))
+            raise self.mismatch(first_text(series))
         missing = np.isnan(values)
         if np.isinf(values).any():
             raise self.mismatch(float(values[np.isinf(values)][0]))
@@ -263,7 +265,7 @@ class Category(Column):
         unseen = len(self.levels) if self.rare else -1
         codes = np.array([-2 if text is None else places.get(text, unseen) for text in texts], dtype=np.intp)
         known = codes != -2
-        if series.dtype.is_numeric() and known.any() and not any(_is_number(level) for level in self.levels):
+        if series.dtype.is_numeric() and known.any() and not any(is_number(level) for level in self.levels):
             raise self.mismatch(next(text for text in texts if text is not None))
         if self.own_width == 1:
             values = np.where(codes == len(self.levels) - 1, 1.0, np.where(codes >= 0, -1.0, 0.0))
@@ -310,11 +312,6 @@ class Boolean(Column):
         return "-1 or 1"
 
 
-ISO: Final = "ISO"
-_DATE_FORMATS: Final = ("%m/%d/%Y", "%m/%d/%y", "%d/%m/%Y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y", "%Y/%m/%d", "%d-%m-%Y")
-FORMATS: Final = (ISO, *(day + clock for day in _DATE_FORMATS for clock in ("", " %H:%M", " %H:%M:%S")))
-
-
 @final
 @dataclass(frozen=True)
 class Date(Column):
@@ -355,7 +352,7 @@ class Date(Column):
     def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
         moments = moments_of(series, self.format)
         if moments is None:
-            raise self.mismatch(_first_text(series))
+            raise self.mismatch(first_text(series))
         numbers = np.zeros((len(moments), self.own_width))
         for row, moment in enumerate(moments):
             if moment is not None:
@@ -394,94 +391,3 @@ def _days(moment: datetime) -> float:
 
 KINDS: Final[dict[str, type[Column]]] = {kind.kind: kind for kind in (Number, Category, Boolean, Date)}
 """Every kind of column under its name."""
-
-
-def numbers_of(series: nw.Series[Any]) -> Numbers | None:
-    """Return a column as numbers with NaN for missing, or None where it holds anything else."""
-    if series.dtype.is_numeric() or series.dtype == nw.Boolean:
-        values = series.cast(nw.Float64).to_numpy()
-        if values.dtype == object:  # nullable types of pandas
-            missing = series.is_null().to_list()
-            values = np.array([np.nan if gone else v for v, gone in zip(values, missing, strict=True)], float)
-        return np.array(values, np.float64)
-    if isinstance(series.dtype, (nw.Date, nw.Datetime)):
-        return None
-    texts = texts_of(series)
-    if not all(text is None or _is_number(text) for text in texts):
-        return None
-    return np.array([np.nan if text is None else float(text) for text in texts])
-
-
-def _is_number(text: str) -> bool:
-    """Return whether a text is a plain number: no words such as "inf", no Python spelling such as "1_000"."""
-    try:
-        return math.isfinite(float(text)) and "_" not in text
-    except ValueError:
-        return False
-
-
-def texts_of(series: nw.Series[Any]) -> list[str | None]:
-    """Return a column as text, stripped, with None for missing; 3.0 is "3" as 3 is."""
-    missing = series.is_null().to_list()
-    return [None if gone else text_of(value) for value, gone in zip(series.to_list(), missing, strict=True)]
-
-
-def text_of(value: object) -> str | None:
-    """Return a value as text: stripped, None for NaN or nothing, "3" for 3.0."""
-    if isinstance(value, str):
-        return value.strip() or None
-    if isinstance(value, (float, np.floating)):
-        return None if math.isnan(value) else str(int(value)) if float(value).is_integer() else str(value)
-    return str(value)
-
-
-def moments_of(series: nw.Series[Any], form: str) -> list[datetime | None] | None:
-    """Return a column as moments (UTC, without a zone), with None for missing; None where it holds anything else."""
-    missing = series.is_null().to_list()
-    cache: dict[object, datetime] = {}
-    moments: list[datetime | None] = []
-    for value, gone in zip(series.to_list(), missing, strict=True):
-        if gone or (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and math.isnan(value)):
-            moments.append(None)
-            continue
-        if value not in cache:
-            try:
-                cache[value] = parse_moment(value, form)
-            except (ValueError, TypeError):
-                return None
-        moments.append(cache[value])
-    return moments
-
-
-def _parse_text(text: str, form: str) -> datetime:
-    """Read a date in the given format, or in ISO's, which is always understood."""
-    if form != ISO:
-        try:
-            return datetime.strptime(text, form)  # noqa: DTZ007
-        except ValueError:
-            pass
-    return datetime.fromisoformat(text)
-
-
-def parse_moment(value: object, form: str) -> datetime:
-    """Return a value as a moment (UTC, without a zone), or raise ValueError or TypeError."""
-    if isinstance(value, str):
-        value = _parse_text(value.strip(), form)
-    if isinstance(value, datetime):
-        try:
-            return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-        except OverflowError:  # a zone leads beyond the first or the last year: the first moment, or the last
-            return datetime.max if value.year > 1 else datetime.min  # noqa: DTZ901
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day)  # noqa: DTZ001
-    raise TypeError(value)
-
-
-def _first_text(series: nw.Series[Any]) -> object:
-    """Return the first value that is no number, for a message."""
-    for value in series.drop_nulls().to_list():
-        try:
-            float(value)
-        except (TypeError, ValueError):
-            return value
-    return series.dtype

@@ -14,22 +14,8 @@ import narwhals as nw
 import numpy as np
 
 from nineline import _checks
-from nineline.column_kinds import (
-    FALSE,
-    FORMATS,
-    ISO,
-    KINDS,
-    TRUE,
-    Boolean,
-    Category,
-    Column,
-    Date,
-    Number,
-    moments_of,
-    numbers_of,
-    parse_moment,
-    texts_of,
-)
+from nineline.column_kinds import FALSE, KINDS, TRUE, Boolean, Category, Column, Date, Number
+from nineline.series import FORMATS, ISO, moments_of, numbers_of, parse_moment, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

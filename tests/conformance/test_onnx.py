@@ -13,11 +13,11 @@ import polars as pl
 import pytest
 
 from nineline import Dropout, Network
-from nineline.column_kinds import moments_of
 from nineline.estimators import TabularRegressor
 from nineline.files import FileError
 from nineline.interchange import to_onnx
 from nineline.interchange.samples import EPOCH, sample_rows
+from nineline.series import moments_of
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (the extra onnx)")
 runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")

@@ -17,10 +17,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import confusion_matrix
 
 from nineline import _checks
-from nineline.column_kinds import ISO, moments_of, numbers_of, texts_of
 from nineline.estimators.splitting import hold_out
 from nineline.estimators.tabular import TabularClassifier, TabularRegressor
 from nineline.estimators.tabular.scoring import scores_of
+from nineline.series import ISO, moments_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

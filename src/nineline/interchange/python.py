@@ -27,9 +27,10 @@ from nineline.activations import (
     Tanh,
     setting_of,
 )
-from nineline.column_kinds import FALSE, ISO, TRUE, Boolean, Category, Column, Date, Number
+from nineline.column_kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number
 from nineline.interchange.model import TrainedModel
 from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.series import ISO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
