@@ -9,6 +9,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ CHECKOUT = Path(__file__).parents[1]
 FLOORS = [
     [
         "nineline._typing",
+        "nineline._version",
         "nineline._checks",
         "nineline._value",
         "nineline._stepping",
@@ -374,6 +376,11 @@ def test_importing_takes_little_longer_than_numpy(folder):
         if ratios[-1] < 1.3:
             break
     assert min(ratios) < 1.3, f"{ratios} times as long as numpy"
+
+
+def test_there_is_one_version():
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert nineline.__version__ == project["version"]
 
 
 def test_the_public_names_are_there_and_come_from_somewhere_else():

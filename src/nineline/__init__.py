@@ -4,6 +4,7 @@ The names here need NumPy alone. Tables and scikit-learn estimators are in `nine
 `nineline.view`.
 """
 
+from nineline._version import __version__ as __version__
 from nineline.activations import Activation, sigmoid, sigmoid_prime
 from nineline.gradient_check import GradientCheck, gradient_check
 from nineline.initializers import Initializer
@@ -17,8 +18,6 @@ from nineline.training.errors import DivergenceError
 from nineline.training.history import History
 from nineline.training.trainer import Trainer
 from nineline.training.watch import EarlyStopping
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Activation",

@@ -58,7 +58,7 @@ def test_copies_and_clones(kind: Any) -> None:
 def test_a_pickle_of_another_version_is_refused(kind: Any, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, _ = fitted(kind)
     with monkeypatch.context() as patch:
-        patch.setattr(nineline, "__version__", version)
+        patch.setattr("nineline.estimators.pickles.__version__", version)
         data = pickle.dumps(model)
     message = rf"this {kind.__name__} was pickled by nineline {version}, and this is nineline {nineline.__version__};"
     with pytest.raises(PickleVersionError, match=message) as caught:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from nineline._version import __version__
+
 _MARK: Final = "_nineline_version"
 
 
@@ -14,13 +16,9 @@ class Pickled:
     """Mixed into an estimator, in front of scikit-learn's classes."""
 
     def __getstate__(self) -> dict[str, Any]:
-        from nineline import __version__
-
         return {**super().__getstate__(), _MARK: __version__}  # type: ignore[dict-item]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from nineline import __version__
-
         state = dict(state)
         version = state.pop(_MARK, None)
         if version != __version__:
