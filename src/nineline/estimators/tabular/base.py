@@ -29,66 +29,22 @@ from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Reci
 from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.scoring import scorer_of
 from nineline.estimators.tabular.trials import Trial, Tried, try_out
-from nineline.rows import Rows
+from nineline.rows import ROWS_AT_ONCE, Rows
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
     from sklearn.utils import Bunch
 
     from nineline._typing import Array
-    from nineline.activations import Activation
     from nineline.network import Network
     from nineline.training.history import History
 
-_ROWS_AT_ONCE = 16_384
-
 
 class Tabular(Pickled, BaseEstimator):
-    """What the two estimators share: the columns, the networks, and how they are trained."""
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Sequence[int] | str = "auto",
-        *,
-        n_members: int | str = "auto",
-        activation: str | Activation = "silu",
-        dropout: float | str = "auto",
-        learning_rate: float | str = "auto",
-        weight_decay: float | str = "auto",
-        batch_size: int | str = "auto",
-        max_epochs: int | str = "auto",
-        patience: int | str = "auto",
-        validation_fraction: float | str = "auto",
-        eval_metric: str | Callable[..., float] = "loss",
-        time_limit: float | None = None,
-        n_jobs: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: bool | None = False,
-        engine: str = "auto",
-        checkpoint: str | os.PathLike[str] | None = None,
-        resume: bool = False,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_members = n_members
-        self.activation = activation
-        self.dropout = dropout
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.eval_metric = eval_metric
-        self.time_limit = time_limit
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
-        self.engine = engine
-        self.checkpoint = checkpoint
-        self.resume = resume
+    """See `TabularClassifier` and `TabularRegressor`, which have the constructors."""
 
     columns_: Columns
     members_: list[Network]
@@ -411,7 +367,7 @@ class Tabular(Pickled, BaseEstimator):
         """Return the networks' outputs, (rows, outputs)."""
         check_is_fitted(self, "network_")
         frame = self._frame(X)
-        pieces = [frame[start : start + _ROWS_AT_ONCE] for start in range(0, len(frame), _ROWS_AT_ONCE)]
+        pieces = [frame[start : start + ROWS_AT_ONCE] for start in range(0, len(frame), ROWS_AT_ONCE)]
         return np.concatenate([self.network_.run(self.columns_.encode(piece)) for piece in pieces])
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -141,27 +141,25 @@ class TabularClassifier(ClassifierMixin, Tabular):
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes,
-            n_members=n_members,
-            activation=activation,
-            dropout=dropout,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            patience=patience,
-            validation_fraction=validation_fraction,
-            eval_metric=eval_metric,
-            time_limit=time_limit,
-            n_jobs=n_jobs,
-            random_state=random_state,
-            verbose=verbose,
-            engine=engine,
-            checkpoint=checkpoint,
-            resume=resume,
-        )
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_members = n_members
+        self.activation = activation
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.eval_metric = eval_metric
         self.class_weight = class_weight
+        self.time_limit = time_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.engine = engine
+        self.checkpoint = checkpoint
+        self.resume = resume
 
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
         labels: npt.NDArray[Any] = column_or_1d(np.asarray(y), warn=True)

@@ -17,9 +17,13 @@ from nineline.estimators.tabular.trials import Tried, try_out
 from nineline.targets import TargetScaling, skewness
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
     import numpy.typing as npt
 
     from nineline._typing import Array
+    from nineline.activations import Activation
     from nineline.estimators.tabular.folds import Folds
     from nineline.estimators.tabular.interruption import Interruption
     from nineline.estimators.tabular.members import Budget, Member, MemberSettings
@@ -54,6 +58,47 @@ class TabularRegressor(RegressorMixin, Tabular):
 
     scaling_: TargetScaling
     residuals_: Numbers
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] | str = "auto",
+        *,
+        n_members: int | str = "auto",
+        activation: str | Activation = "silu",
+        dropout: float | str = "auto",
+        learning_rate: float | str = "auto",
+        weight_decay: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        patience: int | str = "auto",
+        validation_fraction: float | str = "auto",
+        eval_metric: str | Callable[..., float] = "loss",
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool | None = False,
+        engine: str = "auto",
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_members = n_members
+        self.activation = activation
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.eval_metric = eval_metric
+        self.time_limit = time_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.engine = engine
+        self.checkpoint = checkpoint
+        self.resume = resume
 
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
         array = column_or_1d(np.asarray(y), warn=True)
