@@ -81,7 +81,7 @@ class Watch:
 
     def __init__(self, stopping: EarlyStopping | None, watched: str) -> None:
         self.stopping = stopping
-        self.rule = stopping or _WITHOUT
+        self.criterion = stopping or _WITHOUT
         self.watched = watched
         self.best = math.inf
         """The lowest watched loss, or minus the highest score."""
@@ -96,13 +96,13 @@ class Watch:
         stopping, history = self.stopping, epoch.history
         if stopping is None and epoch.validation_loss is None:
             return ""
-        score = self.rule.score
+        score = self.criterion.score
         if score is not None:
             value = -float(score(epoch.network))
         else:
             value = epoch.loss if epoch.validation_loss is None else epoch.validation_loss
         best = math.inf if math.isnan(self.best) else self.best  # anything is better than NaN, and NaN than nothing
-        if history.best_epoch is None or value < best - self.rule.min_improvement:
+        if history.best_epoch is None or value < best - self.criterion.min_improvement:
             self.best, history.best_epoch = value, epoch.number
             if stopping is not None:
                 self.parameters = point() if score is None else epoch.network.parameters.copy()

@@ -11,7 +11,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline.layers import Layer
-from nineline.view.plots import BLUE, GREY, INK, ORANGE, answers, new_axes, short_number
+from nineline.view.plots import BLUE, GREY, INK, ORANGE, new_axes, outputs_of, short_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,7 +160,7 @@ def _answers(network: Network, example: npt.ArrayLike) -> list[Array]:
         raise ValueError(f"example has shape {row.shape}; expected one row of inputs, ({network.n_inputs},)")
     row = row.reshape(1, -1)
     dense = [number for number, layer in enumerate(network.layers) if isinstance(layer, Layer)]
-    return [row[0], *(answers(network, row, number)[0] for number in dense)]
+    return [row[0], *(outputs_of(network, row, number)[0] for number in dense)]
 
 
 def _draw_weights(axes: Axes, layer: Layer, source: _Places, target: _Places, width: float) -> None:

@@ -187,7 +187,7 @@ def plot_hidden(
     return _table(network, rows, number, name, axes)
 
 
-def answers(network: Network, rows: Array, layer: int) -> Array:
+def outputs_of(network: Network, rows: Array, layer: int) -> Array:
     """Return what layer `layer` gives for `rows`, (rows, units), without touching the network's memory."""
     outputs = rows
     for each in network.layers[: layer + 1]:
@@ -199,7 +199,7 @@ def _table(network: Network, rows: Array, layer: int, name: str, axes: Axes | No
     """Rows of inputs downwards, nodes to the right, the answer as colour and as number."""
     if len(rows) > _ROWS_AT_MOST:
         raise ValueError(f"inputs has {len(rows)} rows; at most {_ROWS_AT_MOST} can be read: inputs[:{_ROWS_AT_MOST}]")
-    values, left_out = _few(answers(network, rows, layer))
+    values, left_out = _few(outputs_of(network, rows, layer))
     units = values.shape[1]
     labels = _row_labels(rows)
     longest = max(map(len, labels))
@@ -228,7 +228,7 @@ def _planes(network: Network, rows: Array, layer: int, name: str, axes: Axes | N
     (left, bottom), (right, top) = low - margin, high + margin
     x, y = np.meshgrid(np.linspace(left, right, 101), np.linspace(bottom, top, 101))
     grid = np.column_stack([x.ravel(), y.ravel()]).astype(network.dtype)
-    values, left_out = _few(answers(network, grid, layer))
+    values, left_out = _few(outputs_of(network, grid, layer))
     units = values.shape[1]
     across = min(units, 4)
     down = math.ceil(units / across)
@@ -262,7 +262,7 @@ def _curves(network: Network, rows: Array, layer: int, name: str, axes: Axes | N
     """A curve for each node."""
     axes = new_axes(7, 4) if axes is None else axes
     x = np.linspace(rows.min(), rows.max(), 401, dtype=network.dtype).reshape(-1, 1)
-    values, left_out = _few(answers(network, x, layer))
+    values, left_out = _few(outputs_of(network, x, layer))
     colours = [BLUE, ORANGE, INK, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999999"]
     for unit, curve in enumerate(values.T):
         style = _LINES[(unit + unit // len(colours)) % len(_LINES)]

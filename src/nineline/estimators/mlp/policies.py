@@ -298,8 +298,8 @@ def prepare(model: Any, loss: Loss, random: np.random.RandomState, *, incrementa
 
 def _settings(model: Any, loss: Loss) -> tuple[Any, ...]:
     """Return what a trainer is made by, and would have to be made anew for."""
-    rule = model.beta_1, model.beta_2, model.epsilon, model.momentum, model.nesterovs_momentum
-    return loss, model.solver, float(model.alpha), *rule, model.engine, model.threads
+    optimizer = model.beta_1, model.beta_2, model.epsilon, model.momentum, model.nesterovs_momentum
+    return loss, model.solver, float(model.alpha), *optimizer, model.engine, model.threads
 
 
 def _optimizer(model: Any) -> Optimizer:
