@@ -89,6 +89,20 @@ struct Dense {
   static constexpr const char* name = "dense";
   static constexpr bool runs = true;  // and not in training alone
 
+  // Says how a layer lies, and about how many multiplications and additions it takes for a row, there and back.
+  template <class T>
+  static double lay_out(Layer& at, const Before& before) {
+    at.height = at.inputs;
+    at.penalised = true;
+    at.input_is_packed = !before.layer.padded;
+    at.turned = before.layer.padded && at.outputs * (at.input_stride / width<T> + 3) <= at.inputs;
+    at.padded = !at.turned;
+    if (at.turned) at.stride = at.outputs;
+    at.has_turned_copy = before.learns && !at.turned && !at.input_is_packed;
+    at.keeps_z = needs_z(at.activation);
+    return double(at.inputs) * double(at.stride) * (before.learns ? 3 : 2) + 40 * double(at.stride);
+  }
+
   template <class T>
   static void forward(const Layer& at, const Stage<T>& on) {
     if (!at.turned && on.inputs != nullptr && is_small<T>(on.rows, at.stride) && !is<Softmax>(at.activation))

@@ -12,6 +12,15 @@ struct Dropout {
   static constexpr const char* name = "dropout";
   static constexpr bool runs = false;
 
+  // When the network runs it is not there, so that what comes after it reads what came before.
+  template <class T>
+  static double lay_out(Layer& at, const Before& before) {
+    if (!before.first) at.stride = before.layer.stride;
+    at.padded = before.layer.padded;
+    at.beside = at.stride;
+    return 0;
+  }
+
   // outputs = inputs * mask; the mask is kept beside them.
   template <class T>
   static void forward(const Layer& at, const Stage<T>& on) {

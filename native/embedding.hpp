@@ -15,6 +15,17 @@ struct Embedding {
   static constexpr const char* name = "embedding";
   static constexpr bool runs = true;
 
+  template <class T>
+  static double lay_out(Layer& at, const Before&) {
+    Index place = 0, start = 0;
+    for (Index c = 0; c < at.columns; ++c) {
+      at.vectors[c] = {at.levels[c], at.widths[c], place, start};
+      place += at.levels[c] * at.widths[c];
+      start += at.widths[c];
+    }
+    return 4 * double(at.stride);
+  }
+
   // The vectors of a row's whole numbers side by side, and its plain numbers behind them.
   template <class T>
   static void forward(const Layer& at, const Stage<T>& on) {

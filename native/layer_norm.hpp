@@ -12,6 +12,14 @@ struct LayerNorm {
   static constexpr const char* name = "layer_norm";
   static constexpr bool runs = true;
 
+  template <class T>
+  static double lay_out(Layer& at, const Before&) {
+    at.height = 1;
+    at.bias = true;
+    at.beside = at.stride + width<T>;
+    return 20 * double(at.stride);
+  }
+
   // outputs = gain * (inputs - mean) / sqrt(variance + epsilon) + bias, mean and variance those of the row.
   template <class T>
   static void forward(const Layer& at, const Stage<T>& on) {

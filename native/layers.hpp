@@ -39,7 +39,7 @@ struct Layer : LayerSpec {
   Index size = 0;     // with the bias
   Index turned_place = 0;  // where the turned copy begins, in the vector of those
   Index block = 0;         // the number of its first block, as factors of learning rates count them
-  const EmbeddingColumn* vectors = nullptr;  // of an embedding, for each column; they stay in Python's vector
+  EmbeddingColumn* vectors = nullptr;  // of an embedding, for each column; they stay in Python's vector
 
   Index blocks() const { return vectors != nullptr ? columns : height > 0 ? (bias ? 2 : 1) : 0; }
   Index rows_of_weights() const { return turned ? outputs : height; }
@@ -49,6 +49,20 @@ struct Layer : LayerSpec {
     if (vectors == nullptr) return height > 0 ? (height + (bias ? 1 : 0)) * outputs : 0;
     return vectors[columns - 1].place + vectors[columns - 1].levels * vectors[columns - 1].width;
   }
+  // Takes its place behind other layers, which end at these numbers.
+  void place_in(Index& blocks_end, Index& flat_end, Index& end, Index& turned_end, Index padded_bias) {
+    block = blocks_end;
+    flat = flat_end;
+    place = end;
+    turned_place = turned_end;
+    weights = rows_of_weights() * stride_of_weights();
+    size = height == 0 ? 0 : weights + (bias ? padded_bias : 0);
+    blocks_end += blocks();
+    flat_end += flat_size();
+    end += size;
+    turned_end += has_turned_copy ? outputs * input_stride : 0;
+  }
+
   // Whether our layout is Python's, so that a vector of parameters can be used as it is.
   bool as_in_python() const { return !turned && stride == outputs; }
 };
@@ -138,6 +152,13 @@ inline bool is_packed(const Layer& at, const T* flat, const T* padded) {
   }
   return different == 0 && (!at.bias || same_row(flat + at.height * at.outputs, at.outputs, padded + at.weights));
 }
+
+// What is known of the layers before one, when it says how it lies.
+struct Before {
+  const Layer& layer;  // the one that it reads; for the first, the data
+  bool first;          // whether those are the data
+  bool learns;         // whether something before it learns, so that the errors of its inputs are asked for
+};
 
 // A tile of rows that has its own memory, and the list of its rows.
 template <class T>

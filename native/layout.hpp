@@ -20,34 +20,26 @@ template <class T>
 class Layout final : public nineline::Layout {
  public:
   Layout(const LayerSpec* specs, Index count) : layers_{count}, count_{count} {
-    for (Index l = 0; l < count; ++l) columns_of_embeddings_ += specs[l].columns;
-    columns_ = Array<EmbeddingColumn>{columns_of_embeddings_};
+    Index columns = 0;
+    for (Index l = 0; l < count; ++l) columns += specs[l].columns;
+    columns_ = Array<EmbeddingColumn>{columns};
     // Of the data rows are not padded, and where there is dropout before a layer, they are what it reads in running.
     Layer data;
     data.stride = specs[0].inputs;
     data.padded = false;
-    bool learned = false;  // something before a layer, so that errors of its inputs are asked for
+    bool learned = false;
     for (Index l = 0; l < count; ++l) {
-      const Layer& before = l == 0 ? data : layers_[l - 1];
+      const Before before{l == 0 ? data : layers_[l - 1], l == 0, learned};
       Layer& at = layers_[l];
       static_cast<LayerSpec&>(at) = specs[l];
-      at.input_stride = before.stride;
+      at.input_stride = before.layer.stride;
       at.stride = round_up(at.outputs, width<T>);
-      if (is<Dense>(at.kind)) lay_out_dense(at, before, learned);
-      else if (is<Dropout>(at.kind)) lay_out_dropout(at, before, l == 0);
-      else if (is<Embedding>(at.kind)) lay_out_embedding(at);
-      else if (is<LayerNorm>(at.kind)) lay_out_norm(at);
-      else if (at.from >= 0) layers_[at.from].goes_on_elsewhere = true;
-      // of the last layer a loss may want them, whichever comes
-      at.keeps_z = is<Dense>(at.kind) && (needs_z(at.activation) || (l == count - 1 && any_joins(Losses{}, at.activation)));
-      at.block = blocks_;
-      blocks_ += at.blocks();
-      at.flat = flat_size_;
-      flat_size_ += at.flat_size();
-      at.place = size_;
-      at.weights = at.rows_of_weights() * at.stride_of_weights();
-      at.size = at.height == 0 ? 0 : at.weights + (at.bias ? round_up(at.outputs, width<T>) : 0);
-      size_ += round_up(at.size, width<T>);
+      if (at.columns > 0) at.vectors = columns_.data() + (columns -= at.columns);
+      with_kind(at.kind, [&](auto kind) { work_ += decltype(kind)::template lay_out<T>(at, before); });
+      if (at.from >= 0) layers_[at.from].goes_on_elsewhere = true;
+      if (l == count - 1 && any_joins(Losses{}, at.activation)) at.keeps_z = true;  // a loss may want them
+      at.place_in(blocks_, flat_size_, size_, turned_size_, round_up(at.outputs, width<T>));
+      size_ = round_up(size_, width<T>);
       learned = learned || at.blocks() > 0;
       bytes_of_a_row_ += (2 * at.stride + larger(at.stride, at.beside)) * Index(sizeof(T));  // outputs, errors, sums
     }
@@ -88,45 +80,6 @@ class Layout final : public nineline::Layout {
   Index bytes_of_a_row() const { return bytes_of_a_row_; }
 
  private:
-  void lay_out_dense(Layer& at, const Layer& before, bool learned) {
-    at.height = at.inputs;
-    at.penalised = true;
-    at.input_is_packed = !before.padded;
-    at.turned = before.padded && at.outputs * (at.input_stride / width<T> + 3) <= at.inputs;
-    at.padded = !at.turned;
-    if (at.turned) at.stride = at.outputs;
-    at.has_turned_copy = learned && !at.turned && !at.input_is_packed;
-    at.turned_place = turned_size_;
-    turned_size_ += at.has_turned_copy ? at.outputs * at.input_stride : 0;
-    work_ += double(at.inputs) * double(at.stride) * (learned ? 3 : 2) + 40 * double(at.stride);
-  }
-
-  // When the network runs it is not there, so that what comes after it reads what came before.
-  void lay_out_dropout(Layer& at, const Layer& before, bool first) {
-    if (!first) at.stride = before.stride;
-    at.padded = before.padded;
-    at.beside = at.stride;
-  }
-
-  void lay_out_norm(Layer& at) {
-    at.height = 1;
-    at.bias = true;
-    at.beside = at.stride + width<T>;
-    work_ += 20 * double(at.stride);
-  }
-
-  void lay_out_embedding(Layer& at) {
-    EmbeddingColumn* const vectors = columns_.data() + (columns_of_embeddings_ -= at.columns);
-    Index place = 0, start = 0;
-    for (Index c = 0; c < at.columns; ++c) {
-      vectors[c] = {at.levels[c], at.widths[c], place, start};
-      place += at.levels[c] * at.widths[c];
-      start += at.widths[c];
-    }
-    at.vectors = vectors;
-    work_ += 4 * double(at.stride);
-  }
-
   static constexpr Index most_tile_rows = 96, most_tile_bytes = Index(1) << 26;
 
   // Blocks of whole rows where those are not long, so that vectors are passed over as they lie, and of rows enough to
@@ -158,7 +111,7 @@ class Layout final : public nineline::Layout {
   List<Layer> layers_;
   Index count_;
   Array<EmbeddingColumn> columns_;  // of all embeddings
-  Index columns_of_embeddings_ = 0, blocks_ = 0;
+  Index blocks_ = 0;
   Index flat_size_ = 0, size_ = 0, turned_size_ = 0;
   double work_ = 0;
   Index bytes_of_a_row_ = 0, tile_rows_ = 1;

@@ -11,6 +11,11 @@ struct Shortcut {
   static constexpr const char* name = "shortcut";
   static constexpr bool runs = true;
 
+  template <class T>
+  static double lay_out(Layer&, const Before&) {
+    return 0;
+  }
+
   // outputs = the inputs of the first of its layers + the outputs of the last.
   template <class T>
   static void forward(const Layer& at, const Stage<T>& on) {

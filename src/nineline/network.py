@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nineline._typing import Array, RandomSource
     from nineline.activations import Activation
     from nineline.initializers import Initializer
-    from nineline.interchange import CProgram
+    from nineline.interchange.c import CProgram
     from nineline.losses import Loss
     from nineline.optimizers import Optimizer
     from nineline.rows import Inputs, Rows
@@ -119,6 +119,7 @@ class Network:
                 if value is not None:
                     raise TypeError(f"{name} is {value!r}; with layers given as objects, set it on each layer")
             layers = cast("list[AbstractLayer]", list(nodes))
+            draws = rng is not None
         else:
             sizes = _sizes(nodes)
             last = len(sizes) - 2
@@ -134,7 +135,7 @@ class Network:
                 )
                 for i in range(len(sizes) - 1)
             ]
-            rng = None  # the weights are drawn already
+            draws = False  # they have drawn their weights from it
         kinds = list(dict.fromkeys(array.dtype for layer in layers for array in layer.blocks().values()))
         self._layers = Layers(layers)
         self.n_inputs, self.n_outputs = _connect(self.layers)
@@ -146,7 +147,7 @@ class Network:
                     f"{layer!r} already belongs to a network; give each network layers of its own (copy.deepcopy)"
                 )
         self._bind(kinds[0] if dtype is None else _checks.floating_dtype("dtype", dtype))
-        if rng is not None:
+        if draws:
             for layer in self.layers:
                 layer.initialize(generator)
 

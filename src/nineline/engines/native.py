@@ -280,19 +280,21 @@ def _constants(optimizer: Optimizer) -> tuple[str, dict[str, float]]:
     return _OPTIMIZERS[type(optimizer)](optimizer)
 
 
-def _gradient_descent(rule: Any) -> tuple[str, dict[str, float]]:
-    if rule.momentum == 0:
+def _gradient_descent(optimizer: Any) -> tuple[str, dict[str, float]]:
+    if optimizer.momentum == 0:
         return "gradient_descent", {}
-    return "momentum", {"momentum": rule.momentum, "nesterov": rule.nesterov}
+    return "momentum", {"momentum": optimizer.momentum, "nesterov": optimizer.nesterov}
 
 
-def _rmsprop(rule: Any) -> tuple[str, dict[str, float]]:
-    return "rmsprop", {"beta_2": rule.decay, "epsilon": rule.epsilon}
+def _rmsprop(optimizer: Any) -> tuple[str, dict[str, float]]:
+    return "rmsprop", {"beta_2": optimizer.decay, "epsilon": optimizer.epsilon}
 
 
-def _adam(rule: Any) -> tuple[str, dict[str, float]]:
+def _adam(optimizer: Any) -> tuple[str, dict[str, float]]:
     same = ("beta_1", "beta_2", "epsilon", "epsilon_hat")
-    return "adam", {name: getattr(rule, name) for name in same} | {"weight_decay": getattr(rule, "weight_decay", 0.0)}
+    return "adam", {name: getattr(optimizer, name) for name in same} | {
+        "weight_decay": getattr(optimizer, "weight_decay", 0.0)
+    }
 
 
 _OPTIMIZERS: Final[dict[type[Optimizer], Callable[[Any], tuple[str, dict[str, float]]]]] = {
