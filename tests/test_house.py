@@ -245,7 +245,10 @@ HEADERS = [
     ["specs.hpp", "simd.hpp"],  # what is asked, without arithmetic; vectors
     ["kernels.hpp", "threads.hpp", "arrays.hpp", "types.hpp", "math.hpp"],  # memory, lists of kinds
     ["draws.hpp", "zeros.hpp", "products.hpp", "activations.hpp", "losses.hpp", "optimizers.hpp"],  # formulas
-    ["layers.hpp", "sparse.hpp"],
+    ["sparse.hpp"],
+    ["layers.hpp"],
+    ["dense.hpp", "dropout.hpp", "embedding.hpp", "layer_norm.hpp", "residual.hpp"],  # the kinds of layer
+    ["kinds.hpp"],
     ["layout.hpp"],
     ["pieces.hpp", "workspace.hpp"],
     ["batches.hpp"],

@@ -12,8 +12,7 @@ Steele, Lea, Flood (2014), Fast splittable pseudorandom number generators, secti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -26,8 +25,7 @@ _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """The place in the stream of draws that one layer has in one step."""
 
     seed: int

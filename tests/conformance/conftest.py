@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nineline import Dropout, Layer, Network
+from nineline import Dropout, Embedding, Layer, LayerNorm, Network, Residual
 from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
 from nineline.estimators import TabularClassifier, TabularRegressor
 
@@ -60,7 +60,37 @@ def generated(dtype: str, *, without: tuple[str, ...] = ()) -> dict[str, Network
         network = Network(*layers, dtype=dtype)
         network.parameters = network.parameters + rng.normal(0, 0.1, network.parameters.size).astype(dtype)
         networks[f"net_{number}"] = network
+    for name, layers in kinds_of_layers().items():
+        network = Network(*layers, rng=rng, dtype=dtype)
+        network.parameters = network.parameters + rng.normal(0, 0.1, network.parameters.size).astype(dtype)
+        networks[name] = network
     return networks
+
+
+def kinds_of_layers() -> dict[str, list[Any]]:
+    """Return layers of the other kinds, by a name: none reads levels, which not every row holds."""
+    inner = Residual(Layer(7, 5, "tanh", bias=True), LayerNorm(0.01), Layer(5, 7, "relu"))
+    return {
+        "normed": [LayerNorm(), Layer(6, 9, "tanh", bias=True), LayerNorm(0.1), Layer(9, 3, "sigmoid")],
+        "residual": [Residual(Layer(5, 8, "elu", bias=True), Layer(8, 5, "identity")), Layer(5, 2, "softplus")],
+        "nested": [Layer(4, 7, "relu"), Residual(LayerNorm(), inner, Layer(7, 7, "softmax")), Layer(7, 1, "identity")],
+    }
+
+
+def embeddings(dtype: str) -> dict[str, Network]:
+    """Return networks that read levels; `samples.sample_inputs` makes rows for them."""
+    rng = np.random.default_rng(6)
+    front = Embedding([3, 200, 1], [2, 5, 1], numbers=2)
+    return {
+        "embedded": Network(Embedding(40, 3), Layer(3, 2, "tanh", bias=True), rng=rng, dtype=dtype),
+        "columns": Network(front, Residual(LayerNorm(), Layer(10, 10, "tanh")), Layer(10, 3), rng=rng, dtype=dtype),
+    }
+
+
+@pytest.fixture(scope="session")
+def make_embeddings() -> Callable[..., dict[str, Network]]:
+    """Return the function that makes networks which read levels."""
+    return embeddings
 
 
 @pytest.fixture(scope="session")

@@ -16,12 +16,12 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from nineline import Activation, Layer, Network
+from nineline import Activation, Embedding, Layer, Network
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.interchange import to_c
 from nineline.interchange.c.text import comment, identifier, stem, string
 from nineline.interchange.rounding import cost, round_network
-from nineline.interchange.samples import encode, sample_rows
+from nineline.interchange.samples import encode, sample_inputs, sample_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,12 +46,18 @@ def driver(networks: dict[str, Network], real: str) -> str:
 
 
 def answers_in_c(
-    cc: Callable[..., Path], folder: Path, networks: dict[str, Network], dtype: str, **options: Any
+    cc: Callable[..., Path],
+    folder: Path,
+    networks: dict[str, Network],
+    dtype: str,
+    inputs: dict[str, np.ndarray[Any, Any]] | None = None,
+    **options: Any,
 ) -> list[tuple[Network, np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
     """Return each network with inputs, (rows, n_inputs), and what its program makes of them."""
     rng = np.random.default_rng(1)
     scales = np.where(np.arange(ROWS) < 40, 1, np.where(np.arange(ROWS) < 47, 30, 3000))[:, np.newaxis]
     given = [(rng.normal(size=(ROWS, n.n_inputs)) * scales).astype(np.float32) for n in networks.values()]
+    given = given if inputs is None else [inputs[name] for name in networks]
     for name, network in networks.items():
         to_c(network, name, dtype=dtype, **options).write(folder)
     (folder / "driver.c").write_text(driver(networks, REAL[dtype]))
@@ -103,6 +109,28 @@ def test_networks_of_eight_bits_answer_as_their_rounded_twins(cc: Any, make_netw
         twin, _ = round_network(network)
         assert not np.array_equal(twin.parameters, network.parameters)
         assert_same(twin, inputs, outputs, 1e-12)
+
+
+@pytest.mark.parametrize("libm", [True, False], ids=["with math.h", "without"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_embeddings_answer_as_run_does_and_what_is_no_level_is_zeros(
+    dtype: str, libm: bool, cc: Any, make_embeddings: Any, tmp_path: Path
+) -> None:
+    networks = make_embeddings(dtype)
+    inputs = {name: sample_inputs(ROWS, network) for name, network in networks.items()}
+    found = answers_in_c(cc, tmp_path, networks, dtype, inputs=inputs, libm=libm)
+    for network, given, outputs in found:
+        assert_same(network, given, outputs, TOLERANCE[dtype])
+    strange = np.array([[-1.0], [40.0], [1e30], [-np.inf], [np.nan], *[[0.0]] * (ROWS - 5)])
+    network = Network(Embedding(40, 3), Layer(3, 2, "tanh", bias=True), rng=0, dtype=dtype)
+    network.layers[1].bias = [0.5, -0.25]
+    ((_, _, outputs),) = answers_in_c(cc, tmp_path, {"n": network}, dtype, inputs={"n": strange}, libm=libm)
+    np.testing.assert_allclose(outputs[:5], np.tanh([[0.5, -0.25]] * 5), rtol=1e-6)
+
+
+def test_an_embedding_costs_what_its_vectors_take() -> None:
+    program = to_c(Network(Embedding(100, 4), Layer(4, 1, "identity"), rng=0))
+    assert (program.flash, program.ram) == ((400 + 4) * 4, (4 + 1) * 4)
 
 
 def test_gelu_cannot_be_without_math_h(cc: Any) -> None:

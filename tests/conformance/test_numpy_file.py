@@ -13,7 +13,7 @@ import pytest
 
 from nineline.estimators import MLPClassifier
 from nineline.interchange import to_python
-from nineline.interchange.samples import sample_rows
+from nineline.interchange.samples import sample_inputs, sample_rows
 
 
 def load(text: str) -> dict[str, Any]:
@@ -27,6 +27,12 @@ def test_generated_networks_answer_as_run_does(make_networks: Any) -> None:
         inputs = np.random.default_rng(0).normal(size=(20, network.n_inputs)) * [[1]] * 5
         expected = network.run(inputs)
         np.testing.assert_allclose(load(to_python(network))["run"](inputs), expected, rtol=1e-11, atol=1e-12)
+
+
+def test_embeddings_answer_as_run_does(make_embeddings: Any) -> None:
+    for network in make_embeddings("float64").values():
+        inputs = sample_inputs(20, network)
+        np.testing.assert_allclose(load(to_python(network))["run"](inputs), network.run(inputs), rtol=1e-11)
 
 
 def test_models_of_tables_take_raw_columns(models: Any) -> None:

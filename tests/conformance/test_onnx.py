@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nineline import Dropout, Network
+from nineline import Dropout, Embedding, Layer, LayerNorm, Network, Residual
 from nineline.estimators import TabularRegressor
 from nineline.files import FileError
 from nineline.interchange import to_onnx
-from nineline.interchange.samples import EPOCH, sample_rows
+from nineline.interchange.samples import EPOCH, sample_inputs, sample_rows
 from nineline.series import moments_of
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (the extra onnx)")
@@ -59,6 +60,38 @@ def test_generated_networks_answer_as_run_does(make_networks: Any) -> None:
             (outputs,) = ready.run(None, {"inputs": inputs})
             expected = network.run(inputs)
             np.testing.assert_allclose(outputs, expected, rtol=2e-6, atol=2e-6, err_msg=repr(network))
+
+
+def test_embeddings_answer_as_run_does(make_embeddings: Any) -> None:
+    for network in make_embeddings("float32").values():
+        inputs = sample_inputs(20, network).astype(np.float32)
+        (outputs,) = session(to_onnx(network)).run(None, {"inputs": inputs})
+        np.testing.assert_allclose(outputs, network.run(inputs), rtol=2e-6, atol=2e-6, err_msg=repr(network))
+
+
+def cases_of_layer_norm() -> list[Any]:
+    """Return ONNX's own test vectors of LayerNormalization, those of rows."""
+    from onnx.backend.test.case.node import collect_testcases
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cases = collect_testcases("LayerNormalization")
+    return [each for each in cases if each.name.startswith("test_layer_normalization") and "expanded" not in each.name]
+
+
+def test_onnx_s_own_vectors_of_layer_normalisation() -> None:
+    """Of every number of axes, normalised over the last or over several, which are rows once they are laid flat."""
+    cases = cases_of_layer_norm()
+    assert len(cases) >= 15
+    for case in cases:
+        (node,) = case.model.graph.node
+        settings = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+        ((inputs, expected),) = case.data_sets
+        x, gain, bias = (np.asarray(each) for each in inputs)
+        axis = settings.get("axis", -1) % x.ndim
+        layer = LayerNorm.of(gain.reshape(-1), bias.reshape(-1), settings.get("epsilon", 1e-5))
+        outputs = layer.forward(x.reshape(int(np.prod(x.shape[:axis])), -1))
+        np.testing.assert_allclose(outputs.reshape(x.shape), expected[0], rtol=1e-5, atol=1e-6, err_msg=case.name)
 
 
 def test_a_column_without_a_name_is_called_unnamed() -> None:
@@ -147,6 +180,18 @@ def test_networks_come_back(make_networks: Any, tmp_path: Path) -> None:
         assert back.parameters.tobytes() == network.parameters.tobytes()
 
 
+def test_dropout_inside_is_nothing_and_an_embedding_is_not_read(tmp_path: Path) -> None:
+    residual = Residual(Dropout(0.2), Layer(3, 3, "tanh"), Dropout(0.1))
+    network = Network(Layer(2, 3, "relu"), residual, Layer(3, 1, "identity"), rng=0, dtype="float32")
+    onnx.save(to_onnx(network), tmp_path / "there.onnx")
+    back = Network.from_onnx(tmp_path / "there.onnx")
+    np.testing.assert_array_equal(back.run(np.eye(2, dtype=np.float32)), network.run(np.eye(2, dtype=np.float32)))
+    embedded = Network(Embedding(3, 2), Layer(2, 1), rng=0)
+    onnx.save(to_onnx(embedded), tmp_path / "there.onnx")
+    with pytest.raises(FileError, match="Gather .* is not known here"):
+        Network.from_onnx(tmp_path / "there.onnx")
+
+
 def test_a_network_that_came_back_trains_on(tmp_path: Path) -> None:
     onnx.save(to_onnx(Network(2, 8, 1, activation="tanh", output="sigmoid", bias=True, rng=0)), tmp_path / "n.onnx")
     X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [1], [1], [0]]
@@ -202,9 +247,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "two inputs": (others([GEMM], {"w": W}, inputs=2), "2 inputs and 1 outputs"),
     "a dead end": (others([GEMM], {"w": W}), "'g' leads nowhere"),
     "a factor": (others([("Gemm", ["x0", "w"], "y", {"alpha": 2.0})], {"w": W}), "no x @ weights"),
-    "a residual": (
+    "an activation inside a residual": (
         others([GEMM, ("Relu", ["g"], "r", {}), ("Add", ["g", "r"], "y", {})], {"w": W}),
-        "which is no activation known here",
+        "has Relu 'r' where no linear map stands before it",
     ),
     "an activation first": (others([("Relu", ["x0"], "y", {})], {}), "where no linear map stands before it"),
     "a loop": (
@@ -243,6 +288,48 @@ REFUSED: dict[str, tuple[bytes, str]] = {
             {"w": W, "root": 2**0.5, "one": 1},
         ),
         "is not halved, which gelu is",
+    ),
+    "a normalisation of columns": (
+        others([("LayerNormalization", ["x0", "w"], "n", {"axis": 0})], {"w": W}),
+        "is no normalisation of rows",
+    ),
+    "a normalisation that is not constant": (
+        others([("LayerNormalization", ["x0", "x0"], "n", {})], {}),
+        "is no normalisation of rows",
+    ),
+    "a sum that does not come": (
+        others([("Add", ["x0", "elsewhere"], "s", {}), ("MatMul", ["x0", "w"], "y", {})], {"w": W}),
+        "is not on the way to the output",
+    ),
+    "a sum of other widths": (
+        others(
+            [("MatMul", ["x0", "w"], "m", {}), ("Add", ["x0", "m"], "s", {}), ("MatMul", ["s", "w"], "y", {})], {"w": W}
+        ),
+        "take 3 numbers and give 2",
+    ),
+    "sums that cross": (
+        others(
+            [
+                ("MatMul", ["x0", "e"], "a", {}),
+                ("MatMul", ["a", "e"], "b", {}),
+                ("Add", ["x0", "b"], "c", {}),
+                ("Add", ["a", "c"], "d", {}),
+                ("MatMul", ["d", "w"], "y", {}),
+            ],
+            {"w": W, "e": np.eye(3)},
+        ),
+        "Add 'c' is not known here",
+    ),
+    "sums within sums": (
+        others(
+            [
+                ("MatMul", ["x0", "e"], "m0", {}),
+                *[("Add", ["x0", f"m{i}"], f"m{i + 1}", {}) for i in range(20)],
+                ("MatMul", ["m20", "w"], "y", {}),
+            ],
+            {"w": W, "e": np.eye(3)},
+        ),
+        "17 deep; expected 1,000 and 16 at most",
     ),
     "the same weights in a thousand layers": (
         others(

@@ -28,7 +28,7 @@ from rich.console import Console
 from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 
-from nineline import DivergenceError, Network, Trainer, files
+from nineline import DivergenceError, Layer, Network, Trainer, files
 from nineline.cli.report import print_file
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.estimators import load as load_estimator
@@ -36,8 +36,8 @@ from nineline.estimators.tabular.file import SETTINGS
 from nineline.files import FORMAT_VERSION, FileError, read_header
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-KINDS = ["network", "checkpoint", "classifier", "regressor", "trainer"]
-SINCE = {"trainer": 3}  # the version of the format that first had it
+KINDS = ["network", "layers", "checkpoint", "classifier", "regressor", "trainer"]
+SINCE = {"trainer": 3, "layers": 4}  # the version of the format that first had it
 MUTANTS = int(os.environ.get("NINELINE_FUZZ", "800"))
 MEMORY = 256 * 2**20  # bytes beyond what the process has taken already
 
@@ -45,13 +45,17 @@ MEMORY = 256 * 2**20  # bytes beyond what the process has taken already
 def load(kind: str, path: Path) -> Any:
     if kind == "trainer":
         return Trainer.load(path)
-    return Network.load(path) if kind in ("network", "checkpoint") else load_estimator(path)
+    return Network.load(path) if kind in ("network", "layers", "checkpoint") else load_estimator(path)
+
+
+def made(what: str) -> Any:
+    module: dict[str, Any] = {"__name__": "make", "__file__": str(GOLDEN / "make.py")}
+    exec((GOLDEN / "make.py").read_text(), module)
+    return module[what]()
 
 
 def table() -> pl.DataFrame:
-    module: dict[str, Any] = {"__name__": "make", "__file__": str(GOLDEN / "make.py")}
-    exec((GOLDEN / "make.py").read_text(), module)
-    return module["table"]()
+    return made("table")
 
 
 # What was written stays readable
@@ -71,6 +75,8 @@ def test_golden_files_answer_as_they_did(kind: str, version: int) -> None:
     expected = json.loads((folder / "answers.json").read_text())[kind]
     if kind == "trainer":
         answers = model.network.run(np.linspace(-1, 1, 12).reshape(4, 3))
+    elif kind == "layers":
+        answers = model.run(made("levels"))
     elif kind in ("network", "checkpoint"):
         answers = model.run(np.linspace(-1, 1, 12).reshape(4, 3))
     else:
@@ -367,6 +373,32 @@ def test_bombs_do_not_go_off(kind: str, tmp_path: Path) -> None:
             with pytest.raises(FileError):
                 opening(path)
             assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("depth", [17, 100, 240])
+def test_layers_within_layers_are_refused(depth: int, tmp_path: Path) -> None:
+    described: dict[str, Any] = {"kind": "dropout", "rate": 0.5}
+    for _ in range(depth):
+        described = {"kind": "residual", "layers": [described]}
+    last = Layer(2, 1).describe()
+    content = {"network": {"dtype": "float64", "layers": [described, last]}}
+    files.write(tmp_path / "m", "network", content, {"1.weights": np.ones((2, 1))})
+    with pytest.raises(FileError, match="16 at most|recursion"):
+        Network.load(tmp_path / "m")
+    print_file(Console(file=io.StringIO()), "m", read_header(tmp_path / "m"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("levels", []), ("levels", [2, 5, 7]), ("widths", [2]), ("levels", [5, 2]), ("numbers", -1), ("numbers", 2**70)],
+)
+def test_an_embedding_that_does_not_fit_its_arrays_is_refused(setting: str, value: Any, tmp_path: Path) -> None:
+    header, arrays = files.read(GOLDEN / "4" / "layers.nineline", "network")
+    content = {"network": header["network"]}
+    content["network"]["layers"][0][setting] = value
+    files.write(tmp_path / "m", "network", content, arrays)
+    with pytest.raises(FileError, match="holds no valid network"):
+        Network.load(tmp_path / "m")
 
 
 def test_a_header_longer_than_any_of_ours_is_not_read(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from nineline import Adam, Dropout, Layer, Network
+from nineline import Adam, Dropout, Embedding, GradientDescent, Layer, LayerNorm, Network, Residual, Trainer
+from nineline.interchange.samples import sample_inputs
 
 # scikit-learn
 
@@ -110,6 +111,62 @@ def test_there_and_back(torch: Any, make_networks: Any) -> None:
             assert back.parameters.tobytes() == network.parameters.tobytes()
 
 
+def test_embeddings_there_and_back(torch: Any, make_embeddings: Any) -> None:
+    for dtype in ("float32", "float64"):
+        for network in make_embeddings(dtype).values():
+            module, inputs = network.to_torch(), sample_inputs(9, network).astype(dtype)
+            np.testing.assert_allclose(answers(torch, module, inputs), network.run(inputs), rtol=1e-5, atol=1e-6)
+            back = Network.from_torch(module)
+            assert repr(back) == repr(network)
+            assert back.parameters.tobytes() == network.parameters.tobytes()
+
+
+def test_an_embedding_of_theirs_is_a_column_of_levels(torch: Any) -> None:
+    nn = torch.nn
+    network = Network.from_torch(nn.Sequential(nn.Embedding(7, 3), nn.LayerNorm(3, 0.1), nn.Linear(3, 2)))
+    assert repr(network.layers[:2]) == "(Embedding(7, 3), LayerNorm(epsilon=0.1))"
+
+
+def batches(rng: Any, steps: int, dtype: str) -> Any:
+    for _ in range(steps):
+        X = np.column_stack([rng.integers(0, 4, 6), rng.integers(0, 50, 6), rng.normal(size=(6, 3))])
+        yield X.astype(dtype), rng.normal(size=(6, 2)).astype(dtype)
+
+
+@pytest.mark.parametrize("how", ["descent", "momentum without levels", "lazy adam"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_ten_steps_are_those_of_pytorch(how: str, dtype: str, torch: Any) -> None:
+    """Layer normalisation, residual connections and embeddings; PyTorch's lazy moments are those of its SparseAdam."""
+    front = [] if how == "momentum without levels" else [Embedding([4, 50], [2, 3], numbers=3)]
+    width = 8 if front else 5
+    residual = Residual(LayerNorm(), Layer(width, 12, "tanh", bias=True), Layer(12, width, "identity", bias=True))
+    network = Network(*front, residual, LayerNorm(), Layer(width, 2, "identity", bias=True), rng=0, dtype=dtype)
+    module = network.to_torch().train()
+    if how == "lazy adam":
+        levels = list(module[0].columns.parameters())
+        for column in module[0].columns:
+            column.sparse = True
+        others = [each for each in module.parameters() if all(each is not level for level in levels)]
+        theirs = [torch.optim.Adam(others, 0.01), torch.optim.SparseAdam(levels, 0.01)]
+        # theirs adds epsilon before the correction where it is sparse, ours (here) likewise, and it is small
+        ours: Any = Adam(0.01, epsilon=1e-12, epsilon_hat=True)
+        for each in theirs:
+            each.param_groups[0]["eps"] = 1e-12
+    else:
+        momentum = 0.9 if how.startswith("momentum") else 0.0
+        theirs, ours = [torch.optim.SGD(module.parameters(), 0.05, momentum)], GradientDescent(0.05, momentum=momentum)
+    trainer = Trainer(network, loss="squared_error", optimizer=ours)
+    for X, Y in batches(np.random.default_rng(1), 10, dtype):
+        for each in theirs:
+            each.zero_grad()
+        ((module(torch.from_numpy(X)) - torch.from_numpy(Y)) ** 2).sum().div(12).backward()
+        for each in theirs:
+            each.step()
+        trainer.step(X, Y)
+    back = Network.from_torch(module)
+    np.testing.assert_allclose(back.parameters, network.parameters, atol=1e-6 if dtype == "float64" else 1e-4)
+
+
 def test_a_nested_sequential_with_all_that_is_known(torch: Any) -> None:
     nn = torch.nn
     torch.manual_seed(0)
@@ -160,6 +217,10 @@ def test_modules_that_are_not_known_are_named(torch: Any) -> None:
         (nn.Sequential(nn.Linear(2, 3), nn.GELU("tanh")), "has only as PyTorch makes it by default"),
         (nn.Sequential(nn.Linear(2, 3), nn.Softplus(2.0)), "has only as PyTorch makes it by default"),
         (nn.Sequential(nn.Linear(2, 3), nn.Flatten(0)), "has only as PyTorch makes it by default"),
+        (nn.Sequential(nn.LayerNorm([2, 3])), "has only as PyTorch makes it by default"),
+        (nn.Sequential(nn.LayerNorm(3, elementwise_affine=False)), "has only as PyTorch makes it by default"),
+        (nn.Sequential(nn.Embedding(3, 2, padding_idx=0)), "has only as PyTorch makes it by default"),
+        (nn.Sequential(type("Residual", (nn.Module,), {})()), "has only as PyTorch makes it by default"),
         (nn.Sequential(nn.ReLU(), nn.Linear(2, 3)), "where no linear map stands before it"),
         (nn.Sequential(nn.Linear(2, 3), nn.Dropout(), nn.ReLU()), "where no linear map stands before it"),
         (nn.Sequential(), "has no linear map"),

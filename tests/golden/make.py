@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from nineline import Adam, Dropout, Layer, Network, Trainer
+from nineline import Adam, Dropout, Embedding, Layer, LayerNorm, Network, Residual, Trainer
 from nineline.activations import Elu
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.files import FORMAT_VERSION
@@ -33,6 +33,11 @@ def table() -> pl.DataFrame:
     )
 
 
+def levels() -> np.ndarray:
+    """Return rows of two levels and a number."""
+    return np.column_stack([[0, 1, 1, 0], [4, 0, 2, 2], np.linspace(-1, 1, 4)])
+
+
 def main() -> None:
     """Train small models, and write them and what they answer."""
     folder = Path(__file__).parent / str(FORMAT_VERSION)
@@ -41,6 +46,10 @@ def main() -> None:
     layers = Layer(3, 4, "tanh", bias=True), Dropout(0.25), Layer(4, 4, Elu(0.5)), Layer(4, 2, "softmax", bias=True)
     network = Network(*layers, rng=1)
     network.save(folder / "network.nineline")
+    residual = Residual(LayerNorm(0.01), Layer(6, 3, "relu", bias=True), Residual(Dropout(0.1)), Layer(3, 6, "tanh"))
+    deep = Network(Embedding([2, 5], [2, 3], numbers=1), residual, LayerNorm(), Layer(6, 2, "softmax"), rng=1)
+    deep.train(levels(), np.eye(2)[[0, 1, 1, 0]], 3, report_every=0)
+    deep.save(folder / "layers.nineline")
     trained = Network(3, 4, 1, activation="silu", output="identity", bias=True, rng=2, dtype="float32")
     how = {"epochs": 4, "batch_size": 2, "loss": "squared_error", "optimizer": Adam(0.01), "stop": 3, "rng": 3}
     how |= {"validation": 0.25, "engine": "reference", "checkpoint": folder / "checkpoint.nineline"}
@@ -58,6 +67,7 @@ def main() -> None:
     regressor.save(folder / "regressor.nineline")
     answers = {
         "network": network.run(inputs).tolist(),
+        "layers": deep.run(levels()).tolist(),
         "checkpoint": trained.run(inputs).tolist(),
         "trainer": lived.run(inputs).tolist(),
         "classifier": classifier.predict_proba(frame[:8]).tolist(),

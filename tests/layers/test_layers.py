@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -297,7 +296,6 @@ def test_dropout_draws_by_seed_step_and_layer():
 def test_two_dropouts_of_one_network_drop_differently():
     masks = []
 
-    @dataclass(frozen=True)
     class Noted(Draw):
         def uniform(self, rows, units):
             masks.append(super().uniform(rows, units) >= 0.5)
@@ -438,6 +436,17 @@ EXAMPLES = {
     ),
 }
 EXAMPLES["layer_norm"].connect(5)
+
+
+@DTYPES
+@pytest.mark.parametrize("kind", list(LAYERS))
+def test_every_kind_of_layer_has_the_right_derivative(kind, dtype):
+    layer = copy.deepcopy(EXAMPLES[kind])
+    inputs = np.random.default_rng(0).uniform(0.1, 2, (6, layer.n_inputs or 4))
+    if layer.first:
+        inputs[:, : len(layer.levels)] = np.random.default_rng(1).integers(layer.levels, size=(6, len(layer.levels)))
+    network = Network(layer, Layer(layer.connect(inputs.shape[1]), 2, "tanh", bias=True), rng=1, dtype=dtype)
+    assert gradient_check(network, inputs, np.random.default_rng(2).normal(size=(6, 2)))
 
 
 @pytest.mark.parametrize("kind", list(LAYERS))

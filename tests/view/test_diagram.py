@@ -7,7 +7,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
-from nineline import Dropout, Layer, Network
+from nineline import Dropout, Embedding, Layer, LayerNorm, Network, Residual
 from nineline.view import draw_network
 from nineline.view.plots import BLUE, ORANGE
 
@@ -41,6 +41,52 @@ def test_every_node_and_every_weight_is_drawn(network, nodes, biases, lines):
     assert len(parts(axes, "bias")) == biases
     assert [len(collection.get_segments()) for collection in parts(axes, "weights")] == lines
     assert not parts(axes, "dots")
+
+
+DEEP = Network(
+    Embedding([3, 20], [2, 3], numbers=1, rng=0),
+    Layer(6, 4, "tanh", bias=True, rng=1),
+    Residual(LayerNorm(), Layer(4, 3, "relu", rng=2), Dropout(0.1), Layer(3, 4, "identity", bias=True, rng=3)),
+    LayerNorm(),
+    Layer(4, 2, "softmax", rng=4),
+)
+
+
+def test_every_kind_of_layer_is_drawn():
+    axes = draw(DEEP)
+    # inputs, embedding, hidden, normalised, hidden, hidden, sum, normalised, outputs
+    assert len(parts(axes, "node")) == 3 + 6 + 4 + 4 + 3 + 4 + 4 + 4 + 2
+    assert len(parts(axes, "bias")) == 2
+    assert [len(each.get_segments()) for each in parts(axes, "weights")] == [28, 12, 16, 8]
+    assert [len(each.get_segments()) for each in parts(axes, "links")] == [6, 4, 4, 4]
+    assert len(parts(axes, "arc")) == 4
+    headings = [text.split("\n")[0] for text in words(axes) if text[0].isalpha() and not text.startswith("bias")]
+    assert headings == [
+        "inputs",
+        "embedding",
+        "hidden layer 1",
+        "normalised",
+        "hidden layer 2",
+        "hidden layer 3",
+        "sum",
+        "normalised",
+        "outputs",
+    ]
+
+
+def test_its_nodes_show_what_the_network_computes():
+    row = [1, 7, 0.5]
+    (last,) = DEEP.run([row])
+    shown = words(draw(DEEP, row))
+    assert [f"{value:.2f}" for value in last] == [text for text in shown if text[0].isdigit() and "." in text][-2:]
+    with pytest.raises(ValueError, match="example has 3 in column 0"):
+        draw(DEEP, [3, 7, 0.5])
+
+
+def test_a_residual_within_a_residual_has_arcs_of_its_own():
+    inner = Residual(Layer(3, 3, rng=1))
+    network = Network(Residual(Layer(3, 3, rng=0), inner), Layer(3, 1, rng=2))
+    assert len(parts(draw(network), "arc")) == 6
 
 
 def test_colour_says_the_sign_and_width_the_size():

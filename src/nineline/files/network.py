@@ -110,7 +110,7 @@ def rebuild(
                 for number, layer in enumerate(described["layers"])
             ]
             return Network(*layers, dtype=dtype or described["dtype"])
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise FileError(f"{os.fspath(path)} holds no valid network: {error}") from error
 
 
@@ -131,10 +131,13 @@ def in_words(described: Mapping[str, Any]) -> tuple[list[str], int]:
     words, parameters = [], 0
     if len(described["layers"]) > LAYERS_AT_MOST:
         raise ValueError(f"{len(described['layers']):,} layers")
-    for layer in described["layers"]:
-        text, count = _kind(layer).in_words(layer)
-        words.append(text)
-        parameters += count
+    try:
+        for layer in described["layers"]:
+            text, count = _kind(layer).in_words(layer)
+            words.append(text)
+            parameters += count
+    except RecursionError:
+        raise ValueError("layers within layers within layers, and so on") from None
     return words, parameters
 
 

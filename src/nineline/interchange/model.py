@@ -10,7 +10,7 @@ import numpy as np
 
 from nineline.activations import ACTIVATIONS, Softmax
 from nineline.ensemble import Ensemble
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.network import Network
 from nineline.targets import TargetScaling
 
@@ -37,6 +37,11 @@ class Placed(Generic[Kind]):
 
     number: str
     layer: Kind
+
+    @property
+    def inner(self) -> list[Placed[AbstractLayer]]:
+        """The layers that this one holds."""
+        return [Placed(f"{self.number}_{place}", layer) for place, layer in enumerate(self.layer.layers)]
 
     def __str__(self) -> str:
         return f"layer {self.number}: {_LAYERS[type(self.layer)](self.layer)}"
@@ -143,6 +148,8 @@ def _refuse_own(placed: Placed[AbstractLayer]) -> None:
             f"layer {placed.number} has {own!r}, which is your own and cannot be written for another program; use one "
             f"of nineline's: {', '.join(ACTIVATIONS)}"
         )
+    for each in placed.inner:
+        _refuse_own(each)
 
 
 def _dense(layer: Layer) -> str:
@@ -150,7 +157,26 @@ def _dense(layer: Layer) -> str:
     return f"{layer.n_inputs} to {layer.n_outputs}, {layer.activation.name}{bias}"
 
 
-_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any], str]]] = {Layer: _dense, Dropout: repr}
+def _embedding(layer: Embedding) -> str:
+    columns = ", ".join(f"{levels} to {width}" for levels, width in zip(layer.levels, layer.widths, strict=True))
+    return f"vectors of levels, {columns}" + (f", and {layer.numbers} numbers" if layer.numbers else "")
+
+
+def _layer_norm(layer: LayerNorm) -> str:
+    return f"{layer.n_inputs} normalised"
+
+
+def _residual(layer: Residual) -> str:
+    return f"{layer.n_inputs}, added to what the layers inside make of them"
+
+
+_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any], str]]] = {
+    Layer: _dense,
+    Dropout: repr,
+    Embedding: _embedding,
+    LayerNorm: _layer_norm,
+    Residual: _residual,
+}
 """Says in a few words what a layer is. Who adds a kind here adds it to the table of every writer."""
 
 

@@ -29,7 +29,7 @@ from nineline.activations import (
 )
 from nineline.column_kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number
 from nineline.interchange.model import TrainedModel
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.series import ISO
 
 if TYPE_CHECKING:
@@ -279,9 +279,48 @@ def _nothing(placed: Placed[Dropout]) -> Iterator[str]:
     yield from ()
 
 
+def _embedding_constants(placed: Placed[Embedding]) -> Iterator[str]:
+    yield f"# {placed}"
+    for column, vectors in enumerate(placed.layer.vectors):
+        yield f"vectors_{placed.number}_{column} = np.array({_numbers(vectors)})"
+
+
+def _embedding_statements(placed: Placed[Embedding]) -> Iterator[str]:
+    count = len(placed.layer.vectors)
+    found = [f"vectors_{placed.number}_{column}[x[:, {column}].astype(int)]" for column in range(count)]
+    yield f"    x = np.hstack([{', '.join([*found, f'x[:, {count}:]'])}])"
+
+
+def _norm_constants(placed: Placed[LayerNorm]) -> Iterator[str]:
+    yield f"# {placed}"
+    yield f"gain_{placed.number} = np.array({_numbers(placed.layer.gain)})"
+    yield f"bias_{placed.number} = np.array({_numbers(placed.layer.bias)})"
+
+
+def _norm_statements(placed: Placed[LayerNorm]) -> Iterator[str]:
+    n = placed.number
+    yield "    x = x - x.mean(axis=1, keepdims=True)"
+    yield f"    x = x / np.sqrt((x**2).mean(axis=1, keepdims=True) + {placed.layer.epsilon!r})"
+    yield f"    x = gain_{n} * x + bias_{n}"
+
+
+def _residual_statements(placed: Placed[Residual]) -> Iterator[str]:
+    yield f"    given_{placed.number} = x"
+    for each in placed.inner:
+        yield from _LAYERS[type(each.layer)].statements(each)
+    yield f"    x = given_{placed.number} + x"
+
+
+def _residual_constants(placed: Placed[Residual]) -> Iterator[str]:
+    yield from _constants(placed.inner)
+
+
 _LAYERS: Final[dict[type[AbstractLayer], _LayerInPython]] = {
     Layer: _LayerInPython(_dense_constants, _dense_statements),
     Dropout: _LayerInPython(_nothing, _nothing),
+    Embedding: _LayerInPython(_embedding_constants, _embedding_statements),
+    LayerNorm: _LayerInPython(_norm_constants, _norm_statements),
+    Residual: _LayerInPython(_residual_constants, _residual_statements),
 }
 
 

@@ -1,7 +1,8 @@
 """Rounding weights to eight bits: a quarter of the room, and a measured loss of accuracy.
 
 Every unit has a scale of its own: ``weights[:, j] ~ scale[j] * whole[:, j]`` with whole numbers from -127 to 127 and
-``scale[j] = max |weights[:, j]| / 127``, so that no weight is off by more than half a scale. Biases stay as they are.
+``scale[j] = max |weights[:, j]| / 127``, so that no weight is off by more than half a scale. Biases stay as they are,
+and so do the vectors of an embedding, the gain and the bias of a layer normalisation.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from nineline.interchange.model import Placed, TrainedModel, placed_layers
 from nineline.interchange.samples import encode, sample_inputs, sample_rows
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,18 @@ def _leave(placed: Placed[AbstractLayer], rounded: dict[str, Rounded]) -> None:
     pass
 
 
-_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any, dict[str, Rounded]], None]]] = {Layer: _round, Dropout: _leave}
+def _round_inner(placed: Placed[Residual], rounded: dict[str, Rounded]) -> None:
+    for each in placed.inner:
+        _LAYERS[type(each.layer)](each, rounded)
+
+
+_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any, dict[str, Rounded]], None]]] = {
+    Layer: _round,
+    Dropout: _leave,
+    Embedding: _leave,
+    LayerNorm: _leave,
+    Residual: _round_inner,
+}
 """Rounds a layer's weights, and notes them by its number."""
 
 
@@ -109,7 +121,7 @@ def cost(model: object, table: Any = None, truth: Any = None) -> list[str]:
     trained = TrainedModel.of(model)
     twin, _ = round_network(trained.network)
     columns = trained.columns
-    inputs = sample_inputs(_ROWS, twin.n_inputs) if columns is None else encode(sample_rows(_ROWS, columns), columns)
+    inputs = sample_inputs(_ROWS, twin) if columns is None else encode(sample_rows(_ROWS, columns), columns)
     before, after = trained.network.run(inputs), twin.run(inputs)
     gap = np.abs(before - after)
     said = f"outputs move by {gap.max():.2g} at most, {gap.mean():.2g} on average, over {_ROWS:,} made-up rows"

@@ -12,21 +12,32 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from nineline.column_kinds import Boolean, Category, Column, Date, Number
+from nineline.ensemble import Ensemble
+from nineline.layers import Embedding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nineline._typing import Array
     from nineline.columns import Columns
+    from nineline.network import Network
 
 EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (moments of a table have no zone)
 UNSEEN: Final = "never seen in training"
 _FIRST, _LAST = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001
 
 
-def sample_inputs(rows: int, n_inputs: int) -> Array:
-    """Return (rows, n_inputs) standard normal numbers, always the same, exact in float32."""
-    return np.random.default_rng(0).normal(size=(rows, n_inputs)).astype(np.float32).astype(np.float64)
+def sample_inputs(rows: int, network: Network | Ensemble) -> Array:
+    """Return (rows, n_inputs) standard normal numbers, and levels where an embedding reads them.
+
+    They are always the same, and exact in float32.
+    """
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(rows, network.n_inputs)).astype(np.float32).astype(np.float64)
+    first = (network.networks[0] if isinstance(network, Ensemble) else network).layers[0]
+    if isinstance(first, Embedding):
+        inputs[:, : len(first.levels)] = rng.integers(first.levels, size=(rows, len(first.levels)))
+    return inputs
 
 
 def sample_rows(rows: int, columns: Columns) -> dict[str, list[Any]]:

@@ -30,11 +30,11 @@ from nineline.interchange.chain import Chain
 from nineline.interchange.counterpart import Counterpart
 from nineline.interchange.extras import need
 from nineline.interchange.model import TrainedModel
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.network import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _ROWS: Final = (
     Counterpart("ReLU", Relu),
@@ -51,7 +51,10 @@ _ROWS: Final = (
 )
 """The activations that ``torch.nn`` has a module of."""
 _EXP: Final = Counterpart("Exp", Exponential)  # a module that `to_torch` makes
-_KNOWN: Final = f"Linear, Identity, {', '.join(row.name for row in _ROWS)}, Dropout, Flatten and a Sequential of them"
+_KNOWN: Final = (
+    f"Linear, Identity, {', '.join(row.name for row in _ROWS)}, Dropout, Flatten, LayerNorm, Embedding and a "
+    "Sequential of them"
+)
 
 
 def from_torch(module: Any) -> Network:
@@ -60,8 +63,10 @@ def from_torch(module: Any) -> Network:
     Parameters
     ----------
     module : torch.nn.Sequential
-        Of Linear, the activations that nineline knows, Dropout, Flatten of inputs that are flat (rows, features), and
-        Sequentials of the like. Softplus goes over into the straight line at its threshold, ours never does.
+        Of Linear, the activations that nineline knows, Dropout, LayerNorm over the features, Flatten of inputs that are
+        flat (rows, features), and Sequentials of the like; at the front an Embedding of one column, (rows, 1). What
+        `to_torch` makes of a `Residual` and of an `Embedding` is read back; of another class that adds its inputs it
+        cannot be told what it does. Softplus goes over into the straight line at its threshold, ours never does.
 
     Raises
     ------
@@ -73,7 +78,12 @@ def from_torch(module: Any) -> Network:
     if not _is_module(module):
         raise TypeError(f"module is a {type(module).__name__}; expected a torch.nn.Sequential")
     chain = Chain(f"the {type(module).__name__}")
-    for name, part in _parts(module, ""):
+    _read_all(chain, module, "")
+    return chain.network()
+
+
+def _read_all(chain: Chain, module: Any, place: str) -> None:
+    for name, part in _parts(module, place):
         read = _MODULES.get(type(part).__name__)
         if read is None:
             raise ValueError(f"module {name} is not known; known are {_KNOWN}")
@@ -81,7 +91,6 @@ def from_torch(module: Any) -> Network:
             raise ValueError(
                 f"module {name} is {part}, which nineline has only as PyTorch makes it by default (Softmax: dim=1)"
             )
-    return chain.network()
 
 
 def _is_module(given: object) -> bool:
@@ -103,8 +112,7 @@ _Reader = Callable[[Chain, str, Any], bool]
 
 
 def _read_linear(chain: Chain, name: str, part: Any) -> bool:
-    bias = None if part.bias is None else part.bias.detach().cpu().numpy()
-    chain.linear(part.weight.detach().cpu().numpy().T, bias)
+    chain.linear(_array(part.weight).T, None if part.bias is None else _array(part.bias))
     return True
 
 
@@ -115,6 +123,39 @@ def _read_dropout(chain: Chain, name: str, part: Any) -> bool:
 
 def _read_flatten(chain: Chain, name: str, part: Any) -> bool:
     return bool(part.start_dim == 1)  # rows of numbers are flat already
+
+
+def _read_layer_norm(chain: Chain, name: str, part: Any) -> bool:
+    if len(part.normalized_shape) != 1 or part.weight is None or part.bias is None:
+        return False
+    chain.layer_norm(_array(part.weight), _array(part.bias), part.eps)
+    return True
+
+
+def _read_embedding(chain: Chain, name: str, part: Any) -> bool:
+    chain.embedding([_array(part.weight)])
+    return bool(part.padding_idx is None and part.max_norm is None)
+
+
+def _read_embeddings(chain: Chain, name: str, part: Any) -> bool:
+    if not isinstance(getattr(part, "numbers", None), int):
+        return False
+    chain.embedding([_array(column.weight) for column in part.columns], part.numbers)
+    return True
+
+
+def _read_residual(chain: Chain, name: str, part: Any) -> bool:
+    """Take a module that `to_torch` made: any other of this name may do something else."""
+    if not getattr(part, "adds_its_inputs", False):
+        return False
+    chain.begin_residual()
+    _read_all(chain, part.body, name.partition(" ")[0])
+    chain.end_residual()
+    return True
+
+
+def _array(parameter: Any) -> Any:
+    return parameter.detach().cpu().numpy()
 
 
 def _read_identity(chain: Chain, name: str, part: Any) -> bool:
@@ -136,6 +177,10 @@ _MODULES: Final[dict[str, _Reader]] = {
     "Dropout": _read_dropout,
     "Flatten": _read_flatten,
     "Identity": _read_identity,
+    "LayerNorm": _read_layer_norm,
+    "Embedding": _read_embedding,
+    "Embeddings": _read_embeddings,
+    "Residual": _read_residual,
     **{row.name: _reader(row) for row in (*_ROWS, _EXP)},
 }
 """Adds a module of this class to the chain, and says whether it could: False where a setting of it is not ours."""
@@ -159,13 +204,13 @@ def to_torch(network: Network) -> Any:
     if not isinstance(network, Network):
         raise TypeError(f"network is a {type(network).__name__}; expected a Network")
     torch = need("torch", "torch")
-    placed = TrainedModel.of(network).layers  # refuses what torch has no word for
-    return torch.nn.Sequential(*(part for each in placed for part in _LAYERS[type(each.layer)](torch, each.layer)))
+    _ = TrainedModel.of(network)  # refuses what torch has no word for
+    return torch.nn.Sequential(*_modules(torch, network.layers))
 
 
 def _linear(torch: Any, layer: Layer) -> list[Any]:
     linear = torch.nn.Linear(layer.n_inputs, layer.n_outputs, layer.bias is not None)
-    linear = linear.to(torch.from_numpy(np.empty(0, layer.dtype)).dtype)
+    linear = linear.to(_dtype(torch, layer))
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(layer.weights.T.copy()))
         if layer.bias is not None:
@@ -195,7 +240,66 @@ def _writer(row: Counterpart) -> Callable[[Any, Any], list[Any]]:
     return lambda torch, activation: [getattr(torch.nn, row.name)(**row.theirs(activation))]
 
 
-_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any, Any], list[Any]]]] = {Layer: _linear, Dropout: _dropout}
+def _embedding(torch: Any, layer: Embedding) -> list[Any]:
+    count = len(layer.vectors)
+
+    class Embeddings(torch.nn.Module):  # type: ignore[misc]
+        """A vector for each whole number of the first columns, side by side, and the numbers behind them."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.columns = torch.nn.ModuleList(
+                torch.nn.Embedding.from_pretrained(torch.from_numpy(vectors.copy()), freeze=False)
+                for vectors in layer.vectors
+            )
+            self.numbers = layer.numbers
+
+        def forward(self, x: Any) -> Any:
+            found = [column(x[:, place].long()) for place, column in enumerate(self.columns)]
+            return torch.cat([*found, x[:, count:].to(found[0].dtype)], dim=1)
+
+    return [Embeddings()]
+
+
+def _layer_norm(torch: Any, layer: LayerNorm) -> list[Any]:
+    norm = torch.nn.LayerNorm(layer.n_inputs, layer.epsilon).to(_dtype(torch, layer))
+    with torch.no_grad():
+        norm.weight.copy_(torch.from_numpy(layer.gain.copy()))
+        norm.bias.copy_(torch.from_numpy(layer.bias.copy()))
+    return [norm]
+
+
+def _residual(torch: Any, layer: Residual) -> list[Any]:
+    class Residual(torch.nn.Module):  # type: ignore[misc]
+        """What goes in is added to what comes out of the body."""
+
+        adds_its_inputs = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = torch.nn.Sequential(*_modules(torch, layer.layers))
+
+        def forward(self, x: Any) -> Any:
+            return x + self.body(x)
+
+    return [Residual()]
+
+
+def _modules(torch: Any, layers: Iterable[AbstractLayer]) -> list[Any]:
+    return [part for layer in layers for part in _LAYERS[type(layer)](torch, layer)]
+
+
+def _dtype(torch: Any, layer: AbstractLayer) -> Any:
+    return torch.from_numpy(np.empty(0, layer.dtype)).dtype
+
+
+_LAYERS: Final[dict[type[AbstractLayer], Callable[[Any, Any], list[Any]]]] = {
+    Layer: _linear,
+    Dropout: _dropout,
+    Embedding: _embedding,
+    LayerNorm: _layer_norm,
+    Residual: _residual,
+}
 """Returns the modules that are a layer."""
 _ACTIVATIONS: Final[dict[type[Activation], Callable[[Any, Any], list[Any]]]] = {
     Identity: _nothing,

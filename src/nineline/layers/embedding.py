@@ -137,6 +137,45 @@ class Embedding(AbstractLayer):
         self.n_inputs = len(vectors) + numbers
         self.n_outputs = sum(self.widths) + numbers
 
+    @classmethod
+    def of(
+        cls,
+        vectors: Sequence[npt.ArrayLike],
+        numbers: int = 0,
+        *,
+        learning_rate: float = 1.0,
+        trainable: bool = True,
+    ) -> Self:
+        """Return a layer with these vectors, (levels, width) for each column, which are copied; nothing is drawn.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An array has another shape, or holds what is no finite number.
+
+        Examples
+        --------
+        >>> from nineline import Embedding
+        >>> Embedding.of([[[0.0, 1.0], [1.0, 0.0]]]).forward([[1], [0]])
+        array([[1., 0.],
+               [0., 1.]])
+        """
+        given = [np.asarray(each) for each in vectors]
+        single = given and all(each.dtype == np.float32 for each in given)
+        dtype = _checks.floating_dtype("dtype", np.float32 if single else np.float64)
+        arrays = tuple(_checks.as_float(f"vectors[{c}]", each, dtype).copy() for c, each in enumerate(given))
+        for column, array in enumerate(arrays):
+            if array.ndim != 2 or not 0 < len(array) <= _MOST_LEVELS or not array.size:
+                raise ValueError(
+                    f"vectors[{column}] has shape {array.shape}; expected (levels, width), both at least 1"
+                )
+        if not arrays:
+            raise ValueError("vectors is empty; expected an array of (levels, width) for each column")
+        layer = cls.__new__(cls)
+        numbers = _checks.positive_integer("numbers", numbers, minimum=0)
+        layer._begin(arrays, numbers, None, learning_rate, trainable)
+        return layer
+
     @property
     def vectors(self) -> tuple[Array, ...]:
         """The vectors of each column, (levels, width). To change some, write into them: ``vectors[0][...] = new``."""
@@ -220,6 +259,8 @@ class Embedding(AbstractLayer):
     @classmethod
     def rebuild(cls, described: Mapping[str, Any], blocks: Callable[[str, tuple[int, ...]], Array]) -> Self:
         shapes = list(zip(described["levels"], described["widths"], strict=True))
+        if not shapes:
+            raise ValueError("an embedding has no columns")
         layer = cls.__new__(cls)
         layer._begin(
             tuple(blocks(f"{column}.vectors", shape) for column, shape in enumerate(shapes)),

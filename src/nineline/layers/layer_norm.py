@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
@@ -16,15 +16,6 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.draws import Draw
-
-
-class Normalised(NamedTuple):
-    """What a normalising layer saw: its rows at mean 0 and deviation 1, and what they were multiplied by for it."""
-
-    rows: Array
-    """(rows, width)."""
-    inverse_deviation: Array
-    """(rows, 1)."""
 
 
 @final
@@ -61,7 +52,7 @@ class LayerNorm(AbstractLayer):
     """
 
     kind = "layer_norm"
-    seen: Normalised | None = None
+    seen: tuple[Array, Array] | None = None
 
     def __init__(self, epsilon: float = 1e-5, *, learning_rate: float = 1.0, trainable: bool = True) -> None:
         self.epsilon = _checks.number("epsilon", epsilon, low=0, low_open=True)
@@ -69,6 +60,44 @@ class LayerNorm(AbstractLayer):
         self.trainable = _checks.boolean("trainable", trainable)
         self._gain: Array = np.empty(0)
         self._bias: Array = np.empty(0)
+
+    @classmethod
+    def of(
+        cls,
+        gain: npt.ArrayLike,
+        bias: npt.ArrayLike,
+        epsilon: float = 1e-5,
+        *,
+        learning_rate: float = 1.0,
+        trainable: bool = True,
+    ) -> Self:
+        """Return a layer with this gain and bias, (width,) both, which are copied.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The arrays do not fit each other, or hold what is no finite number.
+
+        Examples
+        --------
+        >>> from nineline import LayerNorm
+        >>> LayerNorm.of([1, 2], [0, 0.5]).n_inputs
+        2
+        """
+        given = np.asarray(gain)
+        dtype = _checks.floating_dtype("dtype", np.float32 if given.dtype == np.float32 else np.float64)
+        gain, bias = _checks.as_float("gain", given, dtype), _checks.as_float("bias", bias, dtype)
+        if gain.ndim != 1 or not gain.size or bias.shape != gain.shape:
+            raise ValueError(f"gain has shape {gain.shape} and bias {bias.shape}; expected (width,) both")
+        layer = cls(epsilon, learning_rate=learning_rate, trainable=trainable)
+        layer._begin(gain.copy(), bias.copy())
+        return layer
+
+    def _begin(self, gain: Array, bias: Array) -> None:
+        """Live in these arrays."""
+        self._gain, self._bias = gain, bias
+        self.n_inputs = self.n_outputs = len(gain)
+        self.dtype = gain.dtype
 
     @property
     def gain(self) -> Array:
@@ -82,23 +111,26 @@ class LayerNorm(AbstractLayer):
 
     def connect(self, width: int) -> int:
         if self.n_inputs is None:
-            self.n_inputs = self.n_outputs = width
-            self._gain, self._bias = np.ones(width, self.dtype), np.zeros(width, self.dtype)
+            self._begin(np.ones(width, self.dtype), np.zeros(width, self.dtype))
         return super().connect(width)
 
-    def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Normalised]:
-        """Return ``gain * (inputs - mean) / sqrt(variance + epsilon) + bias``, (rows, width), and what was seen."""
+    def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, tuple[Array, Array]]:
+        """Return ``gain * (inputs - mean) / sqrt(variance + epsilon) + bias``, (rows, width).
+
+        And what was seen: the rows at mean 0 and deviation 1, and what they were multiplied by for it, (rows, 1).
+        """
         from_mean = inputs - inputs.mean(axis=1, keepdims=True)
         variance = (from_mean**2).mean(axis=1, keepdims=True)
         inverse_deviation = 1 / np.sqrt(variance + inputs.dtype.type(self.epsilon))
         normalised = from_mean * inverse_deviation
-        return self._gain * normalised + self._bias, Normalised(normalised, inverse_deviation)
+        return self._gain * normalised + self._bias, (normalised, inverse_deviation)
 
-    def backprop(self, seen: Normalised, output_errors: Array) -> tuple[Array, dict[str, Array]]:
+    def backprop(self, seen: tuple[Array, Array], output_errors: Array) -> tuple[Array, dict[str, Array]]:
+        normalised, inverse_deviation = seen
         g = output_errors * self._gain
-        along = (g * seen.rows).mean(axis=1, keepdims=True)
-        input_errors = (g - g.mean(axis=1, keepdims=True) - seen.rows * along) * seen.inverse_deviation
-        return input_errors, {"gain": (output_errors * seen.rows).sum(axis=0), "bias": output_errors.sum(axis=0)}
+        along = (g * normalised).mean(axis=1, keepdims=True)
+        input_errors = (g - g.mean(axis=1, keepdims=True) - normalised * along) * inverse_deviation
+        return input_errors, {"gain": (output_errors * normalised).sum(axis=0), "bias": output_errors.sum(axis=0)}
 
     def blocks(self) -> dict[str, Array]:
         return {} if self.n_inputs is None else {"gain": self._gain, "bias": self._bias}
@@ -135,10 +167,7 @@ class LayerNorm(AbstractLayer):
             learning_rate=described["learning_rate"],
             trainable=described.get("trainable", True),
         )
-        width = described["width"]
-        layer._gain, layer._bias = blocks("gain", (width,)), blocks("bias", (width,))
-        layer.n_inputs = layer.n_outputs = width
-        layer.dtype = layer._gain.dtype
+        layer._begin(blocks("gain", (described["width"],)), blocks("bias", (described["width"],)))
         return layer
 
     @classmethod

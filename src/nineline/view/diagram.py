@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
 from nineline import _checks
-from nineline.layers import Layer
-from nineline.view.plots import BLUE, GREY, INK, ORANGE, new_axes, outputs_of, short_number
+from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
+from nineline.view.plots import BLUE, GREY, INK, ORANGE, new_axes, short_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
     from matplotlib.axes import Axes
@@ -33,8 +33,21 @@ _Places: TypeAlias = dict[int, tuple[float, float]]
 
 
 @dataclass(frozen=True)
+class _Stage:
+    """What one column of nodes is made from: a layer, or the sum at the end of a residual connection."""
+
+    heading: str
+    units: int
+    links: tuple[tuple[int, int], ...] | None = None
+    """Nodes of the column before and of this one that are joined without a weight; None: all are, by weights."""
+    layer: AbstractLayer | None = None
+    added: int | None = None
+    """The number of the column whose outputs are added, where some are."""
+
+
+@dataclass(frozen=True)
 class _Column:
-    """One column of nodes: the inputs, or a dense layer's."""
+    """One column of nodes: the inputs, or a stage's."""
 
     x: float
     units: int
@@ -74,8 +87,9 @@ def draw_network(
     """Draw the network: nodes as circles in columns, weights as lines.
 
     Blue solid lines are weights above 0, orange dashed ones below 0; the thicker, the larger. A bias is a
-    square that always says 1. A layer too wide for the picture is cut in the middle, and the picture says so.
-    The network is left as it was.
+    square that always says 1. Grey lines have no weight: they lead from a level to the numbers of its vector, through a
+    normalisation, and as arcs around the layers of a residual connection to its sum. A layer too wide for the picture
+    is cut in the middle, and the picture says so. The network is left as it was.
 
     Parameters
     ----------
@@ -105,22 +119,28 @@ def draw_network(
     """
     max_nodes = _checks.positive_integer("max_nodes", max_nodes, minimum=2)
     values = None if example is None else _answers(network, example)
-    layers = [layer for layer in network.layers if isinstance(layer, Layer)]
-    columns = _columns(network, layers, max_nodes)
+    stages = _stages(network)
+    columns = _columns(network, stages, max_nodes)
     places = [column.places() for column in columns]
     left, right = columns[0].x - 1.6, columns[-1].x + 1.6
     low = min(y for column in places for _, y in column.values()) - 1.5
-    high = max(y for column in places for _, y in column.values()) + 1.7
+    high = max([y for column in places for _, y in column.values()] + _tops_of_arcs(places, stages)) + 1.7
     if axes is None:
         inch = min(0.65, 12 / (right - left), 8 / (high - low))
         axes = new_axes(inch * (right - left), inch * (high - low))
     axes.set(xlim=(left, right), ylim=(low, high), aspect="equal")
     axes.axis("off")
-    largest = max(float(np.abs(block).max()) for layer in layers for block in layer.blocks().values())
+    weighted = [stage.layer for stage in stages if isinstance(stage.layer, Layer)]
+    largest = max(float(np.abs(block).max()) for layer in weighted for block in layer.blocks().values())
     busiest = max(len(a) * len(b) for a, b in itertools.pairwise(places))
     thickest = _THICKEST * min(1.0, math.sqrt(40 / busiest))
-    for i, layer in enumerate(layers):
-        _draw_weights(axes, layer, places[i], places[i + 1], thickest / (largest or 1.0))
+    for i, stage in enumerate(stages):
+        if isinstance(stage.layer, Layer):
+            _draw_weights(axes, stage.layer, places[i], places[i + 1], thickest / (largest or 1.0))
+        else:
+            _draw_links(axes, stage.links, places[i], places[i + 1])
+        if stage.added is not None:
+            _draw_arcs(axes, places[stage.added], places[i + 1])
     for i, column in enumerate(columns):
         _draw_nodes(axes, places[i], None if values is None else values[i])
         if column.dots is not None:
@@ -130,37 +150,141 @@ def draw_network(
     return axes
 
 
-def _columns(network: Network, layers: Sequence[Layer], max_nodes: int) -> list[_Column]:
-    """Return the inputs' column and one for each dense layer, evenly apart."""
-    widths = [network.n_inputs, *(layer.n_outputs for layer in layers)]
+def _stages(network: Network) -> list[_Stage]:
+    """Return the stages behind the inputs, in their order."""
+    stages: list[_Stage] = []
+    for layer in network.layers:
+        _add(stages, layer, stages[-1].units if stages else network.n_inputs)
+    dense = [stage for stage in stages if isinstance(stage.layer, Layer)]
+    hidden = ["hidden layer"] if len(dense) == 2 else [f"hidden layer {i + 1}" for i in range(len(dense) - 1)]
+    names = iter([*hidden, "outputs"])
+    return [
+        replace(stage, heading=f"{next(names)}\n{stage.heading}") if isinstance(stage.layer, Layer) else stage
+        for stage in stages
+    ]
+
+
+def _add(stages: list[_Stage], layer: AbstractLayer, units: int) -> None:
+    _KINDS.get(type(layer), _add_other)(stages, layer, units)
+
+
+def _add_dense(stages: list[_Stage], layer: Layer, units: int) -> None:
+    stages.append(_Stage(_activation_name(layer), layer.n_outputs, layer=layer))
+
+
+def _add_nothing(stages: list[_Stage], layer: Dropout, units: int) -> None:
+    """Add nothing: when the network runs, dropout is not there."""
+
+
+def _add_embedding(stages: list[_Stage], layer: Embedding, units: int) -> None:
+    starts = list(itertools.accumulate(layer.widths, initial=0))
+    links = [(column, node) for column, (a, b) in enumerate(itertools.pairwise(starts)) for node in range(a, b)]
+    links += [(len(layer.levels) + number, starts[-1] + number) for number in range(layer.numbers)]
+    stages.append(_Stage("embedding", layer.n_outputs, tuple(links), layer))
+
+
+def _add_norm(stages: list[_Stage], layer: LayerNorm, units: int) -> None:
+    stages.append(_Stage("normalised", units, _straight(units), layer))
+
+
+def _add_residual(stages: list[_Stage], layer: Residual, units: int) -> None:
+    before = len(stages)
+    given = units
+    for each in layer.layers:
+        _add(stages, each, given)
+        given = each.connect(given)
+    stages.append(_Stage("sum", units, _straight(units), layer, before))
+
+
+def _add_other(stages: list[_Stage], layer: AbstractLayer, units: int) -> None:
+    after = layer.connect(units)
+    links = _straight(units) if after == units else tuple(itertools.product(range(units), range(after)))
+    stages.append(_Stage(type(layer).__name__, after, links, layer))
+
+
+_KINDS: Final[dict[type[AbstractLayer], Callable[[list[_Stage], Any, int], None]]] = {
+    Layer: _add_dense,
+    Dropout: _add_nothing,
+    Embedding: _add_embedding,
+    LayerNorm: _add_norm,
+    Residual: _add_residual,
+}
+"""Adds the stages of a layer that is given so many numbers."""
+
+
+def _straight(units: int) -> tuple[tuple[int, int], ...]:
+    return tuple((node, node) for node in range(units))
+
+
+def _columns(network: Network, stages: Sequence[_Stage], max_nodes: int) -> list[_Column]:
+    """Return the inputs' column and one for each stage, evenly apart."""
+    widths = [network.n_inputs, *(stage.units for stage in stages)]
     apart = max(2.8, 0.45 * min(max_nodes, max(widths)))
-    names = ["inputs", *(f"hidden layer {i + 1}" for i in range(len(layers) - 1)), "outputs"]
-    if len(layers) == 2:
-        names[1] = "hidden layer"
     columns = []
     for i, width in enumerate(widths):
         shown = tuple(range(width))
         if width > max_nodes:
             above = (max_nodes + 1) // 2
             shown = (*range(above), *range(width - (max_nodes - above), width))
-        lines = [names[i]]
-        if i > 0:
-            lines.append(_activation_name(layers[i - 1]))
+        lines = ["inputs" if i == 0 else stages[i - 1].heading]
         if width > max_nodes:
             lines.append(f"{max_nodes} of {width} drawn")
-        bias = i < len(layers) and layers[i].bias is not None
+        behind = stages[i].layer if i < len(stages) else None
+        bias = isinstance(behind, Layer) and behind.bias is not None
         columns.append(_Column(i * apart, width, shown, bias, "\n".join(lines)))
     return columns
 
 
 def _answers(network: Network, example: npt.ArrayLike) -> list[Array]:
-    """Return the example and every dense layer's answer to it, each (units,)."""
+    """Return the example and every stage's answer to it, each (units,)."""
     row = _checks.as_float("example", example, network.dtype)
     if row.size != network.n_inputs or row.ndim not in (1, 2):
         raise ValueError(f"example has shape {row.shape}; expected one row of inputs, ({network.n_inputs},)")
-    row = row.reshape(1, -1)
-    dense = [number for number, layer in enumerate(network.layers) if isinstance(layer, Layer)]
-    return [row[0], *(outputs_of(network, row, number)[0] for number in dense)]
+    outputs = [row.reshape(1, -1)]
+    network.layers[0].check_values("example", outputs[0])
+    for stage in _stages(network):
+        if stage.added is not None:
+            outputs.append(outputs[stage.added] + outputs[-1])
+        else:
+            assert stage.layer is not None
+            outputs.append(stage.layer.compute(outputs[-1])[0])
+    return [each[0] for each in outputs]
+
+
+def _draw_links(axes: Axes, links: tuple[tuple[int, int], ...] | None, source: _Places, target: _Places) -> None:
+    """Draw a grey line for each link between nodes that are drawn."""
+    from matplotlib.collections import LineCollection
+
+    lines = [(source[start], target[stop]) for start, stop in links or () if start in source and stop in target]
+    axes.add_collection(LineCollection(lines, colors=[GREY], linewidths=[0.8], zorder=1, gid="links"))
+
+
+def _draw_arcs(axes: Axes, source: _Places, target: _Places) -> None:
+    """Draw a grey arc over what lies between, from each node that is drawn to the one that it is added to."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    for node, (x, y) in source.items():
+        if node != _BIAS and node in target:
+            end, rise = target[node], _rise(target[node][0] - x)
+            corners = [(x, y), (x, y + rise), (end[0], end[1] + rise), end]
+            path = Path(corners, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
+            axes.add_patch(PathPatch(path, fill=False, edgecolor=GREY, linewidth=0.8, zorder=0.5, gid="arc"))
+
+
+def _rise(length: float) -> float:
+    """Return how far an arc's handles lie above its ends."""
+    return 0.22 * length
+
+
+def _tops_of_arcs(places: Sequence[_Places], stages: Sequence[_Stage]) -> list[float]:
+    """Return how high the arcs of each residual connection go."""
+    tops = []
+    for number, stage in enumerate(stages, 1):
+        if stage.added is not None:
+            x, y = max(places[stage.added].values(), key=lambda place: place[1])
+            tops.append(y + 0.75 * _rise(places[number][0][0] - x))
+    return tops
 
 
 def _draw_weights(axes: Axes, layer: Layer, source: _Places, target: _Places, width: float) -> None:

@@ -6,7 +6,7 @@ one of those at the end of this file, which need no library and are right to a f
 - ``exp(x) = 2**k * exp(r)`` with ``k = round(x / ln 2)`` and ``r = x - k ln 2``, so that ``|r| < 0.35`` and a few terms
   of its series are enough; ``2**k`` is made by squaring;
 - ``log(1 + t) = 2 artanh(t / (2 + t))``, whose terms shrink at least by nine each for t in [0, 1];
-- the square root of 1 or more by Newton's rule, which falls towards it from above.
+- the square root of what is above 0 by Newton's rule, which falls towards it from above.
 """
 
 from __future__ import annotations
@@ -263,10 +263,10 @@ static $real $log1p($real t)
 }
 """,
     "sqrt": """
-/* The square root of 1 or more without a library: Newton's rule falls towards it from above. */
+/* The square root of what is above 0 without a library: Newton's rule falls towards it from above. */
 static $real $sqrt($real square)
 {
-  $real root = square, next = (1 + square) / 2;
+  $real root = 1 + square, next = (1 + square) / 2;
   while (next < root) {
     root = next;
     next = (root + square / root) / 2;

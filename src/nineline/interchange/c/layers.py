@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Generic, final
 
 from nineline.interchange.c.activations import Unit
 from nineline.interchange.c.text import array
 from nineline.interchange.model import Kind
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from nineline.interchange.rounding import Rounded
 
 _FEW: Final = 4  # outputs that are summed one by one, in a register
-_NAMES: Final = "abcdefgh"  # of arrays; i and j count
+_NAMES: Final = "abcdefghklmnopqrstuvwxyz"  # of arrays; i and j count
 
 
 class Buffers:
@@ -26,18 +27,22 @@ class Buffers:
 
     def __init__(self) -> None:
         self.sizes: dict[str, int] = {}
-        self._taken: set[str] = set()
+        self._taken: Counter[str] = Counter()
 
     def take(self, size: int) -> str:
         """Return the name of an array that is free."""
-        name = next(name for name in _NAMES if name not in self._taken)
-        self._taken.add(name)
+        name = next(name for name in _NAMES if not self._taken[name])
+        self._taken[name] = 1
         self.sizes[name] = max(self.sizes.get(name, 0), size)
         return name
 
+    def keep(self, name: str) -> None:
+        """Take an array once more: it has to be given back so often."""
+        self._taken[name] += 1
+
     def free(self, name: str) -> None:
         """Give an array back; what the program is handed is none of them, and stays as it is."""
-        self._taken.discard(name)
+        self._taken[name] -= 1
 
 
 class LayerInC(ABC, Generic[Kind]):
@@ -53,12 +58,17 @@ class LayerInC(ABC, Generic[Kind]):
 
     def __init__(self, placed: Placed[Kind], real: Real, rounded: Mapping[str, Rounded]) -> None:
         self.placed, self.layer, self.number = placed, placed.layer, placed.number
-        self.real, self.rounded = real, rounded.get(placed.number)
+        self.real, self.all_rounded, self.rounded = real, rounded, rounded.get(placed.number)
 
     @property
     def units(self) -> list[Unit]:
         """Its activations."""
         return []
+
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        """The functions that it calls; ``$sqrt`` stands for the function of math.h."""
+        return ()
 
     def tables(self) -> str:
         """Return its constants."""
@@ -160,7 +170,127 @@ class DropoutInC(LayerInC[Dropout]):
         return "", x
 
 
-_LAYERS: Final[dict[type[AbstractLayer], type[LayerInC[Any]]]] = {Layer: DenseInC, Dropout: DropoutInC}
+_LOOK_UP: Final = """
+/* The vector of a level; zeros for what is none. */
+static void look_up(const $real *vectors, long levels, int width, $real level, $real vector[])
+{
+  const long place = level >= 0 && level < ($real)levels ? (long)level : -1;
+  int j;
+  for (j = 0; j < width; ++j) vector[j] = place < 0 ? 0 : vectors[place * width + j];
+}
+"""
+
+
+@final
+class EmbeddingInC(LayerInC[Embedding]):
+    """A table of vectors for each column of levels; plain numbers pass on behind them."""
+
+    helpers = (_LOOK_UP,)
+
+    def tables(self) -> str:
+        n, real = self.number, self.real
+        return f"\n/* {self.placed} */\n" + "".join(
+            array(f"static const {real.name} vectors_{n}_{column}[{len(vectors)}][{vectors.shape[1]}]", vectors, real)
+            for column, vectors in enumerate(self.layer.vectors)
+        )
+
+    def flash(self) -> int:
+        return sum(vectors.size for vectors in self.layer.vectors) * self.real.size
+
+    def run(self, x: str, buffers: Buffers) -> tuple[str, str]:
+        layer, n, start = self.layer, self.number, 0
+        y = buffers.take(layer.n_outputs)
+        text = f"\n  /* {self.placed} */\n"
+        for column, (levels, width) in enumerate(zip(layer.levels, layer.widths, strict=True)):
+            text += f"  look_up(&vectors_{n}_{column}[0][0], {levels}L, {width}, {x}[{column}], &{y}[{start}]);\n"
+            start += width
+        if layer.numbers:
+            text += f"  for (j = 0; j < {layer.numbers}; ++j) {y}[{start} + j] = {x}[{len(layer.levels)} + j];\n"
+        buffers.free(x)
+        return text, y
+
+
+_NORMALISE: Final = """
+/* Numbers at mean 0 and standard deviation 1, then times a gain and a bias. */
+static void normalise(const $real x[], const $real gain[], const $real bias[], long count, $real epsilon, $real y[])
+{
+  $real mean = 0, variance = 0, root;
+  long j;
+  for (j = 0; j < count; ++j) mean += x[j];
+  mean /= ($real)count;
+  for (j = 0; j < count; ++j) variance += (x[j] - mean) * (x[j] - mean);
+  root = $sqrt(variance / ($real)count + epsilon);
+  for (j = 0; j < count; ++j) y[j] = gain[j] * ((x[j] - mean) / root) + bias[j];
+}
+"""
+
+
+@final
+class LayerNormInC(LayerInC[LayerNorm]):
+    """A gain and a bias."""
+
+    helpers = (_NORMALISE,)
+
+    def tables(self) -> str:
+        n, real, count = self.number, self.real, self.layer.n_inputs
+        gain = array(f"static const {real.name} gain_{n}[{count}]", self.layer.gain, real)
+        bias = array(f"static const {real.name} bias_{n}[{count}]", self.layer.bias, real)
+        return f"\n/* {self.placed} */\n{gain}{bias}"
+
+    def flash(self) -> int:
+        return 2 * self.layer.gain.size * self.real.size
+
+    def run(self, x: str, buffers: Buffers) -> tuple[str, str]:
+        n, count, epsilon = self.number, self.layer.gain.size, self.real.literal(self.layer.epsilon)
+        y = buffers.take(count)
+        buffers.free(x)
+        return f"\n  /* {self.placed} */\n  normalise({x}, gain_{n}, bias_{n}, {count}, {epsilon}, {y});\n", y
+
+
+@final
+class ResidualInC(LayerInC[Residual]):
+    """The layers inside, and the sum of what goes in and what comes out."""
+
+    @property
+    def inner(self) -> list[LayerInC[Any]]:
+        """The layers inside."""
+        return [layer_in_c(placed, self.real, self.all_rounded) for placed in self.placed.inner]
+
+    @property
+    def units(self) -> list[Unit]:
+        return [unit for layer in self.inner for unit in layer.units]
+
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        return tuple(helper for layer in self.inner for helper in layer.helpers)
+
+    def tables(self) -> str:
+        return "".join(layer.tables() for layer in self.inner)
+
+    def flash(self) -> int:
+        return sum(layer.flash() for layer in self.inner)
+
+    def run(self, x: str, buffers: Buffers) -> tuple[str, str]:
+        texts, last = [f"\n  /* {self.placed} */\n"], x
+        buffers.keep(x)
+        for layer in self.inner:
+            text, last = layer.run(last, buffers)
+            texts.append(text)
+        y = buffers.take(self.layer.n_outputs or 0) if last == x else last  # where all inside is dropout
+        texts.append(f"  for (j = 0; j < {self.layer.n_outputs}; ++j) {y}[j] = {x}[j] + {last}[j];\n")
+        buffers.free(x)
+        if last == x:
+            buffers.free(x)
+        return "".join(texts), y
+
+
+_LAYERS: Final[dict[type[AbstractLayer], type[LayerInC[Any]]]] = {
+    Layer: DenseInC,
+    Dropout: DropoutInC,
+    Embedding: EmbeddingInC,
+    LayerNorm: LayerNormInC,
+    Residual: ResidualInC,
+}
 
 
 def layer_in_c(placed: Placed[AbstractLayer], real: Real, rounded: Mapping[str, Rounded]) -> LayerInC[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nineline.interchange.c.activations import Real, functions, own_name
+from nineline.interchange.c.activations import Real, called, functions, own_name
 from nineline.interchange.c.columns import CTable, row_in_c, table_in_c
 from nineline.interchange.c.layers import Buffers, DenseInC, layer_in_c
 from nineline.interchange.c.text import array, comment, string, wrapped
@@ -39,9 +39,13 @@ class Writer:
             calls = self.table.calls
         if model.target is not None and model.target.scaling.log:
             calls = (*calls, "exp")
+        helpers = "".join(dict.fromkeys(helper for layer in self.layers for helper in layer.helpers))
+        helpers = Template(helpers).safe_substitute(real=real.name)
+        calls = (*calls, *called(helpers))
         units = [unit for layer in self.layers for unit in layer.units]
         self.functions, self.uses_libm = functions(units, real, libm=libm, also=calls)
         self.math = {call: call + real.suffix if libm else own_name(call) for call in calls}
+        self.functions += Template(helpers).substitute(self.math)
         self.buffers = Buffers()
         self.statements = "".join(self._statements())
 
@@ -204,7 +208,7 @@ class Writer:
             table = f"{self.name}_row rows"
             prepare = f"    {self.real.name} inputs[{guard}_INPUTS];\n    {self.name}_prepare(&rows[r], inputs);\n"
         else:
-            inputs = sample_inputs(_RECORDED, self.model.network.n_inputs)
+            inputs = sample_inputs(_RECORDED, self.model.network)
             given = [[*map(self.real.literal, row)] for row in inputs.tolist()]
             table, prepare = f"{self.real.name} rows", f"    const {self.real.name} *inputs = rows[r];\n"
         size = f"[{_RECORDED}]" if columns is not None else f"[{_RECORDED}][{guard}_INPUTS]"

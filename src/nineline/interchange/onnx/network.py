@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from nineline.activations import Identity
 from nineline.interchange.onnx.activations import add_activation
 from nineline.interchange.onnx.columns import add_columns
 from nineline.interchange.onnx.graph import Graph
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,9 +75,36 @@ def _dropout(graph: Graph, placed: Placed[Dropout], x: str, name: str | None) ->
     return x
 
 
+def _embedding(graph: Graph, placed: Placed[Embedding], x: str, name: str | None) -> str:
+    layer, n = placed.layer, placed.number
+    parts = []
+    for column, vectors in enumerate(layer.vectors):
+        level = graph.op("Gather", x, graph.constant(column, "int64"), attributes={"axis": 1})
+        table = graph.constant(vectors, "float32", f"{n}.{column}.vectors")
+        parts.append(graph.op("Gather", table, graph.cast(level, "int64")))
+    if layer.numbers:
+        places = graph.constant(np.arange(len(layer.levels), layer.n_inputs), "int64")
+        parts.append(graph.op("Gather", x, places, attributes={"axis": 1}))
+    return graph.op("Concat", *parts, name=name, attributes={"axis": 1})
+
+
+def _layer_norm(graph: Graph, placed: Placed[LayerNorm], x: str, name: str | None) -> str:
+    layer, n = placed.layer, placed.number
+    gain, bias = graph.constant(layer.gain, "float32", f"{n}.gain"), graph.constant(layer.bias, "float32", f"{n}.bias")
+    attributes = {"axis": -1, "epsilon": layer.epsilon}
+    return graph.op("LayerNormalization", x, gain, bias, name=name, attributes=attributes)
+
+
+def _residual(graph: Graph, placed: Placed[Residual], x: str, name: str | None) -> str:
+    return graph.op("Add", x, _add_network(graph, placed.inner, x, None), name=name)
+
+
 _LAYERS: Final[dict[type[AbstractLayer], Callable[[Graph, Any, str, str | None], str]]] = {
     Layer: _dense,
     Dropout: _dropout,
+    Embedding: _embedding,
+    LayerNorm: _layer_norm,
+    Residual: _residual,
 }
 """Adds a layer behind x, whose outputs may be given their name, and returns that."""
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _NOTHING: Final = frozenset(("Identity", "Dropout", "Flatten"))
 _KNOWN: Final = (
-    f"Gemm, MatMul, Add of a bias, {', '.join(OPERATORS)}, the products that make silu, mish and gelu, Identity, "
-    "Dropout and Flatten"
+    f"Gemm, MatMul, Add of a bias, {', '.join(OPERATORS)}, the products that make silu, mish and gelu, "
+    "LayerNormalization, Add at the end of a residual connection, Identity, Dropout and Flatten"
 )
 _LONGEST_PRODUCT: Final = max(map(len, PRODUCTS))
 _TIMES_TAKEN: Final = 16  # that layers may name the same weights, on average
@@ -32,9 +32,9 @@ _TIMES_TAKEN: Final = 16  # that layers may name the same weights, on average
 def from_onnx(path: str | os.PathLike[str], *, external_data: bool = False) -> Network:
     """Make a network of an ONNX file (needs the extra ``onnx``).
 
-    The graph has to be a chain: one input of (rows, features), linear maps (Gemm; MatMul, and Add of a bias) and the
-    activations that nineline knows, as it and PyTorch write them. Dropout is taken for what it is when a network runs:
-    nothing.
+    The graph has to be a chain: one input of (rows, features), linear maps (Gemm; MatMul, and Add of a bias), the
+    activations that nineline knows, as it and PyTorch write them, LayerNormalization, and residual connections. Dropout
+    is taken for what it is when a network runs: nothing. An embedding is not read back.
 
     Parameters
     ----------
@@ -119,6 +119,8 @@ class _Reader:
         if len(inputs) != 1 or len(graph.output) != 1:
             raise ValueError(f"it has {len(inputs)} inputs and {len(graph.output)} outputs; expected one of each")
         self.now, self.end = inputs[0], graph.output[0].name
+        self.ends: list[Any] = []
+        """Of each residual connection that has begun, the Add at its end."""
         self.chain = Chain("the graph")
         self.layers = 0
         self.left = _TIMES_TAKEN * sum(array.nbytes for array in self.arrays.values())
@@ -133,17 +135,39 @@ class _Reader:
                 back = "leads back to itself" if users else "leads nowhere"
                 raise ValueError(f"{self.now!r} {back}; expected a chain from the input to the output")
             seen.add(self.now)
+            if self.ends and users[-1] is self.ends[-1] and len(users) == 1:
+                self.chain.end_residual()
+                self.now = self.ends.pop().output[0]
+                continue
+            users = self.begin_residuals(users)
             if len(users) == 1:
                 self.single(users[0])
             else:
                 self.product(users)
+        if self.ends:
+            raise ValueError(f"{_name(self.ends[-1])} is not on the way to the output; expected a chain")
         return self.chain.network()
+
+    def begin_residuals(self, users: list[Any]) -> list[Any]:
+        """Begin the residual connections that go in here, and return the other nodes that use what goes in."""
+        others = []
+        for node in reversed(users):  # the one that ends last begins first
+            plain = node.op_type == "Add" and len(set(node.input)) == 2 and not self.arrays.keys() & set(node.input)
+            if plain and all(node is not end for end in self.ends):
+                self.ends.append(node)
+                self.chain.begin_residual()
+            else:
+                others.append(node)
+        return others[::-1]
 
     def single(self, node: Any) -> None:
         """Take a node that is the only one to use what it takes."""
         kind, settings = node.op_type, _attributes(node)
         if kind in ("Gemm", "MatMul"):
             self.linear(node, settings)
+            return
+        if kind == "LayerNormalization":
+            self.layer_norm(node, settings)
             return
         row = OPERATORS.get(kind)
         activation = None if row is None else row.ours(settings)
@@ -170,6 +194,23 @@ class _Reader:
                 bias, self.now = self.arrays[other], users[0].output[0]
         if bias is not None:
             bias = np.broadcast_to(bias.reshape(-1), (weights.shape[1],))
+        self.count(weights)
+        self.chain.linear(weights, bias)
+
+    def layer_norm(self, node: Any, settings: dict[str, Any]) -> None:
+        """Take a LayerNormalization over the features of a row."""
+        gain = self.arrays.get(node.input[1])
+        bias = self.arrays.get(node.input[2]) if len(node.input) > 2 else None if gain is None else np.zeros_like(gain)
+        if node.input[0] != self.now or gain is None or bias is None or settings.get("axis", -1) not in (1, -1):
+            raise ValueError(
+                f"{_name(node)} is no normalisation of rows; expected constant scale and bias, and axis -1"
+            )
+        self.count(gain)
+        self.chain.layer_norm(gain, bias, settings.get("epsilon", 1e-5))
+        self.now = node.output[0]
+
+    def count(self, weights: npt.NDArray[Any]) -> None:
+        """Raise ValueError where there are more layers, or weights, than a network has."""
         self.layers += 1
         if self.layers > LAYERS_AT_MOST:
             raise ValueError(
@@ -181,7 +222,6 @@ class _Reader:
                 f"its layers take more than {_TIMES_TAKEN} times the weights that it holds; expected its own "
                 "for each of them"
             )
-        self.chain.linear(weights, bias)
 
     def product(self, users: list[Any]) -> None:
         """Take z * f(z): silu, mish or gelu written out."""
