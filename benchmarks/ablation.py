@@ -50,7 +50,7 @@ def _plain_quantiles() -> AbstractContextManager[Any]:
     def nothing(shares: Any, intervals: int) -> tuple[Any, int, Any]:
         return np.zeros(len(shares), bool), intervals, np.ones(len(shares), bool)
 
-    return patch("nineline.column_kinds._heavy", nothing)
+    return patch("nineline.tables.kinds._heavy", nothing)
 
 
 VARIANTS: Final[dict[str, tuple[dict[str, Any], Any]]] = {

@@ -33,10 +33,6 @@ FLOORS = [
         "nineline.draws",
         "nineline.rows",
         "nineline.tables",
-        "nineline.series",
-        "nineline.column_kinds",
-        "nineline.columns",
-        "nineline.targets",
     ],
     [
         "nineline.activations",

@@ -54,8 +54,8 @@ def path(tmp_path):
 @pytest.fixture(autouse=True)
 def any_ending(monkeypatch):
     """A table is written to any name here, so that all ways can be asked for the same one."""
-    monkeypatch.setattr("nineline.tables.check_ending", lambda path: None)
-    monkeypatch.setattr("nineline.tables._endings", lambda path: (".csv", ""))
+    monkeypatch.setattr("nineline.tables.files.check_ending", lambda path: None)
+    monkeypatch.setattr("nineline.tables.files._endings", lambda path: (".csv", ""))
 
 
 @posix

@@ -18,13 +18,13 @@ from nineline.estimators import TabularRegressor
 from nineline.files import FileError
 from nineline.interchange import to_onnx
 from nineline.interchange.samples import EPOCH, sample_inputs, sample_rows
-from nineline.series import moments_of
+from nineline.tables.series import moments_of
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (the extra onnx)")
 runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 if TYPE_CHECKING:
-    from nineline.columns import Columns
+    from nineline.tables.columns import Columns
 
 
 def session(model: Any) -> Any:

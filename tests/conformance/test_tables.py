@@ -13,10 +13,10 @@ import pytest
 
 import nineline.interchange
 from nineline.activations import ACTIVATIONS, Identity
-from nineline.column_kinds import KINDS
 from nineline.interchange import sklearn, torch
 from nineline.interchange.onnx import activations as onnx
 from nineline.layers import LAYERS
+from nineline.tables.kinds import KINDS
 
 LISTS: dict[str, dict[str, type[Any]]] = {"_ACTIVATIONS": ACTIVATIONS, "_LAYERS": LAYERS, "_COLUMNS": KINDS}
 TABLES = {

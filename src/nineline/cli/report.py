@@ -13,9 +13,9 @@ from nineline.files import FileError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nineline.columns import Columns
     from nineline.estimators.session import Session
     from nineline.estimators.tabular import TabularClassifier, TabularRegressor
+    from nineline.tables.columns import Columns
 
 _CLASSES_SHOWN = 12
 _CLASSES_NAMED = 100
@@ -90,8 +90,8 @@ def print_file(console: Console, path: str, header: dict[str, Any]) -> None:
 
 def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
     """Return what a header says, by headings, and its columns."""
-    from nineline.columns import Columns
     from nineline.estimators.tabular.file import members_of
+    from nineline.tables.columns import Columns
 
     columns, kind = None, header["kind"]
     lines = {"what": str(kind)}

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from nineline import _checks
-from nineline.series import text_of
+from nineline.tables.series import text_of
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator

@@ -20,7 +20,7 @@ from nineline import _checks
 from nineline.estimators.splitting import hold_out
 from nineline.estimators.tabular import TabularClassifier, TabularRegressor
 from nineline.estimators.tabular.scoring import scores_of
-from nineline.series import ISO, moments_of, numbers_of, texts_of
+from nineline.tables.series import ISO, moments_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ from nineline.activations import ACTIVATIONS, Softmax
 from nineline.ensemble import Ensemble
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.network import Network
-from nineline.targets import TargetScaling
+from nineline.tables.targets import TargetScaling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nineline.columns import Columns
+    from nineline.tables.columns import Columns
 
 
 Kind = TypeVar("Kind", bound=AbstractLayer)

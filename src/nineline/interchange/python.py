@@ -27,17 +27,17 @@ from nineline.activations import (
     Tanh,
     setting_of,
 )
-from nineline.column_kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number
 from nineline.interchange.model import TrainedModel
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
-from nineline.series import ISO
+from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number
+from nineline.tables.series import ISO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nineline._typing import Array
-    from nineline.columns import Columns
     from nineline.interchange.model import Placed
+    from nineline.tables.columns import Columns
 
 
 def to_python(model: object) -> str:

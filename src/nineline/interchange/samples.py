@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from nineline.column_kinds import Boolean, Category, Column, Date, Number
 from nineline.ensemble import Ensemble
 from nineline.layers import Embedding
+from nineline.tables.kinds import Boolean, Category, Column, Date, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nineline._typing import Array
-    from nineline.columns import Columns
     from nineline.network import Network
+    from nineline.tables.columns import Columns
 
 EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (moments of a table have no zone)
 UNSEEN: Final = "never seen in training"

@@ -15,7 +15,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from nineline import _checks
-from nineline.columns import Columns
 from nineline.ensemble import Ensemble
 from nineline.estimators.frames import as_frame, is_missing
 from nineline.estimators.pickles import Pickled
@@ -30,6 +29,7 @@ from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.scoring import scorer_of
 from nineline.estimators.tabular.trials import Trial, Tried, try_out
 from nineline.rows import ROWS_AT_ONCE, Rows
+from nineline.tables.columns import Columns
 
 if TYPE_CHECKING:
     import os

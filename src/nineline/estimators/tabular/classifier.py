@@ -28,7 +28,7 @@ _FIXED_WIDTH: Final = 64  # characters; in an array of text each takes as much m
 class TabularClassifier(ClassifierMixin, Tabular):
     """A classifier for tables that chooses everything by itself.
 
-    It works out each column's kind (number, category, boolean, date; `nineline.columns`), scales and encodes, gives
+    It works out each column's kind (number, category, boolean, date; `nineline.tables`), scales and encodes, gives
     missing values an indicator, and trains several networks with AdamW, each on all rows but some that it holds out to
     stop in time. Their mean probabilities are the answer. Whether numbers are divided into intervals (piecewise-linear
     encoding) is decided by two short trainings, side by side, on the rows that those hold out.

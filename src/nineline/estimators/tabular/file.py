@@ -9,9 +9,9 @@ import numpy as np
 
 from nineline import _checks, files
 from nineline.activations import ACTIVATIONS, Activation, describe_activation, rebuild_activation
-from nineline.columns import Columns
 from nineline.ensemble import Ensemble
 from nineline.estimators.tabular.recipe import MEMBERS_AT_MOST
+from nineline.tables.columns import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

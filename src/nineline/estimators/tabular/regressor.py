@@ -14,7 +14,7 @@ from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
 from nineline.estimators.tabular.held_out import QUANTILES, HeldOut
 from nineline.estimators.tabular.trials import Tried, try_out
-from nineline.targets import TargetScaling, skewness
+from nineline.tables.targets import TargetScaling, skewness
 
 if TYPE_CHECKING:
     import os

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from nineline.training.history import sparkline
 
 if TYPE_CHECKING:
-    from nineline.columns import Columns
     from nineline.estimators.tabular.recipe import Recipe
     from nineline.estimators.tabular.trials import Trial
+    from nineline.tables.columns import Columns
     from nineline.training.history import History
 
 

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, final
 
 import numpy as np
 
-from nineline.column_kinds import Boolean, Category, Column, Date, Number
 from nineline.interchange.c.activations import called
 from nineline.interchange.c.helpers import HELPERS
 from nineline.interchange.c.text import comment, identifier, string, wrapped
 from nineline.interchange.samples import EPOCH
+from nineline.tables.kinds import Boolean, Category, Column, Date, Number
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from nineline.columns import Columns
     from nineline.interchange.c.activations import Real
+    from nineline.tables.columns import Columns
 
 _NO_DATE: Final = "INT32_MIN"
 _SMALL: Final = 3e-8  # beside 1, in float

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nineline.interchange.model import TrainedModel
     from nineline.interchange.rounding import Rounded
-    from nineline.targets import TargetScaling
+    from nineline.tables.targets import TargetScaling
 
 _RECORDED: Final = 8  # rows of the self-test
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.column_kinds import Boolean, Category, Column, Date, Number
+from nineline.tables.kinds import Boolean, Category, Column, Date, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nineline.columns import Columns
     from nineline.interchange.onnx.graph import Graph
+    from nineline.tables.columns import Columns
 
 _MISSING: Final = -2  # among places of levels
 _HALF_A_MILLISECOND: Final = 5e-4  # by which a float of days may fall short of a full minute

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import onnx
 
     from nineline.interchange.model import Placed, Target, TrainedModel
-    from nineline.targets import TargetScaling
+    from nineline.tables.targets import TargetScaling
 
 
 def model_of(trained: TrainedModel, name: str) -> onnx.ModelProto:

@@ -12,8 +12,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from nineline.columns import Boolean, Category, Columns, Date, Dropped, Number, learn_column
-from nineline.series import ISO, parse_moment
+from nineline.tables.columns import Columns
+from nineline.tables.inference import Dropped, learn_column
+from nineline.tables.kinds import Boolean, Category, Date, Number
+from nineline.tables.series import ISO, parse_moment
 
 
 def series(values: list[Any], name: str = "c") -> nw.Series[Any]:

@@ -2,8 +2,8 @@
 
 A kind is a class here that says what it learned from the training table (a median, the levels), how its values
 become numbers of about the size of 1, and how it treats a value that is missing or was never seen. To add a kind,
-write a class here, enter it in `KINDS`, and say in `nineline.columns.learn_column` when a column is of it. What the
-values of a column are read as, whatever its kind, is in `nineline.series`.
+write a class here, enter it in `KINDS`, and say in `nineline.tables.inference.learn_column` when a column is of it.
+What the values of a column are read as, whatever its kind, is in `nineline.tables.series`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import narwhals as nw
 import numpy as np
 
 from nineline import _checks
-from nineline.series import FORMATS, first_text, is_number, moments_of, numbers_of, texts_of
+from nineline.tables.series import FORMATS, first_text, is_number, moments_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -31,7 +31,7 @@ class TargetScaling:
     Examples
     --------
     >>> import numpy as np
-    >>> from nineline.targets import TargetScaling
+    >>> from nineline.tables.targets import TargetScaling
     >>> scaling = TargetScaling.learn(np.array([10.0, 20.0, 60.0]))
     >>> scaling
     TargetScaling(mean=30.0, scale=21.602468994692867, low=10.0, high=60.0, log=False)
@@ -113,7 +113,7 @@ def skewness(values: npt.NDArray[Any], weights: Array | None = None) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from nineline.targets import skewness
+    >>> from nineline.tables.targets import skewness
     >>> round(skewness(np.array([1.0, 1.0, 1.0, 5.0])), 4)
     1.1547
     """

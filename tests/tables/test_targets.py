@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nineline.targets import TargetScaling, skewness
+from nineline.tables.targets import TargetScaling, skewness
 
 Y = np.array([1.0, 2.0, 2.0, 4.0, 30.0])
 
