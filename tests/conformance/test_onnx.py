@@ -134,7 +134,10 @@ def test_real_tables(name: str, real_data: Path) -> None:
         if column.kind == "boolean":
             values = values.cast(pl.String).str.to_lowercase().is_in(["true", "yes", "t", "y", "1"])
         elif column.kind == "date":
-            values = pl.Series(moments_of(nw.from_native(values, series_only=True), column.format))
+            moments = moments_of(nw.from_native(values, series_only=True), column.format)
+            assert moments is not None
+            known = pl.Series(moments.microseconds).cast(pl.Datetime("us"))
+            values = known.set(pl.Series(moments.missing), None)
         elif column.kind == "category" and values.dtype != pl.String:
             values = pl.Series(
                 [None if v is None else str(int(v)) if float(v).is_integer() else str(v) for v in values]

@@ -85,15 +85,15 @@ def decide_task(target: nw.Series[Any], task: str | None = None) -> tuple[str, s
         raise ValueError(f"target {name!r} is of type {target.dtype}; expected numbers, text or booleans")
     values = numbers_of(target)
     texts = texts_of(target)
-    distinct = len(set(texts) - {None})
+    distinct = len(texts.values)
     if distinct == 1:
         raise ValueError(
-            f"target {name!r} has one value only, {_checks.quoted(texts[0])}; there is nothing to tell apart"
+            f"target {name!r} has one value only, {_checks.quoted(texts.values[0])}; there is nothing to tell apart"
         )
     if task == REGRESSION:
         if values is None or target.dtype == nw.Boolean:
             raise ValueError(
-                f"target {name!r} holds {_checks.quoted(texts[0])}; regression needs numbers: leave task out"
+                f"target {name!r} holds {_checks.quoted(texts.values[0])}; regression needs numbers: leave task out"
             )
         return REGRESSION, "as asked"
     if values is not None and task is None and target.dtype != nw.Boolean:
@@ -105,9 +105,9 @@ def decide_task(target: nw.Series[Any], task: str | None = None) -> tuple[str, s
         return CLASSIFICATION, f"because the target holds whole numbers of only {distinct} different values"
     if values is None and moments_of(target, ISO) is not None:
         raise ValueError(f"target {name!r} holds dates; make it a number (days since ...) or a class first")
-    if distinct > len(texts) / 2 and distinct > _CODES_AT_MOST:
+    if distinct > len(target) / 2 and distinct > _CODES_AT_MOST:
         raise ValueError(
-            f"target {name!r} has {distinct:,} different values in {len(texts):,} rows; that is no set of classes"
+            f"target {name!r} has {distinct:,} different values in {len(target):,} rows; that is no set of classes"
         )
     return CLASSIFICATION, "as asked" if task else f"because the target holds {distinct} classes"
 
@@ -182,7 +182,7 @@ def train_on_table(
     rng = np.random.default_rng(seed)
     if test is None:
         _checks.number("test_size", test_size, low=0, high=1, high_open=True)
-        classes = np.unique(np.array(texts_of(nw.from_native(table[target], series_only=True))), return_inverse=True)[1]
+        classes = texts_of(nw.from_native(table[target], series_only=True)).ranks
         kept, out = hold_out(table.height, test_size, rng, classes if task == CLASSIFICATION else None)
         table, test = table[kept], table[out]
         if not len(out):

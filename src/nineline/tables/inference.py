@@ -9,10 +9,10 @@ import narwhals as nw
 import numpy as np
 
 from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number
-from nineline.tables.series import FORMATS, ISO, moments_of, numbers_of, parse_moment, texts_of
+from nineline.tables.series import FORMATS, ISO, distinct, moments_of, numbers_of, parse_moment, texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -41,44 +41,43 @@ def learn_column(
     if nulls == rows:
         return Dropped(name, "empty")
     if dtype == nw.Boolean:
-        return _varying(Boolean(name, nulls > 0), len(set(series.drop_nulls().to_list())))
+        return _varying(Boolean(name, nulls > 0), len(distinct(series).values))
     if isinstance(dtype, (nw.Date, nw.Datetime)):
         moments = moments_of(series, ISO)
         assert moments is not None
-        return _varying(Date.learn(name, moments, ISO, weights), len(set(moments) - {None}))
+        return _varying(Date.learn(name, moments, ISO, weights), len(np.unique(moments.known.microseconds)))
     said = isinstance(dtype, (nw.Categorical, nw.Enum))  # the table says that these are categories
     values = None if said else numbers_of(series)
     if values is not None:
         known = values[~np.isnan(values)]
         if len(known) == 0:
             return Dropped(name, "empty")
-        distinct = len(np.unique(known))
-        if named and _is_identifier(name, known, rows, distinct):
+        different = len(np.unique(known))
+        if named and _is_identifier(name, known, rows, different):
             return Dropped(name, "identifier-like: a different whole number in every row")
-        return _varying(Number.learn(name, values, weights), distinct)
+        return _varying(Number.learn(name, values, weights), different)
     texts = texts_of(series)
-    levels = {text for text in texts if text is not None}
+    levels = texts.values
     if not levels:
         return Dropped(name, "empty")
     if said:
         return _varying(Category.learn(name, texts, weights), len(levels))
     words = {level.lower() for level in levels}
     if len(words) == 2 and words & TRUE and words & FALSE and not words - TRUE - FALSE:
-        return Boolean(name, None in texts)
+        return Boolean(name, bool(texts.missing.any()))
     form = _date_format(levels)
     if form is not None:
         moments = moments_of(series, form)
         assert moments is not None
         return _varying(Date.learn(name, moments, form, weights), len(levels))
-    known_rows = sum(text is not None for text in texts)
+    known_rows = int((~texts.missing).sum())
     if len(levels) >= _SMALL and len(levels) > known_rows / 2:
         return Dropped(name, f"identifier-like or free text: {len(levels):,} different values in {known_rows:,} rows")
     return _varying(Category.learn(name, texts, weights), len(levels))
 
 
-def _date_format(texts: Iterable[str]) -> str | None:
+def _date_format(texts: Sequence[str]) -> str | None:
     """Return the format that all texts are dates in, or None."""
-    texts = list(texts)
     if not any(character.isdigit() for character in texts[0]) or len(texts[0]) < 6:
         return None
     for form in FORMATS:
@@ -91,15 +90,15 @@ def _date_format(texts: Iterable[str]) -> str | None:
     return None
 
 
-def _varying(column: Column, distinct: int) -> Column | Dropped:
-    if distinct == 1 and not column.missing:
+def _varying(column: Column, different: int) -> Column | Dropped:
+    if different == 1 and not column.missing:
         return Dropped(column.name, "constant")
     return column
 
 
-def _is_identifier(name: str, known: Numbers, rows: int, distinct: int) -> bool:
+def _is_identifier(name: str, known: Numbers, rows: int, different: int) -> bool:
     """Return whether whole numbers, all different, count the rows (some may be held out) or are called an id."""
-    if rows < _SMALL or distinct < rows or (known != np.round(known)).any():
+    if rows < _SMALL or different < rows or (known != np.round(known)).any():
         return False
     running = 0 <= known.min() <= 1 + rows // 20 and known.max() < 1.5 * rows
     words = name.lower().replace("-", "_").replace(" ", "_").split("_")

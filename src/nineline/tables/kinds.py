@@ -11,9 +11,8 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 import narwhals as nw
@@ -27,12 +26,15 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from nineline.tables.series import Codes, Distinct, Moments
+
     Numbers = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
 
 _LEVELS: Final = 64  # that have a place of their own however few rows they have
 _LEVELS_AT_MOST: Final = 512  # that have one where they have so many rows:
 _ROWS_A_LEVEL: Final = 10
+_MISSING: Final = -2  # among the numbers of levels
 
 
 @dataclass(frozen=True)
@@ -243,37 +245,48 @@ class Category(Column):
             raise ValueError(f"column {self.name!r} has {self.rare!r} rare levels; expected a whole number")
 
     @classmethod
-    def learn(cls, name: str, values: Sequence[str | None], weights: Numbers | None = None) -> Category:
-        counts: Counter[str] = Counter()
-        for value, weight in zip(values, itertools.repeat(1) if weights is None else weights.tolist(), strict=False):
-            if value is not None:
-                counts[value] += weight
-        ranks = enumerate(counts.most_common(_LEVELS_AT_MOST))
-        common = [level for rank, (level, count) in ranks if rank < _LEVELS or count >= _ROWS_A_LEVEL]
-        rare = len(counts) - len(common)
-        return cls(name, None in values, tuple(sorted(common)), rare)
+    def learn(cls, name: str, texts: Distinct, weights: Numbers | None = None) -> Category:
+        known = ~texts.missing
+        counts = np.bincount(
+            texts.codes[known], None if weights is None else weights[known], minlength=len(texts.values)
+        )
+        ranked = np.argsort(-counts, kind="stable")[:_LEVELS_AT_MOST].tolist()
+        common = [code for rank, code in enumerate(ranked) if rank < _LEVELS or counts[code] >= _ROWS_A_LEVEL]
+        levels = tuple(sorted(texts.values[code] for code in common))
+        return cls(name, not known.all(), levels, len(texts.values) - len(levels))
 
     @property
     def own_width(self) -> int:
         return 1 if len(self.levels) <= 2 and not self.rare else len(self.levels) + bool(self.rare)
 
     def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
-        texts = texts_of(series)
-        if series.dtype == nw.Boolean and not {"True", "False"} & set(self.levels):  # as a file may spell them
-            texts = [None if text is None else text.lower() for text in texts]
-        places = {level: i for i, level in enumerate(self.levels)}
-        unseen = len(self.levels) if self.rare else -1
-        codes = np.array([-2 if text is None else places.get(text, unseen) for text in texts], dtype=np.intp)
-        known = codes != -2
-        if series.dtype.is_numeric() and known.any() and not any(is_number(level) for level in self.levels):
-            raise self.mismatch(next(text for text in texts if text is not None))
+        codes = self.codes(series)
+        missing = codes == _MISSING
         if self.own_width == 1:
             values = np.where(codes == len(self.levels) - 1, 1.0, np.where(codes >= 0, -1.0, 0.0))
-            return values[:, np.newaxis], ~known
-        numbers = np.zeros((len(texts), self.own_width))
+            return values[:, np.newaxis], missing
+        numbers = np.zeros((len(codes), self.own_width))
         placed = np.flatnonzero(codes >= 0)
         numbers[placed, codes[placed]] = 1
-        return numbers, ~known
+        return numbers, missing
+
+    def codes(self, series: nw.Series[Any]) -> Codes:
+        """Return the number of each row's level: the rare ones' is that behind the last; unseen is -1, missing -2.
+
+        Raises
+        ------
+        ValueError
+            The values are numbers, and the levels are none.
+        """
+        texts = texts_of(series)
+        words = texts.values
+        if series.dtype == nw.Boolean and not {"True", "False"} & set(self.levels):  # as a file may spell them
+            words = [word.lower() for word in words]
+        if series.dtype.is_numeric() and words and not any(is_number(level) for level in self.levels):
+            raise self.mismatch(words[0])
+        places = {level: i for i, level in enumerate(self.levels)}
+        unseen = len(self.levels) if self.rare else -1
+        return texts.each([places.get(word, unseen) for word in words], _MISSING).astype(np.int64)
 
     def summary(self) -> str:
         shown = ", ".join(self.levels[:4]) + (", …" if len(self.levels) > 4 else "")
@@ -299,14 +312,11 @@ class Boolean(Column):
 
     def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
         texts = texts_of(series)
-        numbers = np.zeros((len(texts), 1))
-        for row, text in enumerate(texts):
-            if text is not None:
-                word = text.lower()
-                if word not in TRUE and word not in FALSE:
-                    raise self.mismatch(text)
-                numbers[row] = 1 if word in TRUE else -1
-        return numbers, np.array([text is None for text in texts])
+        for text in texts.values:
+            if text.lower() not in TRUE | FALSE:
+                raise self.mismatch(text)
+        numbers = texts.each([1.0 if text.lower() in TRUE else -1.0 for text in texts.values], 0.0)
+        return numbers[:, np.newaxis], texts.missing
 
     def summary(self) -> str:
         return "-1 or 1"
@@ -336,14 +346,14 @@ class Date(Column):
             raise ValueError(f"column {self.name!r} has the parts {self.parts!r}; expected some of {', '.join(_PARTS)}")
 
     @classmethod
-    def learn(cls, name: str, moments: Sequence[datetime | None], form: str, weights: Numbers | None = None) -> Date:
-        known = [moment for moment in moments if moment is not None]
-        days = np.array([_days(moment) for moment in known])
+    def learn(cls, name: str, moments: Moments, form: str, weights: Numbers | None = None) -> Date:
+        known = moments.known
         if weights is not None:
-            weights = weights[[moment is not None for moment in moments]]
-        parts = tuple(part for part, of in _PARTS.items() if len({of(moment) for moment in known}) > 1)
-        scale = _deviation(days, weights) or 1.0
-        return cls(name, len(known) < len(moments), form, float(np.average(days, weights=weights)), scale, parts)
+            weights = weights[~moments.missing]
+        parts = tuple(part for part, of in _PARTS.items() if len(np.unique(of(known))) > 1)
+        scale = _deviation(known.days, weights) or 1.0
+        center = float(np.average(known.days, weights=weights))
+        return cls(name, bool(moments.missing.any()), form, center, scale, parts)
 
     @property
     def own_width(self) -> int:
@@ -353,13 +363,9 @@ class Date(Column):
         moments = moments_of(series, self.format)
         if moments is None:
             raise self.mismatch(first_text(series))
-        numbers = np.zeros((len(moments), self.own_width))
-        for row, moment in enumerate(moments):
-            if moment is not None:
-                angles = [2 * math.pi * _PARTS[part](moment) / _CYCLES[part] for part in self.parts]
-                circle = [f(angle) for angle in angles for f in (math.sin, math.cos)]
-                numbers[row] = [(_days(moment) - self.center) / self.scale, *circle]
-        return numbers, np.array([moment is None for moment in moments])
+        angles = [2 * math.pi * _PARTS[part](moments) / _CYCLES[part] for part in self.parts]
+        circle = [f(angle) for angle in angles for f in (np.sin, np.cos)]
+        return np.column_stack([(moments.days - self.center) / self.scale, *circle]), moments.missing
 
     def summary(self) -> str:
         middle = min(_UNIX + round(self.center), date.max.toordinal())
@@ -368,10 +374,10 @@ class Date(Column):
 
 
 _UNIX: Final = date(1970, 1, 1).toordinal()
-_PARTS: Final[dict[str, Callable[[datetime], float]]] = {
-    "month": lambda moment: moment.month - 1,
-    "weekday": lambda moment: moment.weekday(),
-    "hour": lambda moment: moment.hour + moment.minute / 60,
+_PARTS: Final[dict[str, Callable[[Moments], npt.NDArray[Any]]]] = {
+    "month": lambda moments: moments.months,
+    "weekday": lambda moments: moments.weekdays,
+    "hour": lambda moments: moments.hours,
 }
 _CYCLES: Final = {"month": 12, "weekday": 7, "hour": 24}
 
@@ -383,10 +389,6 @@ def _check_scaling(name: str, center: object, scale: object) -> None:
         raise ValueError(
             f"column {name!r} is scaled by {center!r} and {scale!r}; expected finite numbers, a scale above 0"
         )
-
-
-def _days(moment: datetime) -> float:
-    return moment.replace(tzinfo=UTC).timestamp() / 86_400
 
 
 KINDS: Final[dict[str, type[Column]]] = {kind.kind: kind for kind in (Number, Category, Boolean, Date)}

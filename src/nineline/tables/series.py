@@ -1,22 +1,124 @@
-"""Series: the values of a column, whatever holds them, as numbers, as texts, or as moments."""
+"""Series: the values of a column, whatever holds them, as numbers, as texts, or as moments.
+
+Whole columns at a time: what is done to a value is done once for each different one, and what is done to a cell is done
+by polars or NumPy. Only a column of Python's own objects is gone through cell by cell.
+"""
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import narwhals as nw
 import numpy as np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import polars as pl
 
     Numbers = npt.NDArray[np.float64]
+    Codes = npt.NDArray[np.int64]
+    Mask = npt.NDArray[np.bool_]
 
 ISO: Final = "ISO"
 _DATE_FORMATS: Final = ("%m/%d/%Y", "%m/%d/%y", "%d/%m/%Y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y", "%Y/%m/%d", "%d-%m-%Y")
 FORMATS: Final = (ISO, *(day + clock for day in _DATE_FORMATS for clock in ("", " %H:%M", " %H:%M:%S")))
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (moments have no zone; they are UTC's)
+_DAY: Final = 86_400_000_000  # microseconds
+
+
+class Distinct(NamedTuple):
+    """A column as its different values and, for each row, the number of its value; -1 where it is missing."""
+
+    values: list[Any]
+    """In the order in which they first come."""
+    codes: Codes
+    """(rows,)."""
+
+    @property
+    def missing(self) -> Mask:
+        """Which rows have no value."""
+        return self.codes < 0
+
+    @property
+    def ranks(self) -> Codes:
+        """The place of every row's value among them all in ascending order; no row may be missing."""
+        places = np.empty(len(self.values), np.int64)
+        places[np.argsort(np.array(self.values))] = np.arange(len(self.values))
+        return places[self.codes]
+
+    def each(self, of: list[Any], otherwise: Any) -> npt.NDArray[Any]:
+        """Return what every row has, where `of` is what each value has."""
+        return np.array([*of, otherwise])[self.codes]
+
+
+class Moments(NamedTuple):
+    """A column as moments, in microseconds since 1970 (UTC); those of missing rows do not matter."""
+
+    microseconds: Codes
+    missing: Mask
+
+    @property
+    def known(self) -> Moments:
+        """Those that are there."""
+        there = ~self.missing
+        return Moments(self.microseconds[there], self.missing[there])
+
+    @property
+    def days(self) -> Numbers:
+        """Days since 1970, the time of day as a fraction."""
+        return self.microseconds / 1_000_000 / 86_400
+
+    @property
+    def months(self) -> Codes:
+        """The month of each, from 0."""
+        return self.microseconds.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12
+
+    @property
+    def weekdays(self) -> Codes:
+        """The day of the week, from 0 on Monday; 1970-01-01 was a Thursday."""
+        return (self.microseconds // _DAY + 3) % 7
+
+    @property
+    def hours(self) -> Numbers:
+        """The hour of the day, full minutes as a fraction."""
+        minutes = self.microseconds % _DAY // 60_000_000
+        return minutes // 60 + minutes % 60 / 60
+
+
+def distinct(series: nw.Series[Any]) -> Distinct:
+    """Return a column's different values, and which of them each row has; a null is missing."""
+    import polars as pl
+
+    plain = None if series.dtype == nw.Object else _as_polars(series)
+    if plain is None:
+        return _distinct_objects(series)
+    if plain.dtype in (pl.Categorical, pl.Enum):
+        plain = plain.cast(pl.String)
+    values = plain.drop_nulls().unique(maintain_order=True)
+    numbered = pl.DataFrame({"value": values, "code": pl.Series(np.arange(len(values)), dtype=pl.Int64)})
+    codes = pl.DataFrame({"value": plain}).join(numbered, on="value", how="left", maintain_order="left")["code"]
+    return Distinct(values.to_list(), codes.fill_null(-1).to_numpy())
+
+
+def _as_polars(series: nw.Series[Any]) -> pl.Series | None:
+    """Return a column as polars', or None where it holds what polars has no column for."""
+    try:
+        return series.to_polars()
+    except Exception:  # a column of texts may hold other objects, which every library says in its own way
+        return None
+
+
+def _distinct_objects(series: nw.Series[Any]) -> Distinct:
+    """Do the same for objects of Python; 1, 1.0 and True are different ones."""
+    numbers: dict[Any, int] = {}
+    gone = series.is_null().to_list()
+    codes = [
+        -1 if none else numbers.setdefault((type(value), value), len(numbers))
+        for value, none in zip(series.to_list(), gone, strict=True)
+    ]
+    return Distinct([value for _, value in numbers], np.array(codes, np.int64))
 
 
 def numbers_of(series: nw.Series[Any]) -> Numbers | None:
@@ -24,15 +126,38 @@ def numbers_of(series: nw.Series[Any]) -> Numbers | None:
     if series.dtype.is_numeric() or series.dtype == nw.Boolean:
         values = series.cast(nw.Float64).to_numpy()
         if values.dtype == object:  # nullable types of pandas
-            missing = series.is_null().to_list()
-            values = np.array([np.nan if gone else v for v, gone in zip(values, missing, strict=True)], float)
+            values = series.cast(nw.Float64).fill_null(math.nan).to_numpy()
         return np.array(values, np.float64)
     if isinstance(series.dtype, (nw.Date, nw.Datetime)):
         return None
-    texts = texts_of(series)
-    if not all(text is None or is_number(text) for text in texts):
+    return _numbers_of_texts(series)
+
+
+def _numbers_of_texts(series: nw.Series[Any]) -> Numbers | None:
+    import polars as pl
+
+    plain = _as_polars(series) if series.dtype == nw.String else None
+    if plain is None or plain.dtype != pl.String:
+        return _numbers_of_distinct(distinct(series))
+    parsed = plain.str.strip_chars().cast(pl.Float64, strict=False)
+    strange = plain.is_not_null() & ~(parsed.is_finite().fill_null(value=False))
+    numbers = np.array(parsed.to_numpy(), np.float64)
+    rest = distinct(nw.from_native(plain.filter(strange), series_only=True))  # blanks, or what polars cannot read
+    read = _numbers_of_distinct(rest)
+    if read is None:
         return None
-    return np.array([np.nan if text is None else float(text) for text in texts])
+    numbers[strange.to_numpy()] = read
+    return numbers
+
+
+def _numbers_of_distinct(values: Distinct) -> Numbers | None:
+    numbers = []
+    for value in values.values:
+        text = text_of(value)
+        if text is not None and not is_number(text):
+            return None
+        numbers.append(math.nan if text is None else float(text))
+    return values.each(numbers, math.nan)
 
 
 def is_number(text: str) -> bool:
@@ -43,10 +168,12 @@ def is_number(text: str) -> bool:
         return False
 
 
-def texts_of(series: nw.Series[Any]) -> list[str | None]:
-    """Return a column as text, stripped, with None for missing; 3.0 is "3" as 3 is."""
-    missing = series.is_null().to_list()
-    return [None if gone else text_of(value) for value, gone in zip(series.to_list(), missing, strict=True)]
+def texts_of(series: nw.Series[Any]) -> Distinct:
+    """Return a column as texts, stripped; 3.0 is "3" as 3 is, and a blank one is missing."""
+    given = distinct(series)
+    numbers: dict[str, int] = {}
+    places = [-1 if (text := text_of(v)) is None else numbers.setdefault(text, len(numbers)) for v in given.values]
+    return Distinct([*numbers], given.each(places, -1).astype(np.int64))
 
 
 def text_of(value: object) -> str | None:
@@ -58,22 +185,22 @@ def text_of(value: object) -> str | None:
     return str(value)
 
 
-def moments_of(series: nw.Series[Any], form: str) -> list[datetime | None] | None:
-    """Return a column as moments (UTC, without a zone), with None for missing; None where it holds anything else."""
-    missing = series.is_null().to_list()
-    cache: dict[object, datetime] = {}
-    moments: list[datetime | None] = []
-    for value, gone in zip(series.to_list(), missing, strict=True):
-        if gone or (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and math.isnan(value)):
-            moments.append(None)
+def moments_of(series: nw.Series[Any], form: str) -> Moments | None:
+    """Return a column as moments; None where it holds anything else."""
+    if isinstance(series.dtype, (nw.Date, nw.Datetime)) and (plain := _as_polars(series)) is not None:
+        return Moments(plain.dt.epoch("us").fill_null(0).to_numpy(), plain.is_null().to_numpy())
+    values = distinct(series)
+    found = []
+    for value in values.values:
+        if (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and math.isnan(value)):
+            found.append((0, True))
             continue
-        if value not in cache:
-            try:
-                cache[value] = parse_moment(value, form)
-            except (ValueError, TypeError):
-                return None
-        moments.append(cache[value])
-    return moments
+        try:
+            found.append(((parse_moment(value, form) - _EPOCH) // timedelta(microseconds=1), False))
+        except (ValueError, TypeError):
+            return None
+    microseconds, missing = ([each[side] for each in found] for side in (0, 1))
+    return Moments(values.each(microseconds, 0), values.each(missing, otherwise=True))
 
 
 def _parse_text(text: str, form: str) -> datetime:
@@ -102,7 +229,7 @@ def parse_moment(value: object, form: str) -> datetime:
 
 def first_text(series: nw.Series[Any]) -> object:
     """Return the first value that is no number, for a message."""
-    for value in series.drop_nulls().to_list():
+    for value in distinct(series).values:
         try:
             float(value)
         except (TypeError, ValueError):
