@@ -87,9 +87,8 @@ inline void learn_bias(const Layer& at, const T* delta, Index rows, Index first,
 
 struct Dense {
   static constexpr const char* name = "dense";
-  static constexpr bool runs = true;  // and not in training alone
+  static constexpr bool runs = true;
 
-  // Says how a layer lies, and about how many multiplications and additions it takes for a row, there and back.
   template <class T>
   static double lay_out(Layer& at, const Before& before) {
     at.height = at.inputs;

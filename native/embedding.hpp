@@ -55,8 +55,8 @@ struct Embedding {
 template <class T>
 class Keyed {
  public:
-  // Forgets all; keys are below `keys` from now on, and rows so long.
-  void begin(Index keys, Index length) {
+  // Forgets all. Keys are below `keys`, the same at each call, and rows so long from now on.
+  void clear(Index keys, Index length) {
     if (!places_) places_ = Array<std::uint32_t>{keys};
     for (Index i = 0; i < count_; ++i) places_[keys_[i]] = 0;
     count_ = 0;
@@ -93,7 +93,8 @@ class Keyed {
     room_ = room;
   }
 
-  Array<std::uint32_t> places_, keys_;  // of each key, 0 where it is not there, else one more than its row
+  Array<std::uint32_t> places_;  // of each key, 0 where it is not there, else one more than its row
+  Array<std::uint32_t> keys_;    // of the rows
   Array<T> rows_;
   Index count_ = 0, room_ = 0, length_ = 0;
 };
@@ -116,8 +117,8 @@ class LearnedVectors {
 
   // The gradient
 
-  void begin() { sums_.begin(column_.levels, stride_); }
-  void begin(Index part) { parts_[part].begin(column_.levels, stride_); }
+  void clear() { sums_.clear(column_.levels, stride_); }
+  void clear(Index part) { parts_[part].clear(column_.levels, stride_); }
 
   // Adds the errors of some rows up that count, as factors(r) says: of a batch that is held, or of a tile of a part.
   template <class Factors>
@@ -130,7 +131,7 @@ class LearnedVectors {
   }
 
   void add_parts(Index parts) {
-    begin();
+    clear();
     bool added;
     for (Index part = 0; part < parts; ++part)
       for (Index i = 0; i < parts_[part].count(); ++i)
@@ -139,7 +140,7 @@ class LearnedVectors {
 
   // Takes a gradient of all vectors; those that have none stay where they are.
   void take(const T* gradient) {
-    begin();
+    clear();
     bool added;
     for (Index level = 0; level < column_.levels; ++level, gradient += column_.width)
       if (any(gradient, column_.width)) copy_row(gradient, column_.width, sums_.at(level, added));
@@ -156,11 +157,11 @@ class LearnedVectors {
 
   // The move
 
-  void begin_call() { start_.begin(column_.levels, kept_size()); }
+  void begin_call() { start_.clear(column_.levels, kept_size()); }
 
   template <class Step>
   void move(const Step& step, T scale, bool keep_start, bool keep_before) {
-    if (keep_before) before_.begin(column_.levels, kept_size());
+    if (keep_before) before_.clear(column_.levels, kept_size());
     for (Index i = 0; i < sums_.count(); ++i) {
       const Index level = sums_.key(i);
       if (keep_start) keep(start_, level);
@@ -178,7 +179,7 @@ class LearnedVectors {
   void restart() { restore(start_); }
   void undo() {
     restore(before_);
-    before_.begin(column_.levels, kept_size());
+    before_.clear(column_.levels, kept_size());
   }
 
   void write_before(T* into) const {
@@ -190,7 +191,7 @@ class LearnedVectors {
   // Goes on where another training was.
   void write(const T* const* moments, const T* before) {
     for (int m = 0; m < moments_used_; ++m) __builtin_memcpy(moments_[m].data(), moments[m], size() * sizeof(T));
-    before_.begin(column_.levels, kept_size());
+    before_.clear(column_.levels, kept_size());
     bool added;
     for (Index level = 0; level < column_.levels; ++level) {
       const T* const was = before + level * column_.width;

@@ -9,7 +9,8 @@ class Team;
 
 // A network that is trained by a rule: parameters and what the optimizer remembers, laid out for speed and kept from
 // call to call. `flat` is the caller's vector of parameters. Every call begins with what it holds then, and a call that
-// moves writes it; what the caller has changed in between is found by comparing.
+// moves writes it; what the caller has changed in between is found by comparing. Vectors of an embedding lie in the
+// caller's memory alone, and are moved there.
 class Training {
  public:
   virtual ~Training() = default;

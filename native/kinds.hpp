@@ -1,4 +1,12 @@
-// Every kind of layer: a class with `forward` beside `backward`, and `learn`, the gradient of its weights.
+// Every kind of layer: a class of functions, with
+//
+//   name       what Python calls it
+//   runs       whether it is there when the network runs, and not in training alone
+//   lay_out    says how a layer lies, and about how many multiplications and additions it takes for a row
+//   forward    fills the outputs of some rows
+//   backward   carries the errors of the outputs back to those of the inputs; true where it has carried them through the
+//              activation of the layer below, too
+//   learn      the gradient of a block of its weights
 //
 // Twin: src/nineline/layers/__init__.py.
 #pragma once
@@ -24,6 +32,10 @@ inline void with_kind(Kind kind, Work&& work) {
   Kinds::at(int(kind), static_cast<Work&&>(work));
 }
 
-inline bool runs(Kind kind) { return !is<Dropout>(kind); }
+inline bool runs(Kind kind) {
+  bool answer = false;
+  with_kind(kind, [&](auto layer) { answer = layer.runs; });
+  return answer;
+}
 
 }  // namespace nineline::NINELINE_LEVEL

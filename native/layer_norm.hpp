@@ -28,7 +28,7 @@ struct LayerNorm {
     for (Index r = 0; r < on.rows; ++r) {
       T* const row = on.outputs + r * at.stride;
       on.copy_inputs(r, at.inputs, row);
-      for (Index i = at.inputs; i < at.stride; ++i) row[i] = 0;
+      for (Index i = at.inputs; i < at.stride; ++i) row[i] = 0;  // a pass that diverged may have left NaN there
       const Vec<T> mean = splat(sum_over<T>(at.stride, [&](Index i) { return load(row + i); }) / T(at.inputs));
       for (Index i = 0; i < at.stride; i += w) store(row + i, load(row + i) - mean);
       for (Index i = at.inputs; i < at.stride; ++i) row[i] = 0;

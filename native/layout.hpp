@@ -20,10 +20,8 @@ template <class T>
 class Layout final : public nineline::Layout {
  public:
   Layout(const LayerSpec* specs, Index count) : layers_{count}, count_{count} {
-    Index columns = 0;
-    for (Index l = 0; l < count; ++l) columns += specs[l].columns;
-    columns_ = Array<EmbeddingColumn>{columns};
-    // Of the data rows are not padded, and where there is dropout before a layer, they are what it reads in running.
+    columns_ = Array<EmbeddingColumn>{specs[0].columns};  // an embedding is the first layer
+    // Rows of the data are not padded; when the network runs, dropout is skipped, so what follows may read the data.
     Layer data;
     data.stride = specs[0].inputs;
     data.padded = false;
@@ -34,7 +32,7 @@ class Layout final : public nineline::Layout {
       static_cast<LayerSpec&>(at) = specs[l];
       at.input_stride = before.layer.stride;
       at.stride = round_up(at.outputs, width<T>);
-      if (at.columns > 0) at.vectors = columns_.data() + (columns -= at.columns);
+      if (at.columns > 0) at.vectors = columns_.data();
       with_kind(at.kind, [&](auto kind) { work_ += decltype(kind)::template lay_out<T>(at, before); });
       if (at.from >= 0) layers_[at.from].goes_on_elsewhere = true;
       if (l == count - 1 && any_joins(Losses{}, at.activation)) at.keeps_z = true;  // a loss may want them
@@ -110,7 +108,7 @@ class Layout final : public nineline::Layout {
 
   List<Layer> layers_;
   Index count_;
-  Array<EmbeddingColumn> columns_;  // of all embeddings
+  Array<EmbeddingColumn> columns_;  // of the embedding
   Index blocks_ = 0;
   Index flat_size_ = 0, size_ = 0, turned_size_ = 0;
   double work_ = 0;

@@ -5,6 +5,8 @@
 // is held as a whole, and a piece's gradient is a product over all its rows; from a longer one each part adds up a
 // gradient of its own, tile by tile, and a piece's gradient is their sum.
 //
+// Vectors of an embedding are moved where the caller has them, by one thread.
+//
 // How batch and parameters are parted depends on their sizes alone, and sums have one order, so the result is the same
 // bits for any number of threads. Twin: src/nineline/engines/reference.py.
 #pragma once
@@ -214,7 +216,7 @@ class Training final : public nineline::Training {
     });
     each_column([&](LearnedVectors<T>& column) {
       if (!held) return column.add_parts(parts.parts);
-      column.begin();
+      column.clear();
       column.add(held_[0].inputs.data(), held_[0].errors_of_vectors(), batch.rows, counts(held_[0]));
     });
     double loss = 0, penalties = 0;
@@ -233,7 +235,7 @@ class Training final : public nineline::Training {
                         at.bias && factor_of_bias(l) != 0 ? to + at.weights : nullptr);
     }
     each_column([&](LearnedVectors<T>& column) {
-      if (!adding) column.begin(part);
+      if (!adding) column.clear(part);
       column.add(workspace.inputs.data(), workspace.errors_of_vectors(), rows, counts(workspace), part);
     });
   }

@@ -135,7 +135,7 @@ class Workspace {
     const Index from = source(l - 1, drawing);
     T* const outputs = outputs_[l].row(span.first);
     Stage<T> on{parameters, span.rows, span.in_batch, rows_of(from, span.first), sparse.data() + span.first,
-                from < 0 && mostly_zeros, z_[l] ? z_[l].data() + span.first * at.stride : outputs, outputs,
+                from < 0 && mostly_zeros, z_[l] ? const_cast<T*>(z(l, span.first)) : outputs, outputs,
                 beside_[l] ? beside_[l].data() + span.first * at.beside : nullptr, drawing, nullptr, nullptr};
     if (is<Shortcut>(at.kind)) {
       on.other = rows_of(source(at.from, drawing), span.first);

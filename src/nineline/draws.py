@@ -37,8 +37,10 @@ class Draw(NamedTuple):
         return Draw(self.seed, self.step, layer)
 
     def inside(self, place: int) -> Draw:
-        """Return the place of a layer, below 4096, that this one holds."""
-        return Draw(self.seed, self.step, ((self.layer + 1) * 4096 + place) % 2**64)
+        """Return the place of a layer that this one holds, for each another, however deep."""
+        with np.errstate(over="ignore"):
+            key = _mix(_mix(np.uint64(self.layer) + GOLDEN) + np.uint64(place))
+        return Draw(self.seed, self.step, int(key))
 
     def uniform(self, rows: int, units: int) -> npt.NDArray[np.float32]:
         """Return (rows, units) numbers uniform in [0, 1), multiples of 2**-24 (exact in float32 and float64).

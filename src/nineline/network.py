@@ -46,7 +46,7 @@ class Block(NamedTuple):
     penalised: bool
     """Whether l1 and l2 count it."""
     lazy: bool
-    """Whether a step moves those of its rows alone that the batch reads."""
+    """Whether a step moves only those of its rows that the batch has read."""
 
 
 class Layers(tuple[AbstractLayer, ...]):
@@ -85,9 +85,9 @@ class Network:
 
     Attributes
     ----------
-    layers : list of AbstractLayer
+    layers : tuple of AbstractLayer
     parameters : array, (n,)
-        Every weight and bias; `layers[i].weights` and `layers[i].bias` are views into it.
+        All that is learned; `layers[i].weights`, `layers[i].bias` and their like are views into it.
     blocks : list of Block
         Which part of `parameters` is what.
 
@@ -136,17 +136,17 @@ class Network:
                 for i in range(len(sizes) - 1)
             ]
             draws = False  # they have drawn their weights from it
-        kinds = list(dict.fromkeys(array.dtype for layer in layers for array in layer.blocks().values()))
+        dtypes = list(dict.fromkeys(array.dtype for layer in layers for array in layer.blocks().values()))
         self._layers = Layers(layers)
         self.n_inputs, self.n_outputs = _connect(self.layers)
-        if dtype is None and len(kinds) > 1:
-            raise ValueError(f"layers have dtypes {kinds[0]} and {kinds[1]}; give Network a dtype for all")
-        for layer in self.layers:
+        if dtype is None and len(dtypes) > 1:
+            raise ValueError(f"layers have dtypes {dtypes[0]} and {dtypes[1]}; give Network a dtype for all")
+        for layer in self._every():
             if layer.adopted:
                 raise ValueError(
                     f"{layer!r} already belongs to a network; give each network layers of its own (copy.deepcopy)"
                 )
-        self._bind(kinds[0] if dtype is None else _checks.floating_dtype("dtype", dtype))
+        self._bind(dtypes[0] if dtype is None else _checks.floating_dtype("dtype", dtype))
         if draws:
             for layer in self.layers:
                 layer.initialize(generator)
@@ -154,19 +154,22 @@ class Network:
     def _bind(self, dtype: np.dtype[np.floating[Any]]) -> None:
         """Lay all learned arrays into one flat vector, and give the layers views into it."""
         self.blocks: list[Block] = []
-        self._owners: list[tuple[AbstractLayer, AbstractLayer]] = []  # of each block: its layer, and whose it is there
+        self._learners: list[tuple[AbstractLayer, str]] = []  # of each block: its layer, and what it is called there
         size = 0
         for number, layer in enumerate(self.layers):
             for name, array in layer.blocks().items():
                 owner, kind = layer.owner(name)
-                self._owners.append((layer, owner))
+                self._learners.append((layer, name))
                 place = slice(size, size + array.size)
                 penalised, lazy = kind in owner.penalised, kind in owner.lazy
+                if lazy and not layer.reads_data:
+                    raise ValueError(f"{owner!r} has lazy blocks; that is for a first layer, which reads_data")
                 self.blocks.append(Block(f"{number}.{name}", kind, place, array.shape, number, penalised, lazy))
                 size += array.size
         self._parameters: Array = np.empty(size, dtype)
         for number, layer in enumerate(self.layers):
             layer.adopt(self.views(self._parameters, number))
+        for layer in self._every():
             layer.dtype, layer.adopted = dtype, True
         self._answer: Callable[..., Array | None] | None = None
         self.stepping = Stepping()
@@ -177,6 +180,11 @@ class Network:
         """The layers, from the inputs to the outputs."""
         return self._layers
 
+    def _every(self) -> Iterator[AbstractLayer]:
+        """Yield every layer, those inside others too."""
+        for layer in self.layers:
+            yield from layer.walk()
+
     def views(self, vector: Array, layer: int) -> dict[str, Array]:
         """Return one layer's blocks as views into `vector`, which is as long as `parameters`."""
         return {
@@ -186,12 +194,12 @@ class Network:
         }
 
     def trainable(self) -> list[bool]:
-        """Return of each block whether its layer learns, and the one that holds that layer, where one does."""
-        return [layer.trainable and owner.trainable for layer, owner in self._owners]
+        """Return of each block whether it learns."""
+        return [layer.learns(name) for layer, name in self._learners]
 
     @property
     def parameters(self) -> Array:
-        """Every weight and bias in one vector. Assigning copies the values in."""
+        """All that is learned, in one vector. Assigning copies the values in."""
         return self._parameters
 
     @parameters.setter
@@ -257,8 +265,7 @@ class Network:
         """Answer for inputs that need a closer look."""
         rows = inputs if hasattr(inputs, "tocsr") else _checks.as_float("inputs", inputs, self.dtype)
         one_row = rows.ndim == 1 and rows.shape[0] == self.n_inputs > 1
-        given = check_inputs("inputs", rows[np.newaxis] if one_row else rows, self.n_inputs, self.dtype)
-        self._check_values("inputs", given)
+        given = self.check_inputs("inputs", rows[np.newaxis] if one_row else rows)
         shape = (self.n_outputs,) if one_row else (given.shape[0], self.n_outputs)
         if out is None:
             out = np.empty(shape, self.dtype)
@@ -401,7 +408,7 @@ class Network:
         sample_weight : array_like, (rows,), optional
             0 or more; a row of weight 2 counts as two rows.
         l1, l2 : float
-            Adds ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over all weights (not biases) to the loss.
+            Adds ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over the weights of dense layers to the loss.
         clip_norm : float, optional
             Gradients longer than this are shortened to it (Euclidean norm over all parameters).
         report_every : int, optional
@@ -629,12 +636,18 @@ class Network:
         self._check_values(f"{of}inputs", rows.inputs)
         return rows
 
+    def check_inputs(self, argument: str, inputs: Any) -> Inputs:
+        """Return what a user passed as inputs of this network, dense or sparse, or raise; see `rows.check_inputs`."""
+        given = check_inputs(argument, inputs, self.n_inputs, self.dtype)
+        self._check_values(argument, given)
+        return given
+
     def _check_values(self, argument: str, inputs: Inputs) -> None:
         """Raise ValueError where the first layer cannot take what finite inputs hold."""
         first = self.layers[0]
         if not isinstance(inputs, Sparse):
             first.check_values(argument, inputs)
-        elif first.first:
+        elif first.reads_data:
             raise ValueError(f"{argument} is sparse; {first!r} takes dense rows: {argument}.toarray()")
 
     def _rows(self, argument: str, data: npt.ArrayLike) -> Array:
@@ -688,7 +701,13 @@ class Network:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_parameters", "_owners", "_answer", "stepping", "kept_by_engines")  # the layers carry the values
+        made_anew = (
+            "_parameters",
+            "_learners",
+            "_answer",
+            "stepping",
+            "kept_by_engines",
+        )  # the layers carry the values
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
         return {**state, "_layers": Layers(copy(layer) for layer in self.layers)}
 
@@ -721,11 +740,11 @@ def _connect(layers: Sequence[AbstractLayer]) -> tuple[int, int]:
     """Check that each layer takes what the one before it gives; return the network's two widths."""
     if not layers or not isinstance(layers[-1], Layer):
         raise ValueError("the last layer is not a dense one; end the network with a Layer")
-    every = [each for layer in layers for each in _with_inner(layer)]
+    every = [each for layer in layers for each in layer.walk()]
     if len(set(map(id, every))) != len(every):
         raise ValueError("layers hold the same object twice; make a layer for each place")
     for number, layer in enumerate(layers):
-        if layer.first and number > 0:
+        if layer.reads_data and number > 0:
             raise ValueError(f"layer {number} ({layer!r}) reads the data; it has to be the network's first layer")
     # The first that takes one width alone says what is taken; those before it, if any, pass their width on.
     width = inputs = next(layer.n_inputs for layer in layers if layer.n_inputs is not None)
@@ -734,14 +753,11 @@ def _connect(layers: Sequence[AbstractLayer]) -> tuple[int, int]:
             width = layer.connect(width)
         except ValueError as error:
             raise ValueError(f"layer {number} ({layer!r}) {error}") from None
+    given = inputs
+    for layer in layers:  # now that they fit
+        layer.build(given)
+        given = layer.connect(given)
     return inputs, width
-
-
-def _with_inner(layer: AbstractLayer) -> Iterator[AbstractLayer]:
-    """Yield a layer and all that it holds."""
-    yield layer
-    for each in layer.layers:
-        yield from _with_inner(each)
 
 
 def _printed(number: str, layer: AbstractLayer) -> str:

@@ -332,7 +332,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
             ],
             {"w": W, "e": np.eye(3)},
         ),
-        "17 deep; expected 1,000 and 16 at most",
+        "layers are nested 17 deep; expected 16 at most",
     ),
     "the same weights in a thousand layers": (
         others(

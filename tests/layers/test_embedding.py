@@ -22,6 +22,7 @@ from nineline import (
     gradient_check,
 )
 from nineline.engines import native
+from nineline.layers import AbstractLayer
 
 NO_NATIVE = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -88,8 +89,8 @@ def test_it_begins_within_the_inverse_root_of_its_width():
     [
         (lambda: Embedding(0, 2), ValueError, "levels is 0; expected a whole number, 1 or more"),
         (lambda: Embedding([3, 2.5], 2), TypeError, r"levels\[1\] is 2.5"),
-        (lambda: Embedding(3, [2, 2]), ValueError, "levels has 1 columns and width 2"),
-        (lambda: Embedding([], 2), ValueError, "levels has 0 columns"),
+        (lambda: Embedding(3, [2, 2]), ValueError, "width has 2 numbers for 1 columns of levels"),
+        (lambda: Embedding([], 2), ValueError, "width has 0 numbers for 0 columns"),
         (lambda: Embedding(3, 2, numbers=-1), ValueError, "numbers is -1"),
         (lambda: Embedding(2**24 + 1, 2), ValueError, "levels has 16,777,217; expected 16,777,216 at most"),
         (lambda: Network(Dropout(0.1), Embedding(3, 2), Layer(2, 1)), ValueError, "layer 1 .* reads the data"),
@@ -118,6 +119,8 @@ def test_what_is_no_level_is_refused_by_whoever_reads_it(wrong, dtype, engine):
         lambda: network.train(X, Y, 3, engine=engine, validation=(inputs, targets)),
         lambda: trainer.step(inputs, targets),
         lambda: trainer.evaluate(inputs, targets),
+        lambda: trainer.step_from(inputs, targets),
+        lambda: trainer.gradient(inputs, targets),
         lambda: gradient_check(network, inputs, targets),
     ):
         with pytest.raises(ValueError, match=words):
@@ -125,9 +128,30 @@ def test_what_is_no_level_is_refused_by_whoever_reads_it(wrong, dtype, engine):
     np.testing.assert_array_equal(network.parameters, before)
 
 
+def test_a_lazy_layer_of_ones_own_reads_the_data():
+    class Lazy(AbstractLayer):
+        lazy = frozenset({"weights"})
+
+        def compute(self, inputs, draw=None):
+            return inputs, None
+
+        def backprop(self, seen, output_errors):
+            return output_errors, {}
+
+        def blocks(self):
+            return {"weights": np.ones((2, 2))}
+
+    with pytest.raises(ValueError, match="has lazy blocks; that is for a first layer, which reads_data"):
+        Network(Lazy(), Layer(2, 1))
+
+
 def test_sparse_rows_are_refused():
     sparse = pytest.importorskip("scipy.sparse").csr_array(X)
-    for call in (lambda: new_network().run(sparse), lambda: new_network().train(sparse, Y, 1)):
+    for call in (
+        lambda: new_network().run(sparse),
+        lambda: new_network().train(sparse, Y, 1),
+        lambda: Trainer(new_network()).step_from(sparse, Y),
+    ):
         with pytest.raises(ValueError, match=r"inputs is sparse; Embedding\(.*\) takes dense rows: inputs.toarray\(\)"):
             call()
 
@@ -213,6 +237,29 @@ def test_undo_and_handing_over(optimizer, engine):
     for each in (trainer, twin):
         each.step(X[10:], Y[10:])
     np.testing.assert_array_equal(twin.network.parameters, network.parameters)
+
+
+@ENGINES
+def test_undo_takes_back_the_vectors_that_the_step_moved_alone(engine):
+    """What was written by hand into others since stays; dense weights are put back, whoever changed them."""
+    network = new_network()
+    trainer = Trainer(network, optimizer=Adam(0.01, factors={"0.0.vectors": 0.0}), engine=engine)
+    np.testing.assert_array_equal(trainer.engine.before(), network.parameters)
+    network.parameters[0] = 5
+    np.testing.assert_array_equal(trainer.engine.before(), network.parameters)  # as they are, before any step
+    before = network.parameters.copy()
+    level = int(X[0, 1])
+    trainer.step(X[:1], Y[:1])
+    frozen, vectors = network.layers[0].vectors
+    frozen[0], vectors[level], vectors[level - 1] = 7, 8, 9
+    network.layers[1].weights[0, 0] = 10
+    trainer.undo()
+    expected = new_network()
+    expected.parameters = before
+    expected.layers[0].vectors[0][0], expected.layers[0].vectors[1][level - 1] = 7, 9
+    np.testing.assert_array_equal(network.parameters, expected.parameters)
+    with pytest.raises(RuntimeError, match="no step to take back"):
+        trainer.engine.undo()
 
 
 @ENGINES

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 
-from nineline import Layer, LayerNorm, Network, Trainer, gradient_check
+from nineline import Layer, LayerNorm, Network, Residual, Trainer, gradient_check
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(2, 3, (9, 5))
@@ -60,8 +60,39 @@ def test_its_width_is_that_of_what_comes_in():
         Network(Layer(5, 4), used, Layer(4, 2))
     with pytest.raises(ValueError, match="inputs has 4 columns, the layer takes 5"):
         used.forward(X[:, :4])
-    with pytest.raises(ValueError, match="epsilon is 0"):
-        LayerNorm(0)
+    for epsilon in (0, 1e-50):  # which float32 has no number for
+        with pytest.raises(ValueError, match="epsilon is"):
+            LayerNorm(epsilon)
+    with pytest.raises(AttributeError):
+        used.epsilon = 0.1  # a network has laid itself out by it
+
+
+@pytest.mark.parametrize("inputs", [np.zeros((0, 4)), [1.0, 2.0], 3.0, np.zeros((2, 0))])
+def test_inputs_of_no_use_leave_it_without_a_width(inputs):
+    layer = LayerNorm()
+    with pytest.raises(ValueError, match=r"inputs has shape .*; the layer takes \(rows, width\), each 1 or more"):
+        layer.forward(inputs)
+    assert layer.n_inputs is None
+    assert layer.forward(X).shape == X.shape
+
+
+def test_a_network_that_does_not_come_about_leaves_it_without_a_width():
+    norm, residual = LayerNorm(), Residual(LayerNorm())
+    for layer in (norm, residual):
+        with pytest.raises(ValueError, match="takes 5 inputs"):
+            Network(Layer(3, 4), layer, Layer(5, 1))
+        assert layer.n_inputs is None
+    Network(Layer(3, 6), norm, residual, Layer(6, 1))
+
+
+def test_gain_and_bias_may_be_assigned_and_changed_in_place():
+    network = Network(LayerNorm(), Layer(5, 2), rng=0)
+    norm = network.layers[0]
+    norm.gain *= 2
+    norm.bias = [1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(network.parameters[:10], [2, 2, 2, 2, 2, 1, 2, 3, 4, 5])
+    with pytest.raises(ValueError, match=r"gain has shape \(2,\); this layer's is \(5,\)"):
+        norm.gain = [1, 2]
 
 
 def test_its_dtype_is_the_networks():

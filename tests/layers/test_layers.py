@@ -435,7 +435,7 @@ EXAMPLES = {
         Layer(4, 2, "tanh", rng=0), Residual(LayerNorm(), Dropout(0.1)), Layer(2, 4, bias=True, rng=0)
     ),
 }
-EXAMPLES["layer_norm"].connect(5)
+EXAMPLES["layer_norm"].build(5)
 
 
 @DTYPES
@@ -443,7 +443,7 @@ EXAMPLES["layer_norm"].connect(5)
 def test_every_kind_of_layer_has_the_right_derivative(kind, dtype):
     layer = copy.deepcopy(EXAMPLES[kind])
     inputs = np.random.default_rng(0).uniform(0.1, 2, (6, layer.n_inputs or 4))
-    if layer.first:
+    if layer.reads_data:
         inputs[:, : len(layer.levels)] = np.random.default_rng(1).integers(layer.levels, size=(6, len(layer.levels)))
     network = Network(layer, Layer(layer.connect(inputs.shape[1]), 2, "tanh", bias=True), rng=1, dtype=dtype)
     assert gradient_check(network, inputs, np.random.default_rng(2).normal(size=(6, 2)))

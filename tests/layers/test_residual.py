@@ -106,11 +106,41 @@ def test_one_object_in_two_places_is_refused():
         Network(Residual(layer), layer)
 
 
+def test_a_layer_of_another_network_is_refused_wherever_it_lies():
+    layer = Layer(4, 4)
+    first, second = Residual(layer), Residual(layer)
+    Network(first, Layer(4, 1))
+    for other in (second, layer):
+        with pytest.raises(ValueError, match="already belongs to a network"):
+            Network(other, Layer(4, 1))
+
+
+def test_a_frozen_one_is_frozen_within_another():
+    inner = Residual(Layer(4, 4, rng=0), trainable=False)
+    assert repr(inner) == "Residual(Layer(4, 4, 'sigmoid'), trainable=False)"
+    network = Network(Residual(inner), Layer(4, 2, rng=1))
+    assert network.trainable() == [False, True]
+    before = inner.layers[0].weights.copy()
+    network.train_once(X, Y)
+    for engine in ("auto", "reference"):
+        network.train(X, Y, 3, engine=engine, report_every=0)
+    np.testing.assert_array_equal(inner.layers[0].weights, before)
+
+
+def test_its_dtype_is_that_of_its_layers():
+    single = Residual(LayerNorm(), Layer(4, 4, dtype="float32"))
+    assert single.forward(X).dtype == np.float32
+    assert Network(single, Layer(4, 1, dtype="float32")).dtype == np.float32
+    for alone in (Residual(Dropout()), Residual(LayerNorm()), Residual(Residual(LayerNorm()))):
+        assert alone.forward(X.astype(np.float32)).dtype == np.float32
+    assert Residual(LayerNorm()).forward(X).shape == X.shape
+
+
 def test_too_deep_is_refused():
     layer = Layer(2, 2)
     for _ in range(15):
         layer = Residual(layer)
-    with pytest.raises(ValueError, match="17 deep; expected 1,000 and 16 at most"):
+    with pytest.raises(ValueError, match="layers are nested 17 deep; expected 16 at most"):
         Residual(Residual(layer))
 
 
@@ -133,6 +163,12 @@ def test_dropout_inside_draws_for_itself():
     places = [Draw(1, 2).of_layer(0).inside(0), Draw(1, 2).of_layer(1), Draw(1, 2).of_layer(2).inside(0).inside(0)]
     masks = [place.uniform(40, 4) for place in places]
     assert len({mask.tobytes() for mask in masks}) == 3
+    level = [Draw(1, 2).of_layer(layer) for layer in range(40)]
+    deep = [*level]
+    for _ in range(16):
+        level = [each.inside(place) for each in level[:40] for place in range(3)]
+        deep += level
+    assert len({each.layer for each in deep}) == len(deep) == 40 + 16 * 120
     losses = [Trainer(network.copy(), rng=5, optimizer=Adam(0.0 + 1e-9)).step(X, Y) for _ in range(2)]
     assert losses[0] == losses[1]
 

@@ -36,7 +36,7 @@ class Rule(Value):
     optimizer : str or Optimizer, optional
         By default the tutorial's, ``GradientDescent(1.0)``.
     l1, l2 : float
-        Adds ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over all weights (not biases) to the loss.
+        Adds ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over the weights of dense layers to the loss.
     clip_norm : float, optional
         Gradients longer than this are shortened to it (Euclidean norm over all parameters that learn).
     penalty_by_rows : bool
@@ -149,6 +149,8 @@ class Engine(Protocol):
 
     def undo(self) -> None:
         """Take the last step back: the parameters, what the optimizer remembers and the count are as before it.
+
+        So is what was changed by hand since; but of lazy blocks only the rows that the step moved.
 
         Raises
         ------

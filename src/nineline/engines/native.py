@@ -51,7 +51,7 @@ class Native:
 
     Parameters and what the optimizer remembers are kept in C++ from call to call. The network's own vector is compared
     with them at the beginning of each call and written at its end; the optimizer's memory crosses over when it is asked
-    for.
+    for. Vectors of an embedding are the exception: they lie in the network's own vector alone, and are moved there.
 
     Attributes
     ----------
@@ -180,18 +180,11 @@ def _data(rows: Rows) -> tuple[Any, Any, Any]:
 
 
 def _layout(network: Network) -> Any:
-    """Return how the engine lays a network out. It is kept with the network, for as long as its layers are set so."""
-    key = level(), *[_settings(layer) for layer in network.layers]
+    """Return how the engine lays a network out, for the instruction set of now. It is kept with the network."""
     kept = network.kept_by_engines
-    if kept.get("layers") != key:
-        kept["layout"], kept["layers"] = _new_layout(network), key
+    if kept.get("level") != level():
+        kept["layout"], kept["level"] = _new_layout(network), level()
     return kept["layout"]
-
-
-def _settings(layer: AbstractLayer) -> tuple[object, ...]:
-    """Return a layer and what of it may be set anew, that of layers it holds included."""
-    own = vars(layer)
-    return layer, own.get("rate"), own.get("epsilon"), *map(_settings, layer.layers)
 
 
 def _new_layout(network: Network) -> Any:
@@ -206,7 +199,7 @@ def _new_layout(network: Network) -> Any:
 def _add(specs: list[Any], layer: AbstractLayer, width: int, place: Draw) -> None:
     """Add a layer that is given so many inputs in the engine's words."""
     if type(layer) not in _LAYERS:
-        raise NotNativeError(f"layer {len(specs)} is a {type(layer).__name__}, which the native engine does not know")
+        raise NotNativeError(f"a {type(layer).__name__} is a layer that the native engine does not know")
     _LAYERS[type(layer)](specs, layer, width, place)
 
 
@@ -244,7 +237,7 @@ _LAYERS: Final[dict[type[AbstractLayer], Callable[[list[Any], Any, int, Draw], N
     LayerNorm: _layer_norm,
     Residual: _residual,
 }
-"""Adds a layer of each kind, behind what gives it so many inputs, in the engine's words."""
+"""How each kind, which is given so many inputs, is put into the engine's words."""
 
 
 def _activation(activation: Activation) -> tuple[str, float]:

@@ -1,7 +1,8 @@
 """The reference engine: the definition of training, in NumPy, meant to be read.
 
 A step runs the layers forward, asks the loss for the delta of the last weighted sums, walks the layers
-backward collecting gradients, and leaves the move to the optimizer.
+backward collecting gradients, and leaves the move to the optimizer. Of an embedding's vectors only those move that the
+step's rows have read.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ class Reference:
     def __init__(self, network: Network, rule: Rule) -> None:
         self.network, self.rule, self.seed = network, rule, rule.seed
         self._state = rule.optimizer.start(network.parameters)
-        self._saved: tuple[Array, State | None] = network.parameters.copy(), None
+        self._before: tuple[Array, State | None] | None = None  # the last step: what was before it
+        self._moved: npt.NDArray[np.bool_] | None = None  # by the last step; None: all
         self._gradient = np.zeros_like(network.parameters)
         self._gradients = [network.views(self._gradient, i) for i in range(len(network.layers))]
-        self._weights = [block.place for block in network.blocks if block.penalised]
+        self._penalised = [block.place for block in network.blocks if block.penalised]
         self._lazy = [block for block in network.blocks if block.lazy]
         self._touched: dict[str, npt.NDArray[np.intp]] = {}
         factors = rule.factors(network)
@@ -62,7 +64,8 @@ class Reference:
 
     def restore(self, state: State, before: Array) -> None:
         self._state = state.copy()
-        self._saved = before.copy(), None
+        self._before = before.copy(), None
+        self._moved = self._what_moves(self._different(before)) if self._lazy else None
 
     def steps(
         self, rows: Rows, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[np.float64]
@@ -86,22 +89,22 @@ class Reference:
     def move(self, gradient: Array, rate: float) -> None:
         for place in self._frozen:
             gradient[place] = 0
-        touched = {}
-        for block in self._lazy:
-            rows = gradient[block.place].reshape(block.shape)
-            touched[block.name] = np.flatnonzero(rows.any(axis=1))
+        touched = self._different(np.zeros_like(gradient), gradient)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self._move(gradient, rate, touched)
 
     def before(self) -> Array:
-        return self._saved[0].copy()
+        parameters = self.network.parameters.copy()
+        if self._before is not None:
+            np.copyto(parameters, self._before[0], where=True if self._moved is None else self._moved)
+        return parameters
 
     def undo(self) -> None:
-        parameters, state = self._saved
+        state = None if self._before is None else self._before[1]
         if state is None:
             raise RuntimeError("there is no step to take back")
-        self.network.parameters[...] = parameters
-        self._state, self._saved = state, (parameters, None)
+        self.network.parameters[...] = self.before()
+        self._state, self._before = state, None
 
     def evaluate(self, rows: Rows) -> float:
         layer, loss = self.network.output_layer, self.rule.loss
@@ -138,7 +141,7 @@ class Reference:
         """Add the gradient of ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over the weights, and return its value."""
         l1, l2, penalty = self.rule.l1 * share, self.rule.l2 * share, 0.0
         if l1 or l2:
-            for place in self._weights:
+            for place in self._penalised:
                 w = self.network.parameters[place]
                 penalty += l1 * float(np.abs(w).sum()) + l2 / 2 * float(w @ w)
                 self._gradient[place] += l1 * np.sign(w) + l2 * w
@@ -147,12 +150,12 @@ class Reference:
     def _move(self, gradient: Array, rate: float, touched: dict[str, npt.NDArray[np.intp]]) -> None:
         """Take the optimizer's step, and keep what was before it; of lazy blocks the rows that are touched move."""
         self._clip(gradient)
-        np.copyto(self._saved[0], self.network.parameters)
-        self._saved = self._saved[0], self._state.copy()
+        self._before = self.network.parameters.copy(), self._state.copy()
         self._state.steps += 1
         rates = rate if self._factors is None else rate * self._factors
         if self._lazy:
-            self._move_some(self._what_moves(touched), gradient, rates)
+            self._moved = self._what_moves(touched)
+            self._move_some(self._moved, gradient, rates)
         else:
             self.rule.optimizer.step(self.network.parameters, gradient, rates, self._state)
 
@@ -161,9 +164,17 @@ class Reference:
         moves = np.ones(len(self.network.parameters), bool)
         for block in self._lazy:
             rows = np.zeros(block.shape, bool)
-            rows[touched[block.name]] = True
+            rows[touched[block.name]] = block.place not in self._frozen
             moves[block.place] = rows.reshape(-1)
         return moves
+
+    def _different(self, a: Array, b: Array | None = None) -> dict[str, npt.NDArray[np.intp]]:
+        """Return which rows of the lazy blocks differ between two vectors; the second is the parameters by default."""
+        other = self.network.parameters if b is None else b
+        return {
+            block.name: np.flatnonzero((a != other)[block.place].reshape(block.shape).any(axis=1))
+            for block in self._lazy
+        }
 
     def _move_some(self, which: npt.NDArray[np.bool_], gradient: Array, rates: float | Array) -> None:
         """Take the optimizer's step for some parameters; the others, and what it remembers of them, stay."""

@@ -12,11 +12,10 @@ from nineline.files.container import (
     within_memory,
     write,
 )
-from nineline.files.network import LAYERS_AT_MOST, TRAINER, describe, in_words, load, rebuild, save, tensors
+from nineline.files.network import TRAINER, describe, in_words, load, rebuild, save, tensors
 
 __all__ = [
     "FORMAT_VERSION",
-    "LAYERS_AT_MOST",
     "TRAINER",
     "FileError",
     "check_description",

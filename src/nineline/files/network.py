@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline.files.container import FileError, read, within_memory, write
-from nineline.layers import LAYERS, AbstractLayer
+from nineline.layers import LAYERS_AT_MOST, kind_of
 from nineline.network import Network
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 TRAINER: Final = "trainer"
 """The kind of file that `Trainer.save` writes."""
-LAYERS_AT_MOST: Final = 1000
 
 
 def save(network: Network, path: str | os.PathLike[str]) -> None:
@@ -106,7 +105,7 @@ def rebuild(
             if len(described["layers"]) > LAYERS_AT_MOST:
                 raise ValueError(f"{len(described['layers']):,} layers")
             layers = [
-                _kind(layer).rebuild(layer, _blocks(arrays, described["dtype"], f"{prefix}{number}."))
+                kind_of(layer).rebuild(layer, _blocks(arrays, described["dtype"], f"{prefix}{number}."))
                 for number, layer in enumerate(described["layers"])
             ]
             return Network(*layers, dtype=dtype or described["dtype"])
@@ -133,14 +132,9 @@ def in_words(described: Mapping[str, Any]) -> tuple[list[str], int]:
         raise ValueError(f"{len(described['layers']):,} layers")
     try:
         for layer in described["layers"]:
-            text, count = _kind(layer).in_words(layer)
+            text, count = kind_of(layer).in_words(layer)
             words.append(text)
             parameters += count
     except RecursionError:
         raise ValueError("layers within layers within layers, and so on") from None
     return words, parameters
-
-
-def _kind(described: Mapping[str, Any]) -> type[AbstractLayer]:
-    """Return the kind of a described layer; `AbstractLayer`, which is none, where it is not known."""
-    return LAYERS.get(described["kind"], AbstractLayer)

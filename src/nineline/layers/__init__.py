@@ -5,13 +5,25 @@ vectors up, `layer_norm` scales, and `residual` adds what went into some layers 
 a class of `AbstractLayer` in a file here and enter it below.
 """
 
-from nineline.layers.contract import LAYERS, AbstractLayer
+from nineline.layers.contract import LAYERS, LAYERS_AT_MOST, AbstractLayer, kind_of
 from nineline.layers.dense import Layer, Seen, summary
 from nineline.layers.dropout import Dropout
 from nineline.layers.embedding import Embedding
 from nineline.layers.layer_norm import LayerNorm
 from nineline.layers.residual import Residual
 
-__all__ = ["LAYERS", "AbstractLayer", "Dropout", "Embedding", "Layer", "LayerNorm", "Residual", "Seen", "summary"]
+__all__ = [
+    "LAYERS",
+    "LAYERS_AT_MOST",
+    "AbstractLayer",
+    "Dropout",
+    "Embedding",
+    "Layer",
+    "LayerNorm",
+    "Residual",
+    "Seen",
+    "kind_of",
+    "summary",
+]
 
 LAYERS.update({kind.kind: kind for kind in (Layer, Dropout, Embedding, LayerNorm, Residual)})

@@ -10,7 +10,7 @@ import numpy as np
 from nineline import _checks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -29,9 +29,9 @@ class AbstractLayer(ABC):
     penalised: ClassVar[frozenset[str]] = frozenset({"weights"})
     """The names of blocks that `l1` and `l2` count."""
     lazy: ClassVar[frozenset[str]] = frozenset()
-    """The names of blocks of which a step moves those rows alone that its batch reads; see `Embedding`."""
-    first: ClassVar[bool] = False
-    """Whether it reads the data themselves, and so has to be a network's first layer."""
+    """The names of tables of which a step moves only the rows that its batch has read; see `Embedding`."""
+    reads_data: ClassVar[bool] = False
+    """Whether it reads the data themselves, and so has to be a network's first layer; lazy blocks ask for it."""
 
     n_inputs: int | None = None
     """The width that it takes; None where it takes any."""
@@ -72,14 +72,27 @@ class AbstractLayer(ABC):
         return self.backprop(seen, output_errors)[1]
 
     def connect(self, width: int) -> int:
-        """Accept `width` inputs, or raise ValueError, and return the number of outputs."""
+        """Return the number of outputs for `width` inputs, or raise ValueError where it does not take so many."""
         if self.n_inputs is not None and width != self.n_inputs:
             raise ValueError(f"takes {self.n_inputs} inputs, the layer before it gives {width}")
         return width if self.n_outputs is None else self.n_outputs
 
+    def build(self, width: int) -> None:
+        """Make the arrays that waited for the width of what comes in, which `connect` has accepted."""
+
     def blocks(self) -> dict[str, Array]:
         """Return the arrays that are learned, by name."""
         return {}
+
+    def walk(self) -> Iterator[AbstractLayer]:
+        """Yield this layer and all that it holds."""
+        yield self
+        for layer in self.layers:
+            yield from layer.walk()
+
+    def learns(self, block: str) -> bool:
+        """Return whether a block is moved: a layer that is not trainable holds still, and so does all inside it."""
+        return self.trainable
 
     def owner(self, block: str) -> tuple[AbstractLayer, str]:
         """Return whose array a block is, this layer's or that of one it holds, and what it is called there."""
@@ -141,27 +154,53 @@ class AbstractLayer(ABC):
             raise RuntimeError("backward needs a forward pass before it; call forward(inputs) first")
         errors = self.check("output_errors", output_errors)
         if errors.shape != self.outputs.shape:
+            had, gave = f"{len(errors)} rows", f"{len(self.outputs)}"
+            if len(errors) == len(self.outputs):
+                had, gave = f"shape {errors.shape}", f"{self.outputs.shape}"
             raise ValueError(
-                f"output_errors has {len(errors)} rows, the last forward pass had {len(self.outputs)}; "
+                f"output_errors has {had}, the last forward pass had {gave}; "
                 "call forward(inputs) on the same rows first"
             )
         input_errors, updates = self.backprop(self.seen, errors)
         for name, update in updates.items():
-            owner, _ = self.owner(name)
-            if self.trainable and owner.trainable:
+            if self.learns(name):
                 block = self.blocks()[name]
-                block += owner.learning_rate * update
+                block += self.owner(name)[0].learning_rate * update
         return input_errors
 
     def check(self, argument: str, data: npt.ArrayLike) -> Array:
         """Return "inputs" or "output_errors" as finite numbers, (rows, width), or raise."""
         width = self.n_inputs if argument == "inputs" else self.n_outputs
-        if width is None:
-            return _checks.as_float(argument, data, self.dtype)
-        array = _checks.matrix(argument, data, width, "the layer", self.dtype)
+        if width is not None:
+            array = _checks.matrix(argument, data, width, "the layer", self.dtype)
+        else:
+            single = np.asarray(data).dtype == np.float32 and not self.blocks()
+            array = _checks.as_float(argument, data, np.dtype(np.float32) if single else self.dtype)
+            if array.ndim != 2 or not array.size:
+                raise ValueError(f"{argument} has shape {array.shape}; the layer takes (rows, width), each 1 or more")
         if argument == "inputs":
+            self.connect(array.shape[1])
+            if width is None:
+                self.take_dtype(array.dtype)
+                self.build(array.shape[1])
             self.check_values(argument, array)
         return array
+
+    def take_dtype(self, dtype: np.dtype[np.floating[Any]]) -> None:
+        """Be of a dtype, as far as no array says another: this layer and all inside it."""
+        for layer in self.walk():
+            if not layer.blocks():
+                layer.dtype = dtype
+
+    def assign(self, name: str, values: npt.ArrayLike) -> None:
+        """Copy values into a block, or raise ValueError."""
+        block = self.blocks()[name]
+        if values is block:  # layer.weights += step has done its work in place
+            return
+        array = _checks.as_float(name, values, self.dtype)
+        if array.shape != block.shape:
+            raise ValueError(f"{name} has shape {array.shape}; this layer's is {block.shape}")
+        block[...] = array
 
     def __getstate__(self) -> dict[str, Any]:
         own = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
@@ -170,5 +209,12 @@ class AbstractLayer(ABC):
         return {**own, "adopted": False}
 
 
+LAYERS_AT_MOST: Final = 1000
+"""That a file takes, and that one layer holds."""
 LAYERS: Final[dict[str, type[AbstractLayer]]] = {}
 """Every kind of layer under the name it has in a file. The package enters its own; yours may be entered beside them."""
+
+
+def kind_of(described: Mapping[str, Any]) -> type[AbstractLayer]:
+    """Return the kind of a described layer; `AbstractLayer`, which is none, where it is not known."""
+    return LAYERS.get(described["kind"], AbstractLayer)

@@ -252,7 +252,7 @@ class Layer(AbstractLayer):
 
     @weights.setter
     def weights(self, values: npt.ArrayLike) -> None:
-        self._assign("weights", self._weights, values)
+        self.assign("weights", values)
 
     @property
     def bias(self) -> Array | None:
@@ -263,7 +263,7 @@ class Layer(AbstractLayer):
     def bias(self, values: npt.ArrayLike) -> None:
         if self._bias is None:
             raise ValueError("this layer has no bias; make it with Layer(..., bias=True)")
-        self._assign("bias", self._bias, values)
+        self.assign("bias", values)
 
     def blocks(self) -> dict[str, Array]:
         return {"weights": self._weights} if self._bias is None else {"weights": self._weights, "bias": self._bias}
@@ -321,14 +321,6 @@ class Layer(AbstractLayer):
 
     def __repr__(self) -> str:
         return summary(self.n_inputs, self.n_outputs, self.activation, self._bias is not None, self.trainable)
-
-    def _assign(self, name: str, block: Array, values: npt.ArrayLike) -> None:
-        if values is block:  # layer.weights += step has done its work in place
-            return
-        array = _checks.as_float(name, values, self.dtype)
-        if array.shape != block.shape:
-            raise ValueError(f"{name} has shape {array.shape}; this layer's is {block.shape}")
-        block[...] = array
 
 
 def summary(inputs: int, outputs: int, activation: Activation, bias: bool, trainable: bool = True) -> str:

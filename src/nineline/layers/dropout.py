@@ -12,8 +12,6 @@ from nineline.layers.contract import AbstractLayer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy.typing as npt
-
     from nineline._typing import Array
     from nineline.draws import Draw
 
@@ -42,7 +40,12 @@ class Dropout(AbstractLayer):
     kind = "dropout"
 
     def __init__(self, rate: float = 0.5) -> None:
-        self.rate = _checks.number("rate", rate, low=0, high=1, high_open=True)
+        self._rate = _checks.number("rate", rate, low=0, high=1, high_open=True)
+
+    @property
+    def rate(self) -> float:
+        """How probable it is that an input becomes 0. To change it, make a new layer."""
+        return self._rate
 
     def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, Array | None]:
         """Return the inputs, in training times a mask of 0 and ``1 / (1 - rate)``, and the mask."""
@@ -54,10 +57,6 @@ class Dropout(AbstractLayer):
 
     def backprop(self, seen: Array | None, output_errors: Array) -> tuple[Array, dict[str, Array]]:
         return output_errors if seen is None else output_errors * seen, {}
-
-    def check(self, argument: str, data: npt.ArrayLike) -> Array:
-        given = np.asarray(data).dtype
-        return _checks.as_float(argument, data, given if given == np.float32 else self.dtype)
 
     def describe(self) -> dict[str, Any]:
         return {"kind": self.kind, "rate": self.rate}

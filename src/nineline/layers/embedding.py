@@ -65,6 +65,7 @@ class Embedding(AbstractLayer):
     averages of Adam and RMSprop and the velocity of momentum are averages over the steps in which the level came up;
     in between they neither decay nor move the vector, while Adam's correction for its start counts all steps. So a
     level that comes up once in a thousand steps learns as much, each time that it does, as one that always comes up.
+    The reference engine goes through all vectors at every step, so it is for few of them.
     The weight decay of AdamW acts on a vector in those steps alone; `l1` and `l2` do not count vectors. A gradient that
     is handed to `Trainer.move` moves the vectors for which it is not zero.
 
@@ -88,7 +89,7 @@ class Embedding(AbstractLayer):
     kind = "embedding"
     penalised = frozenset[str]()
     lazy = frozenset({"vectors"})
-    first = True
+    reads_data = True
     n_inputs: int
     n_outputs: int
 
@@ -109,7 +110,9 @@ class Embedding(AbstractLayer):
         if np.ndim(width) == 0:
             widths *= len(counts)
         if not counts or len(widths) != len(counts):
-            raise ValueError(f"levels has {len(counts)} columns and width {len(widths)}; expected as many, one or more")
+            raise ValueError(
+                f"width has {len(widths)} numbers for {len(counts)} columns of levels; expected one for each"
+            )
         if max(counts) > _MOST_LEVELS:
             raise ValueError(f"levels has {max(counts):,}; expected {_MOST_LEVELS:,} at most")
         numbers = _checks.positive_integer("numbers", numbers, minimum=0)
@@ -194,12 +197,15 @@ class Embedding(AbstractLayer):
     def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, npt.NDArray[np.intp]]:
         """Return the vectors of each row side by side and its numbers behind them, and which vectors they are."""
         columns = len(self._vectors)
-        places = self._places(inputs)
+        places = self._levels_of(inputs)
         found = [vectors[places[:, column]] for column, vectors in enumerate(self._vectors)]
         return np.hstack([*found, inputs[:, columns:]]), places
 
     def backprop(self, seen: npt.NDArray[np.intp], output_errors: Array) -> tuple[Array, dict[str, Array]]:
-        """Add the errors of each row up in the vectors it had; a level has none of its own, a number passes them on."""
+        """Add up, for each vector, the errors of the rows that had it.
+
+        A level has no derivative, so its error is 0; a number's passes through.
+        """
         input_errors = np.zeros((len(output_errors), self.n_inputs), output_errors.dtype)
         updates, start = {}, 0
         for column, vectors in enumerate(self._vectors):
@@ -211,11 +217,11 @@ class Embedding(AbstractLayer):
         input_errors[:, len(self._vectors) :] = output_errors[:, start:]
         return input_errors, updates
 
-    def _places(self, inputs: Array) -> npt.NDArray[np.intp]:
+    def _levels_of(self, inputs: Array) -> npt.NDArray[np.intp]:
         return inputs[:, : len(self._vectors)].astype(np.intp)
 
     def touched(self, inputs: Array) -> dict[str, npt.NDArray[np.intp]]:
-        return {f"{column}.vectors": np.unique(places) for column, places in enumerate(self._places(inputs).T)}
+        return {f"{column}.vectors": np.unique(places) for column, places in enumerate(self._levels_of(inputs).T)}
 
     def check_values(self, argument: str, inputs: Array) -> None:
         for column, levels in enumerate(self.levels):

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 class LayerNorm(AbstractLayer):
     """``outputs = gain * (inputs - mean) / sqrt(variance + epsilon) + bias``, mean and variance those of each row.
 
-    The variance is the mean square from the mean. Backward, with ``n`` the inputs at mean 0 and deviation 1 and
+    The variance is the mean square from the mean. An input moves its row's mean and deviation too, and what would come
+    back by these two is taken off: backward, with ``n`` the inputs at mean 0 and deviation 1 and
     ``g = output_errors * gain``: ``(g - mean(g) - n * mean(g * n)) / sqrt(variance + epsilon)``.
 
     Parameters
     ----------
     epsilon : float
-        Above 0. Added to the variance, so that a row of equal numbers is no division by zero.
+        At least 1e-37. Added to the variance, so that a row of equal numbers is no division by zero.
     learning_rate : float
         How far `backward` moves gain and bias.
     trainable : bool
@@ -55,7 +56,7 @@ class LayerNorm(AbstractLayer):
     seen: tuple[Array, Array] | None = None
 
     def __init__(self, epsilon: float = 1e-5, *, learning_rate: float = 1.0, trainable: bool = True) -> None:
-        self.epsilon = _checks.number("epsilon", epsilon, low=0, low_open=True)
+        self._epsilon = _checks.number("epsilon", epsilon, low=1e-37)  # about the least that float32 has
         self.learning_rate = _checks.number("learning_rate", learning_rate, low=0)
         self.trainable = _checks.boolean("trainable", trainable)
         self._gain: Array = np.empty(0)
@@ -100,19 +101,31 @@ class LayerNorm(AbstractLayer):
         self.dtype = gain.dtype
 
     @property
+    def epsilon(self) -> float:
+        """What is added to the variance. To change it, make a new layer."""
+        return self._epsilon
+
+    @property
     def gain(self) -> Array:
-        """What each number of a row is multiplied by at the end, (width,)."""
+        """What each number of a row is multiplied by at the end, (width,). Assigning copies the values in."""
         return self._gain
+
+    @gain.setter
+    def gain(self, values: npt.ArrayLike) -> None:
+        self.assign("gain", values)
 
     @property
     def bias(self) -> Array:
-        """What is added to it, (width,)."""
+        """What is added to it, (width,). Assigning copies the values in."""
         return self._bias
 
-    def connect(self, width: int) -> int:
+    @bias.setter
+    def bias(self, values: npt.ArrayLike) -> None:
+        self.assign("bias", values)
+
+    def build(self, width: int) -> None:
         if self.n_inputs is None:
             self._begin(np.ones(width, self.dtype), np.zeros(width, self.dtype))
-        return super().connect(width)
 
     def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, tuple[Array, Array]]:
         """Return ``gain * (inputs - mean) / sqrt(variance + epsilon) + bias``, (rows, width).
@@ -128,8 +141,8 @@ class LayerNorm(AbstractLayer):
     def backprop(self, seen: tuple[Array, Array], output_errors: Array) -> tuple[Array, dict[str, Array]]:
         normalised, inverse_deviation = seen
         g = output_errors * self._gain
-        along = (g * normalised).mean(axis=1, keepdims=True)
-        input_errors = (g - g.mean(axis=1, keepdims=True) - normalised * along) * inverse_deviation
+        mean_of_g_n = (g * normalised).mean(axis=1, keepdims=True)
+        input_errors = (g - g.mean(axis=1, keepdims=True) - normalised * mean_of_g_n) * inverse_deviation
         return input_errors, {"gain": (output_errors * normalised).sum(axis=0), "bias": output_errors.sum(axis=0)}
 
     def blocks(self) -> dict[str, Array]:
@@ -143,13 +156,6 @@ class LayerNorm(AbstractLayer):
     def initialize(self, rng: np.random.Generator) -> None:
         self._gain[...] = 1
         self._bias[...] = 0
-
-    def check(self, argument: str, data: npt.ArrayLike) -> Array:
-        if argument == "inputs" and self.n_inputs is None:
-            given = np.asarray(data)
-            self.dtype = given.dtype if given.dtype == np.float32 else self.dtype
-            self.connect(_checks.as_float(argument, data, self.dtype).shape[1])
-        return super().check(argument, data)
 
     def describe(self) -> dict[str, Any]:
         return {

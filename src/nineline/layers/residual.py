@@ -5,7 +5,8 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
-from nineline.layers.contract import LAYERS, AbstractLayer
+from nineline import _checks
+from nineline.layers.contract import LAYERS_AT_MOST, AbstractLayer, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.draws import Draw
 
-_MOST_LAYERS: Final = 1000
 _DEEPEST: Final = 16
 
 
@@ -33,6 +33,8 @@ class Residual(AbstractLayer):
     ----------
     layers : tuple of AbstractLayer
         Each has its own `learning_rate` and `trainable`.
+    trainable : bool
+        False freezes all of them.
 
     Examples
     --------
@@ -49,29 +51,31 @@ class Residual(AbstractLayer):
 
     kind = "residual"
 
-    def __init__(self, *layers: AbstractLayer) -> None:
+    def __init__(self, *layers: AbstractLayer, trainable: bool = True) -> None:
         if not layers:
             raise ValueError("layers is empty; give Residual the layers whose inputs it adds to their outputs")
         for layer in layers:
             if not isinstance(layer, AbstractLayer):
                 raise TypeError(f"layers has a {type(layer).__name__}; expected layers: Residual(Layer(8, 8), ...)")
-            if layer.first:
+            if layer.reads_data:
                 raise ValueError(f"layers has {layer!r}, which reads the data; it has to be a network's first layer")
             if layer.adopted:
                 raise ValueError(f"{layer!r} already belongs to a network; give Residual layers of its own")
-        if len(layers) > _MOST_LAYERS or _depth(layers) > _DEEPEST:
-            raise ValueError(
-                f"layers are {len(layers):,}, {_depth(layers)} deep; expected {_MOST_LAYERS:,} and {_DEEPEST} at most"
-            )
+        if len(layers) > LAYERS_AT_MOST:
+            raise ValueError(f"layers are {len(layers):,}; expected {LAYERS_AT_MOST:,} at most")
+        if _depth(layers) > _DEEPEST:
+            raise ValueError(f"layers are nested {_depth(layers)} deep; expected {_DEEPEST} at most")
         self.layers = layers
+        self.trainable = _checks.boolean("trainable", trainable)
         self.dtype = next((layer.dtype for layer in layers if layer.blocks()), self.dtype)
+        self.take_dtype(self.dtype)
         widths = [layer.n_inputs for layer in layers if layer.n_inputs is not None]
         if widths:
-            self._join(widths[0])
+            self.connect(widths[0])
+            self.build(widths[0])
 
-    def _join(self, width: int) -> None:
-        """Take a width, and make sure that it is the one that comes out."""
-        end = width
+    def connect(self, width: int) -> int:
+        end = super().connect(width)
         for number, layer in enumerate(self.layers):
             try:
                 end = layer.connect(end)
@@ -79,12 +83,13 @@ class Residual(AbstractLayer):
                 raise ValueError(f"layer {number} of Residual ({layer!r}) {error}") from None
         if end != width:
             raise ValueError(f"the layers of Residual take {width} numbers and give {end}; expected as many")
-        self.n_inputs = self.n_outputs = width
+        return width
 
-    def connect(self, width: int) -> int:
-        if self.n_inputs is None:
-            self._join(width)
-        return super().connect(width)
+    def build(self, width: int) -> None:
+        self.n_inputs = self.n_outputs = width
+        for layer in self.layers:
+            layer.build(width)
+            width = layer.connect(width)
 
     def compute(self, inputs: Array, draw: Draw | None = None) -> tuple[Array, list[Any]]:
         """Return ``inputs + layers(inputs)``, (rows, width) twice, and what each layer saw."""
@@ -113,11 +118,13 @@ class Residual(AbstractLayer):
         place, _, name = block.partition(".")
         return self.layers[int(place)].owner(name)
 
+    def learns(self, block: str) -> bool:
+        place, _, name = block.partition(".")
+        return self.trainable and self.layers[int(place)].learns(name)
+
     def adopt(self, views: dict[str, Array]) -> None:
         for place, layer in enumerate(self.layers):
             layer.adopt({name: views[f"{place}.{name}"] for name in layer.blocks()})
-            layer.adopted = True
-            layer.dtype = next(iter(views.values())).dtype if views else layer.dtype
 
     def initialize(self, rng: np.random.Generator) -> None:
         for layer in self.layers:
@@ -135,14 +142,14 @@ class Residual(AbstractLayer):
         def of(place: int) -> Callable[[str, tuple[int, ...]], Array]:
             return lambda name, shape: blocks(f"{place}.{name}", shape)
 
-        layer = cls(*[_kind(each).rebuild(each, of(place)) for place, each in enumerate(described["layers"])])
-        layer.trainable = described.get("trainable", True) is not False
-        return layer
+        layers = [kind_of(each).rebuild(each, of(place)) for place, each in enumerate(described["layers"])]
+        return cls(*layers, trainable=described.get("trainable", True) is not False)
 
     @classmethod
     def in_words(cls, described: Mapping[str, Any]) -> tuple[str, int]:
-        each = [_kind(layer).in_words(layer) for layer in described["layers"]]
-        return f"Residual({', '.join(words for words, _ in each)})", sum(count for _, count in each)
+        each = [kind_of(layer).in_words(layer) for layer in described["layers"]]
+        words = _summary([words for words, _ in each], described.get("trainable", True) is not False)
+        return words, sum(count for _, count in each)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "layers": tuple(copy(layer) for layer in self.layers)}
@@ -151,12 +158,12 @@ class Residual(AbstractLayer):
         return "\n\n".join(f"Layer {place}:\n{layer}" for place, layer in enumerate(self.layers))
 
     def __repr__(self) -> str:
-        return f"Residual({', '.join(map(repr, self.layers))})"
+        return _summary([*map(repr, self.layers)], self.trainable)
 
 
 def _depth(layers: tuple[AbstractLayer, ...]) -> int:
     return 1 + max((_depth(layer.layers) for layer in layers), default=0)
 
 
-def _kind(described: Mapping[str, Any]) -> type[AbstractLayer]:
-    return LAYERS.get(described["kind"], AbstractLayer)
+def _summary(layers: list[str], trainable: bool) -> str:
+    return f"Residual({', '.join([*layers, *['trainable=False'] * (not trainable)])})"

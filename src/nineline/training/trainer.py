@@ -13,7 +13,7 @@ from nineline import _checks, engines
 from nineline.engines.contract import Rule
 from nineline.losses import OutputErrors
 from nineline.network import Network
-from nineline.rows import Rows, check_inputs
+from nineline.rows import Rows
 from nineline.training.errors import DivergenceError
 from nineline.training.history import History
 from nineline.training.snapshot import Snapshot
@@ -52,7 +52,7 @@ class Trainer:
     optimizer : str or Optimizer, optional
         One of `nineline.optimizers.OPTIMIZERS` or an object. By default the tutorial's, ``GradientDescent(1.0)``.
     l1, l2 : float
-        Adds ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over all weights (not biases) to the loss.
+        Adds ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over the weights of dense layers to the loss.
     clip_norm : float, optional
         Gradients longer than this are shortened to it (Euclidean norm over all parameters that learn).
     engine : {"auto", "native", "reference"}
@@ -301,7 +301,8 @@ class Trainer:
     def gradient(self, inputs: Any, outputs: Any, sample_weight: npt.ArrayLike | None = None) -> tuple[float, Array]:
         """Return the loss of these rows as the next step would see it, and its gradient; nothing is moved.
 
-        Penalties are part of both, and nothing is clipped. `step` is `gradient` and then `move`. Where the loss is not
+        Penalties are part of both, and nothing is clipped. `step` is `gradient` and then `move` (but of an `Embedding`
+        `step` moves the vectors of its rows, `move` those whose gradient is not zero). Where the loss is not
         finite it is returned as it is.
 
         Parameters
@@ -393,7 +394,7 @@ class Trainer:
         """
         rate = self._rate if learning_rate is None else _rate(learning_rate)
         network = self.network
-        given = check_inputs("inputs", inputs, network.n_inputs, network.dtype)
+        given = network.check_inputs("inputs", inputs)
         errors = _checks.matrix(
             "output_errors", output_errors, network.n_outputs, "the network's last layer", network.dtype
         )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline import _checks
-from nineline.files import LAYERS_AT_MOST, FileError
+from nineline.files import FileError
 from nineline.interchange.chain import Chain
 from nineline.interchange.extras import need
 from nineline.interchange.onnx.activations import OPERATORS, PRODUCTS
+from nineline.layers import LAYERS_AT_MOST
 
 if TYPE_CHECKING:
     import os
@@ -247,7 +248,7 @@ class _Reader:
 
     def in_words(self, node: Any) -> str:
         """Return what a node does, with its constants."""
-        constants = [float(self.arrays[name]) for name in node.input if name in self.arrays]
+        constants = [float(a) for name in node.input if (a := self.arrays.get(name)) is not None and a.ndim == 0]
         return " ".join([node.op_type, *(f"{value:.4g}" for value in constants)])
 
 
