@@ -281,11 +281,7 @@ class BoundLayout {
     if (!single_ && dtype != "float64") throw nb::value_error(("dtype is '" + dtype + "'; expected float32 or float64").c_str());
     check_layers();
     std::vector<LayerSpec> specs;
-    for (BoundLayer& layer : layers_) {
-      layer.spec.levels = layer.levels.data();
-      layer.spec.widths = layer.widths.data();
-      specs.push_back(layer.spec);
-    }
+    for (const BoundLayer& layer : layers_) specs.push_back(layer.spec);
     layout_.reset(find_level(level).make_layout(single_, specs.data(), Index(specs.size())));
   }
   BoundLayout(const BoundLayout&) = delete;
@@ -367,8 +363,10 @@ class BoundLayout {
       constexpr Index most = Index(1) << 31;
       if (spec.inputs < 1 || spec.outputs < 1 || spec.inputs > most || spec.outputs > most)
         wrong(l, "has a width below 1 or above 2^31");
-      if (is(spec, "dense")) grow((spec.inputs + (spec.bias ? 1 : 0)) * spec.outputs, spec.inputs * spec.outputs);
-      if (is(spec, "layer_norm")) grow(2 * spec.inputs, 2 * spec.inputs);
+      const Index parameters = baseline::parameters_of(spec);
+      size_ += parameters;
+      if (size_ > Index(1) << 40) throw nb::value_error("the network has more than 2^40 parameters");
+      size_for_a_row_ += spec.columns > 0 ? spec.outputs : parameters;
       width = spec.outputs;
     }
   }
@@ -376,6 +374,8 @@ class BoundLayout {
   void check_embedding(Index l, BoundLayer& layer) {
     LayerSpec& spec = layer.spec;
     spec.columns = Index(layer.levels.size());
+    spec.levels = layer.levels.data();
+    spec.widths = layer.widths.data();
     if (l != 0) wrong(l, "is an embedding, and not the first");
     if (spec.columns == 0 || layer.widths.size() != layer.levels.size() || spec.columns > spec.inputs)
       wrong(l, "has other numbers of columns, of widths and of levels");
@@ -385,7 +385,6 @@ class BoundLayout {
       if (layer.levels[c] < 1 || layer.widths[c] < 1 || layer.levels[c] > most || layer.widths[c] > most)
         wrong(l, "has levels or a width below 1 or above 2^24");
       spec.outputs += layer.widths[c];
-      grow(layer.levels[c] * layer.widths[c], layer.widths[c]);
     }
   }
 
@@ -393,12 +392,6 @@ class BoundLayout {
     if (spec.from < -1 || spec.from > l - 2) wrong(l, "adds what does not come before its layers");
     const Index given = spec.from < 0 ? first().inputs : layers_[std::size_t(spec.from)].spec.outputs;
     if (given != spec.outputs || (spec.from < 0 && is(first(), "embedding"))) wrong(l, "adds what is of another width");
-  }
-
-  void grow(Index parameters, Index for_a_row) {
-    size_ += parameters;
-    size_for_a_row_ += for_a_row;
-    if (size_ > Index(1) << 40) throw nb::value_error("the network has more than 2^40 parameters");
   }
 
   bool single_;

@@ -89,6 +89,8 @@ struct Dense {
   static constexpr const char* name = "dense";
   static constexpr bool runs = true;
 
+  static Index parameters(const LayerSpec& layer) { return (layer.inputs + (layer.bias ? 1 : 0)) * layer.outputs; }
+
   template <class T>
   static double lay_out(Layer& at, const Before& before) {
     at.height = at.inputs;

@@ -12,6 +12,8 @@ struct Dropout {
   static constexpr const char* name = "dropout";
   static constexpr bool runs = false;
 
+  static Index parameters(const LayerSpec&) { return 0; }
+
   // When the network runs it is not there, so that what comes after it reads what came before.
   template <class T>
   static double lay_out(Layer& at, const Before& before) {

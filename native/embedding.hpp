@@ -15,6 +15,12 @@ struct Embedding {
   static constexpr const char* name = "embedding";
   static constexpr bool runs = true;
 
+  static Index parameters(const LayerSpec& layer) {
+    Index count = 0;
+    for (Index c = 0; c < layer.columns; ++c) count += layer.levels[c] * layer.widths[c];
+    return count;
+  }
+
   template <class T>
   static double lay_out(Layer& at, const Before&) {
     Index place = 0, start = 0;

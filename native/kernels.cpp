@@ -18,6 +18,12 @@ bool fits(Loss loss, Activation output) {
   return answer;
 }
 
+Index parameters_of(const LayerSpec& layer) {
+  Index answer = 0;
+  with_kind(layer.kind, [&](auto kind) { answer = kind.parameters(layer); });
+  return answer;
+}
+
 Targets targets_of(Loss loss) {
   Targets answer{};
   with_loss(loss, [&](auto kind) { answer = kind.targets; });

@@ -71,6 +71,7 @@ struct Names {
   Names names();                                                                                              \
   bool fits(Loss, Activation output);                                                                         \
   Targets targets_of(Loss);                                                                                   \
+  Index parameters_of(const LayerSpec&);                                                                      \
   }
 NINELINE_DOORS(baseline)
 NINELINE_DOORS(avx2)

@@ -2,6 +2,7 @@
 //
 //   name       what Python calls it
 //   runs       whether it is there when the network runs, and not in training alone
+//   parameters how many a layer has
 //   lay_out    says how a layer lies, and about how many multiplications and additions it takes for a row
 //   forward    fills the outputs of some rows
 //   backward   carries the errors of the outputs back to those of the inputs; true where it has carried them through the

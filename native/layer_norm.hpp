@@ -12,6 +12,8 @@ struct LayerNorm {
   static constexpr const char* name = "layer_norm";
   static constexpr bool runs = true;
 
+  static Index parameters(const LayerSpec& layer) { return 2 * layer.inputs; }
+
   template <class T>
   static double lay_out(Layer& at, const Before&) {
     at.height = 1;
@@ -45,6 +47,10 @@ struct LayerNorm {
   template <class T>
   static bool backward(const Layer& at, const Stage<T>& on, const T*, RowList<T> errors, const Below<T>&, T* to) {
     const T* const gain = on.parameters;
+    if (at.inputs == 1) {  // a row of one number is always 0; what is left of the differences below is their rounding
+      for (Index r = 0; r < on.rows; ++r) to[r * at.input_stride] = 0;
+      return false;
+    }
     for (Index r = 0; r < on.rows; ++r) {
       const T *const e = errors[r], *const n = on.beside + r * at.beside;
       const auto g = [&](Index i) { return load(e + i) * load(gain + i); };

@@ -11,6 +11,8 @@ struct Shortcut {
   static constexpr const char* name = "shortcut";
   static constexpr bool runs = true;
 
+  static Index parameters(const LayerSpec&) { return 0; }
+
   template <class T>
   static double lay_out(Layer&, const Before&) {
     return 0;

@@ -43,11 +43,13 @@ def cc() -> Callable[..., Path]:
 
 def generated(dtype: str, *, without: tuple[str, ...] = ()) -> dict[str, Network]:
     """Return networks over all activations, as hidden layers and as outputs, of many shapes."""
-    rng = np.random.default_rng(5)
-    kinds: list[Any] = [kind() for name, kind in ACTIVATIONS.items() if name not in without]
-    kinds += [LeakyRelu(0.3), LeakyRelu(-0.2), Elu(0.4)]
+    every: list[Any] = [LeakyRelu(0.3), LeakyRelu(-0.2), Elu(0.4), *(kind() for kind in ACTIVATIONS.values())]
     networks = {}
-    for number, kind in enumerate(kinds):
+    for number, kind in enumerate(every):
+        if kind.name in without:
+            continue
+        rng = np.random.default_rng([7, number])  # so that a kind that is added changes none of the others
+        kinds = [each for each in every[: number + 1] if each.name not in without]
         widths = [int(w) for w in rng.choice([1, 2, 3, 4, 5, 7, 8, 16, 33], size=rng.integers(2, 5))]
         widths[0] += 1
         layers: list[Any] = []
@@ -60,7 +62,8 @@ def generated(dtype: str, *, without: tuple[str, ...] = ()) -> dict[str, Network
         network = Network(*layers, dtype=dtype)
         network.parameters = network.parameters + rng.normal(0, 0.1, network.parameters.size).astype(dtype)
         networks[f"net_{number}"] = network
-    for name, layers in kinds_of_layers().items():
+    for number, (name, layers) in enumerate(kinds_of_layers().items()):
+        rng = np.random.default_rng([6, number])
         network = Network(*layers, rng=rng, dtype=dtype)
         network.parameters = network.parameters + rng.normal(0, 0.1, network.parameters.size).astype(dtype)
         networks[name] = network
@@ -122,6 +125,15 @@ def table() -> pl.DataFrame:
             "when": moments,
         }
     )
+
+
+@pytest.fixture(scope="session")
+def present() -> TabularRegressor:
+    """Return an estimator of a column that only tells whether it is there, and of one more."""
+    rng = np.random.default_rng(2)
+    there = rng.random(200) < 0.6
+    frame = pl.DataFrame({"once": pl.Series([7.25] * 200).set(pl.Series(~there), None), "x": rng.normal(size=200)})
+    return TabularRegressor(max_epochs=3, hidden_layer_sizes=(8,), n_members=1, random_state=0).fit(frame, there * 5.0)
 
 
 @pytest.fixture(scope="session")

@@ -153,6 +153,15 @@ def test_models_of_tables_take_raw_rows(dtype: str, cc: Any, models: Any, tmp_pa
         assert float(said.split()[6].strip(":")) <= {"float32": 5e-6, "float64": 1e-12}[dtype]
 
 
+def test_a_column_that_is_there_or_not(present: Any, cc: Any, tmp_path: Path) -> None:
+    program = to_c(present, "present")
+    program.write(tmp_path)
+    compiled = cc(tmp_path, "present.c", options=("-DNINELINE_SELF_TEST",))
+    done = subprocess.run([compiled], check=True, capture_output=True)
+    assert b"passed" in done.stdout
+    assert "float once; /* once: whether it is there; NAN where it is missing */" in program.header
+
+
 def test_a_self_test_finds_a_wrong_weight(cc: Any, models: Any, tmp_path: Path) -> None:
     program = to_c(models["three"], "spoiled")
     program.write(tmp_path)

@@ -48,6 +48,16 @@ def test_models_of_tables_take_raw_columns(models: Any) -> None:
             assert module["predict"](samples) == model.predict(frame).tolist()
 
 
+def test_a_column_that_is_there_or_not(present: Any) -> None:
+    table = {"once": [7.25, None, -1e9, "8"], "x": [0.5, 0.5, 0.5, 0.5]}
+    answers = load(to_python(present))["predict"](table)
+    numbers = pl.DataFrame({"once": [7.25, None, -1e9, 8.0], "x": [0.5] * 4})
+    np.testing.assert_allclose(answers, present.predict(numbers), rtol=1e-6)
+    assert answers[0] == answers[2] == answers[3] != answers[1]
+    with pytest.raises(ValueError, match="could not convert"):
+        load(to_python(present))["predict"]({"once": ["much"], "x": [0.5]})
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("classes", [2, 3])
 def test_an_mlp_is_exported_with_its_classes(classes: int) -> None:

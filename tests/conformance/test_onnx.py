@@ -48,8 +48,8 @@ def feed(samples: dict[str, list[Any]], columns: Columns) -> dict[str, np.ndarra
 
 
 def frame(samples: dict[str, list[Any]], columns: Columns) -> pl.DataFrame:
-    types = {"category": pl.String, "boolean": pl.Boolean, "number": pl.Float64, "date": pl.Datetime}
-    return pl.DataFrame(samples, schema={column.name: types[column.kind] for column in columns.used})
+    types = {"category": pl.String, "boolean": pl.Boolean, "date": pl.Datetime}
+    return pl.DataFrame(samples, schema={column.name: types.get(column.kind, pl.Float64) for column in columns.used})
 
 
 def test_generated_networks_answer_as_run_does(make_networks: Any) -> None:
@@ -159,6 +159,13 @@ def test_metadata_and_names_say_what_it_is(models: Any) -> None:
     assert about["target"] == "target"
     assert [each.name for each in model.graph.input] == [column.name for column in models["three"].columns_.used]
     assert [each.name for each in model.graph.output] == ["label", "probabilities"]
+
+
+def test_a_column_that_is_there_or_not(present: Any) -> None:
+    once, x = np.array([[7.25], [np.nan], [-1e9]]), np.full((3, 1), 0.5)
+    (answers,) = session(to_onnx(present)).run(None, {"once": once, "x": x})
+    expected = present.predict(pl.DataFrame({"once": [7.25, None, -1e9], "x": [0.5] * 3}))
+    np.testing.assert_allclose(answers[:, 0], expected, rtol=1e-5)
 
 
 def test_columns_may_have_any_name() -> None:

@@ -13,10 +13,12 @@ import pytest
 
 import nineline.interchange
 from nineline.activations import ACTIVATIONS, Identity
+from nineline.engines import native
 from nineline.interchange import sklearn, torch
 from nineline.interchange.onnx import activations as onnx
 from nineline.layers import LAYERS
 from nineline.tables.kinds import KINDS
+from nineline.view import diagram
 
 LISTS: dict[str, dict[str, type[Any]]] = {"_ACTIVATIONS": ACTIVATIONS, "_LAYERS": LAYERS, "_COLUMNS": KINDS}
 TABLES = {
@@ -44,6 +46,20 @@ def test_every_table_is_held() -> None:
     modules = {name.removeprefix(prefix): importlib.import_module(name) for name in names}
     found = {table: sorted(n for n, module in modules.items() if hasattr(module, table)) for table in TABLES}
     assert found == TABLES
+
+
+def test_the_engine_and_the_diagram_know_every_layer() -> None:
+    assert set(native._LAYERS) == set(diagram._KINDS) == ours(LAYERS)
+
+
+def test_every_layer_and_every_column_is_tried_here(
+    make_networks: Any, make_embeddings: Any, models: Any, present: Any
+) -> None:
+    """A kind that is added is entered in `kinds_of_layers`, or in the fixture `table`, of conftest.py."""
+    networks = [*make_networks("float64").values(), *make_embeddings("float64").values()]
+    assert {type(each) for network in networks for layer in network.layers for each in layer.walk()} == ours(LAYERS)
+    columns = [column for model in (*models.values(), present) for column in model.columns_.used]
+    assert {type(column) for column in columns} == ours(KINDS)
 
 
 def test_readers_know_every_activation() -> None:

@@ -126,3 +126,16 @@ def test_drawing_anew_puts_it_back():
     layer.initialize(np.random.default_rng(0))
     np.testing.assert_array_equal(layer.gain, 1)
     np.testing.assert_array_equal(twin.gain, 7)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nothing_comes_back_from_a_row_of_one_number(dtype):
+    """It is always 0, and so are the errors of what made it: Adam would take full steps on their rounding."""
+    ends = []
+    for engine in ("auto", "reference"):
+        network = Network(Layer(5, 1, "identity"), LayerNorm(), Layer(1, 2, "identity"), rng=0, dtype=dtype)
+        before = network.layers[0].weights.copy()
+        network.train(X, Y, 20, loss="squared_error", optimizer="adam", engine=engine, report_every=0)
+        np.testing.assert_array_equal(network.layers[0].weights, before)
+        ends.append(network.parameters)
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-4 if dtype == "float32" else 1e-9)

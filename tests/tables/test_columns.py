@@ -14,7 +14,7 @@ import pytest
 
 from nineline.tables.columns import Columns
 from nineline.tables.inference import Dropped, learn_column
-from nineline.tables.kinds import Boolean, Category, Date, Number
+from nineline.tables.kinds import Boolean, Category, Date, Number, Presence
 from nineline.tables.series import ISO, parse_moment
 
 
@@ -312,3 +312,42 @@ def test_a_zone_that_leads_out_of_the_years_is_their_end(text: str, moment: date
     assert isinstance(columns.used[0], Date)
     table = nw.from_native(pl.DataFrame({"d": [text, None, days[0]]}), eager_only=True)
     assert np.isfinite(columns.encode(table)).all()
+
+
+# A number that is there or not
+
+
+ONCE = [
+    [5.0, None, 5.0, None],
+    [0.1 + 0.2, 0.3, None, 0.3],  # the same but for rounding
+    ["7", None, "7.0", ""],
+]
+
+
+@pytest.mark.parametrize("values", ONCE)
+def test_a_number_that_was_always_the_same_is_whether_it_is_there(values: list[Any]) -> None:
+    """Another value at prediction moved answers by more than half, in libraries that scale it."""
+    column = learn_column("x", nw.from_native(pl.Series("x", values, strict=False), series_only=True))
+    assert column == Presence("x", missing=True)
+    assert (column.width, column.summary()) == (1, "whether it is there")
+    seen = nw.from_native(pl.Series([5.0, 1e9, None, -3.0, np.nan]), series_only=True)
+    np.testing.assert_array_equal(column.encode(seen), [[0], [0], [1], [0], [1]])
+    with pytest.raises(ValueError, match="column 'x' holds 'many'; expected numbers, which it held in training"):
+        column.encode(nw.from_native(pl.Series(["1", "many"]), series_only=True))
+
+
+def test_numbers_that_differ_by_rounding_alone_are_a_constant() -> None:
+    for dtype, near, apart in ((pl.Float64, 1e-15, 1e-13), (pl.Float32, 1e-6, 1e-4)):
+        for gap, dropped in ((near, True), (apart, False)):
+            series = pl.Series("x", [3.0, 3.0 * (1 + gap)] * 20, dtype=dtype)
+            learned = learn_column("x", nw.from_native(series, series_only=True))
+            assert (learned == Dropped("x", "constant")) is dropped
+
+
+def test_a_presence_comes_back_from_a_description() -> None:
+    frame = nw.from_native(pl.DataFrame({"x": [1.0, None, 1.0], "y": [1.0, 2.0, 4.0]}))
+    columns = Columns.learn(frame)
+    assert Columns.rebuild(json.loads(json.dumps(columns.describe()))) == columns
+    assert columns.text_names == []
+    with pytest.raises(ValueError, match="a constant that was never missing"):
+        Presence("x", missing=False)

@@ -29,7 +29,7 @@ from nineline.activations import (
 )
 from nineline.interchange.model import TrainedModel
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
-from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number
+from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number, Presence
 from nineline.tables.series import ISO
 
 if TYPE_CHECKING:
@@ -167,6 +167,12 @@ def number(column, value):
     z = (x - column["center"]) / column["scale"]
     filled = [min(max((x - left) / (right - left), 0), 1) for left, right in zip(edges, edges[1:])]
     return [z / math.hypot(1, z / 3), *filled]
+'''
+_PRESENCE: Final = '''
+def presence(column, value):
+    """Whether it is missing says all that it can tell."""
+    float(value)
+    return []
 '''
 _CATEGORY: Final = '''
 def category(column, value):
@@ -336,6 +342,10 @@ def _number_facts(column: Number) -> dict[str, Any]:
     return {"center": column.center, "scale": column.scale, "edges": list(column.edges)}
 
 
+def _presence_facts(column: Presence) -> dict[str, Any]:
+    return {}
+
+
 def _category_facts(column: Category) -> dict[str, Any]:
     return {"levels": list(column.levels), "rare": column.rare > 0}
 
@@ -351,6 +361,7 @@ def _date_facts(column: Date) -> dict[str, Any]:
 
 _COLUMNS: Final[dict[type[Column], _ColumnInPython]] = {
     Number: _ColumnInPython(_number_facts, _NUMBER),
+    Presence: _ColumnInPython(_presence_facts, _PRESENCE),
     Category: _ColumnInPython(_category_facts, _CATEGORY),
     Boolean: _ColumnInPython(_boolean_facts, _BOOLEAN),
     Date: _ColumnInPython(_date_facts, _DATE, "from datetime import datetime, timezone"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from nineline.ensemble import Ensemble
 from nineline.layers import Embedding
-from nineline.tables.kinds import Boolean, Category, Column, Date, Number
+from nineline.tables.kinds import Boolean, Category, Column, Date, Number, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,10 @@ def _number(column: Number, rng: np.random.Generator) -> float:
     return value if np.isfinite(value) else float(np.float32(column.center))
 
 
+def _presence(column: Presence, rng: np.random.Generator) -> float:
+    return float(np.float32(rng.normal()))
+
+
 def _category(column: Category, rng: np.random.Generator) -> str:
     levels = [*column.levels, UNSEEN]
     return levels[int(rng.integers(len(levels)))]
@@ -93,6 +97,7 @@ class _Samples(NamedTuple):
 
 _COLUMNS: Final[dict[type[Column], _Samples]] = {
     Number: _Samples("Float64", _number),
+    Presence: _Samples("Float64", _presence),
     Category: _Samples("String", _category),
     Boolean: _Samples("Boolean", _boolean),
     Date: _Samples("Datetime", _date),

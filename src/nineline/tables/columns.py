@@ -92,7 +92,7 @@ class Columns:
     @property
     def text_names(self) -> list[str]:
         """Columns to be read as text, whatever they look like: a file's values must not make numbers of categories."""
-        return [column.name for column in self.used if column.kind != "number"]
+        return [column.name for column in self.used if not column.numeric]
 
     def in_words(self) -> list[tuple[str, str, bool | None, str]]:
         """Return of every column its name, its kind or "dropped", whether values were missing, and what was done."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 import numpy as np
 
-from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number
+from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number, Presence
 from nineline.tables.series import FORMATS, ISO, distinct, moments_of, numbers_of, parse_moment, texts_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
 
 _SMALL: Final = 20  # rows below which no column is taken for an identifier
+_ROUNDINGS: Final = 16  # of the last digit, by which numbers may differ that are meant to be the same
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def learn_column(
         different = len(np.unique(known))
         if named and _is_identifier(name, known, rows, different):
             return Dropped(name, "identifier-like: a different whole number in every row")
-        return _varying(Number.learn(name, values, weights), different)
+        if _is_one_number(known, np.float32 if dtype == nw.Float32 else np.float64):
+            return Presence(name, missing=True) if len(known) < rows else Dropped(name, "constant")
+        return Number.learn(name, values, weights)
     texts = texts_of(series)
     levels = texts.values
     if not levels:
@@ -94,6 +97,14 @@ def _varying(column: Column, different: int) -> Column | Dropped:
     if different == 1 and not column.missing:
         return Dropped(column.name, "constant")
     return column
+
+
+def _is_one_number(known: Numbers, dtype: type[np.floating[Any]]) -> bool:
+    """Return whether numbers are one and the same but for rounding."""
+    low, high = float(known.min()), float(known.max())
+    if not np.isfinite([low, high]).all():
+        return False
+    return high - low <= _ROUNDINGS * float(np.finfo(dtype).eps) * max(abs(low), abs(high))
 
 
 def _is_identifier(name: str, known: Numbers, rows: int, different: int) -> bool:

@@ -53,6 +53,8 @@ class Column(ABC):
     kind: ClassVar[str]
     phrase: ClassVar[str]
     """What its values are, for messages: "numbers"."""
+    numeric: ClassVar[bool] = False
+    """Whether a file's values are to be read as numbers where they look so, and not as text."""
 
     @property
     def width(self) -> int:
@@ -113,6 +115,7 @@ class Number(Column):
 
     kind = "number"
     phrase = "numbers"
+    numeric = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -217,6 +220,37 @@ def _heavy(shares: Numbers, intervals: int) -> tuple[Mask, int, Mask]:
         heavy |= more
         left, rest = intervals - int(heavy.sum()), float(shares[~heavy].sum())
     return heavy, left, ~heavy
+
+
+@final
+@dataclass(frozen=True)
+class Presence(Column):
+    """A number that was the same wherever it was there: whether it is missing says all that it can tell.
+
+    What number it is does not matter then: one that training never saw moves no answer.
+    """
+
+    kind = "presence"
+    phrase = "numbers"
+    numeric = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.missing:
+            raise ValueError(f"column {self.name!r} is a constant that was never missing")
+
+    @property
+    def own_width(self) -> int:
+        return 0
+
+    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+        values = numbers_of(series)
+        if values is None:
+            raise self.mismatch(first_text(series))
+        return np.empty((len(values), 0)), np.isnan(values)
+
+    def summary(self) -> str:
+        return "whether it is there"
 
 
 @final
@@ -391,5 +425,5 @@ def _check_scaling(name: str, center: object, scale: object) -> None:
         )
 
 
-KINDS: Final[dict[str, type[Column]]] = {kind.kind: kind for kind in (Number, Category, Boolean, Date)}
+KINDS: Final[dict[str, type[Column]]] = {kind.kind: kind for kind in (Number, Presence, Category, Boolean, Date)}
 """Every kind of column under its name."""

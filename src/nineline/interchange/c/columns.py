@@ -17,7 +17,7 @@ from nineline.interchange.c.activations import called
 from nineline.interchange.c.helpers import HELPERS
 from nineline.interchange.c.text import comment, identifier, string, wrapped
 from nineline.interchange.samples import EPOCH
-from nineline.tables.kinds import Boolean, Category, Column, Date, Number
+from nineline.tables.kinds import Boolean, Category, Column, Date, Number, Presence
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,7 +62,7 @@ def table_in_c(columns: Columns, real: Real, width: str, *, libm: bool) -> CTabl
     for each in table:
         each.check(libm=libm)
         column = each.column
-        statements += [f"  /* {comment(column.name)}: {column.kind} */", each.statements(start)]
+        statements += [f"  /* {comment(column.name)}: {column.kind} */", *filter(None, [each.statements(start)])]
         if column.missing:
             statements.append(f"  inputs[{start + column.own_width}] = {each.gone()} ? 1 : 0;")
         start += column.width
@@ -194,6 +194,21 @@ class _NumberInC(_ColumnInC[Number]):
         return "NAN" if value is None else self.real.literal(value)
 
 
+@final
+class _PresenceInC(_ColumnInC[Presence]):
+    def field(self) -> str:
+        return f"  {self.real.name} {self.name}; /* {self.about}; NAN where it is missing */"
+
+    def statements(self, start: int) -> str:
+        return ""
+
+    def gone(self) -> str:
+        return f"row->{self.name} != row->{self.name}"
+
+    def value(self, value: Any) -> str:
+        return "NAN" if value is None else self.real.literal(value)
+
+
 def _split(value: float, real: Real) -> tuple[float, float]:
     """Return a number as `real` holds it, and what that leaves."""
     if real.size == 8:
@@ -306,6 +321,7 @@ def day_and_second(moment: datetime) -> tuple[int, int]:
 
 _COLUMNS: Final[dict[type[Column], type[_ColumnInC[Any]]]] = {
     Number: _NumberInC,
+    Presence: _PresenceInC,
     Category: _CategoryInC,
     Boolean: _BooleanInC,
     Date: _DateInC,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.tables.kinds import Boolean, Category, Column, Date, Number
+from nineline.tables.kinds import Boolean, Category, Column, Date, Number, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,10 @@ def _numeric(about: str, encode: Callable[[Graph, Any, str], list[str]]) -> Call
 
 def _number(graph: Graph, column: Number, known: str) -> list[str]:
     return [_bent(graph, column, known), *_filled(graph, column, known)]
+
+
+def _presence(graph: Graph, column: Presence, known: str) -> list[str]:
+    return []
 
 
 def _boolean(graph: Graph, column: Boolean, known: str) -> list[str]:
@@ -157,6 +161,7 @@ _PARTS: Final = {"month": _on_circle(12, _month), "weekday": _on_circle(7, _week
 """Adds a part of a date as a point on a circle, from days since 1970-01-01, their whole number, and that as int64."""
 _COLUMNS: Final[dict[type[Column], Callable[[Graph, Any], list[str]]]] = {
     Number: _numeric("a number", _number),
+    Presence: _numeric("a number", _presence),
     Category: _category,
     Boolean: _numeric("1 or 0", _boolean),
     Date: _numeric("days since 1970-01-01", _date),
