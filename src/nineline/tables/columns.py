@@ -120,7 +120,7 @@ class Columns:
         numbers = np.empty((len(frame), self.width), np.float32)
         start = 0
         for column in self.used:
-            numbers[:, start : start + column.width] = column.encode(frame[column.name])
+            column.encode(frame[column.name], numbers[:, start : start + column.width])
             start += column.width
         return numbers
 

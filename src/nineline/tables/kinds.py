@@ -19,6 +19,7 @@ import narwhals as nw
 import numpy as np
 
 from nineline import _checks
+from nineline.rows import ROWS_AT_ONCE
 from nineline.tables.series import FORMATS, first_text, is_number, moments_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
+    Encoded = npt.NDArray[np.floating[Any]]
 
 _LEVELS: Final = 64  # that have a place of their own however few rows they have
 _LEVELS_AT_MOST: Final = 512  # that have one where they have so many rows:
@@ -67,20 +69,30 @@ class Column(ABC):
         """How many numbers a value becomes, without the indicator."""
 
     @abstractmethod
-    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
-        """Return (rows, own_width) numbers, and which rows are missing (their numbers do not matter)."""
+    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
+        """Write numbers into (rows, own_width), and return which rows are missing: theirs do not matter."""
 
-    def encode(self, series: nw.Series[Any]) -> Numbers:
+    def encode(self, series: nw.Series[Any], into: Encoded | None = None) -> Encoded:
         """Return (rows, width) numbers; a missing value is 0 everywhere and 1 in the indicator.
+
+        Parameters
+        ----------
+        series : narwhals.Series
+        into : array, (rows, width), optional
+            Where to write them, of float32 or float64; by default a new one of float64.
 
         Raises
         ------
         ValueError
             The values are of another kind than in training.
         """
-        numbers, missing = self.encode_known(series)
-        numbers[missing] = 0
-        return np.column_stack([numbers, missing]) if self.missing else numbers
+        if into is None:
+            into = np.empty((len(series), self.width))
+        missing = self.encode_known(series, into[:, : self.own_width])
+        into[missing] = 0
+        if self.missing:
+            into[:, -1] = missing
+        return into
 
     @abstractmethod
     def summary(self) -> str:
@@ -168,21 +180,22 @@ class Number(Column):
     def own_width(self) -> int:
         return max(1, len(self.edges))
 
-    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
         values = numbers_of(series)
         if values is None:
             raise self.mismatch(first_text(series))
-        missing = np.isnan(values)
         if np.isinf(values).any():
             raise self.mismatch(float(values[np.isinf(values)][0]))
         z = (values - self.center) / self.scale
-        bent = z / np.hypot(1, z / 3)
-        if not self.edges:
-            return bent[:, np.newaxis], missing
-        edges = np.array(self.edges)
-        with np.errstate(over="ignore"):
-            filled = (values[:, np.newaxis] - edges[:-1]) / np.diff(edges)
-        return np.column_stack([bent, np.clip(filled, 0, 1)]), missing
+        into[:, 0] = z / np.hypot(1, z / 3)
+        if self.edges:
+            edges = np.array(self.edges)
+            for start in range(0, len(values), ROWS_AT_ONCE):
+                piece = slice(start, start + ROWS_AT_ONCE)
+                with np.errstate(over="ignore"):
+                    filled = (values[piece, np.newaxis] - edges[:-1]) / np.diff(edges)
+                into[piece, 1:] = np.clip(filled, 0, 1)
+        return np.isnan(values)
 
     def summary(self) -> str:
         intervals = f", {len(self.edges) - 1} intervals" if self.edges else ""
@@ -243,11 +256,11 @@ class Presence(Column):
     def own_width(self) -> int:
         return 0
 
-    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
         values = numbers_of(series)
         if values is None:
             raise self.mismatch(first_text(series))
-        return np.empty((len(values), 0)), np.isnan(values)
+        return np.isnan(values)
 
     def summary(self) -> str:
         return "whether it is there"
@@ -293,16 +306,15 @@ class Category(Column):
     def own_width(self) -> int:
         return 1 if len(self.levels) <= 2 and not self.rare else len(self.levels) + bool(self.rare)
 
-    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
         codes = self.codes(series)
-        missing = codes == _MISSING
         if self.own_width == 1:
-            values = np.where(codes == len(self.levels) - 1, 1.0, np.where(codes >= 0, -1.0, 0.0))
-            return values[:, np.newaxis], missing
-        numbers = np.zeros((len(codes), self.own_width))
-        placed = np.flatnonzero(codes >= 0)
-        numbers[placed, codes[placed]] = 1
-        return numbers, missing
+            into[:, 0] = np.where(codes == len(self.levels) - 1, 1, np.where(codes >= 0, -1, 0))
+        else:
+            into[...] = 0
+            placed = np.flatnonzero(codes >= 0)
+            into[placed, codes[placed]] = 1
+        return codes == _MISSING
 
     def codes(self, series: nw.Series[Any]) -> Codes:
         """Return the number of each row's level: the rare ones' is that behind the last; unseen is -1, missing -2.
@@ -344,13 +356,13 @@ class Boolean(Column):
     def own_width(self) -> int:
         return 1
 
-    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
         texts = texts_of(series)
         for text in texts.values:
             if text.lower() not in TRUE | FALSE:
                 raise self.mismatch(text)
-        numbers = texts.each([1.0 if text.lower() in TRUE else -1.0 for text in texts.values], 0.0)
-        return numbers[:, np.newaxis], texts.missing
+        into[:, 0] = texts.each([1 if text.lower() in TRUE else -1 for text in texts.values], 0)
+        return texts.missing
 
     def summary(self) -> str:
         return "-1 or 1"
@@ -393,13 +405,15 @@ class Date(Column):
     def own_width(self) -> int:
         return 1 + 2 * len(self.parts)
 
-    def encode_known(self, series: nw.Series[Any]) -> tuple[Numbers, Mask]:
+    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
         moments = moments_of(series, self.format)
         if moments is None:
             raise self.mismatch(first_text(series))
-        angles = [2 * math.pi * _PARTS[part](moments) / _CYCLES[part] for part in self.parts]
-        circle = [f(angle) for angle in angles for f in (np.sin, np.cos)]
-        return np.column_stack([(moments.days - self.center) / self.scale, *circle]), moments.missing
+        into[:, 0] = (moments.days - self.center) / self.scale
+        for place, part in enumerate(self.parts):
+            angle = 2 * math.pi * _PARTS[part](moments) / _CYCLES[part]
+            into[:, 1 + 2 * place], into[:, 2 + 2 * place] = np.sin(angle), np.cos(angle)
+        return moments.missing
 
     def summary(self) -> str:
         middle = min(_UNIX + round(self.center), date.max.toordinal())
