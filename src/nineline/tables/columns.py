@@ -59,7 +59,7 @@ class Columns:
         ValueError
             No column is of use.
         """
-        learned = [learn_column(name, frame[name], named=named, weights=weights) for name in frame.columns]
+        learned = [learn_column(name, frame.get_column(name), named=named, weights=weights) for name in frame.columns]
         used = tuple(column for column in learned if isinstance(column, Column))
         dropped = tuple(column for column in learned if isinstance(column, Dropped))
         if not used:
@@ -82,7 +82,7 @@ class Columns:
         intervals = min(intervals, _INTERVALS_AT_MOST // max(1, numbers))
         if intervals < _INTERVALS_AT_LEAST:
             return self
-        return replace(self, used=tuple(_divided(c, frame[c.name], weights, intervals) for c in self.used))
+        return replace(self, used=tuple(_divided(c, frame.get_column(c.name), weights, intervals) for c in self.used))
 
     @property
     def width(self) -> int:
@@ -120,7 +120,7 @@ class Columns:
         numbers = np.empty((len(frame), self.width), np.float32)
         start = 0
         for column in self.used:
-            column.encode(frame[column.name], numbers[:, start : start + column.width])
+            column.encode(frame.get_column(column.name), numbers[:, start : start + column.width])
             start += column.width
         return numbers
 

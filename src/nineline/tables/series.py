@@ -1,7 +1,7 @@
 """Series: the values of a column, whatever holds them, as numbers, as texts, or as moments.
 
 Whole columns at a time: what is done to a value is done once for each different one, and what is done to a cell is done
-by polars or NumPy. Only a column of Python's own objects is gone through cell by cell.
+by polars or NumPy. Only a column of Python's own objects, or of a few rows, is gone through cell by cell.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _DATE_FORMATS: Final = ("%m/%d/%Y", "%m/%d/%y", "%d/%m/%Y", "%d/%m/%y", "%d.%m.%
 FORMATS: Final = (ISO, *(day + clock for day in _DATE_FORMATS for clock in ("", " %H:%M", " %H:%M:%S")))
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (moments have no zone; they are UTC's)
 _DAY: Final = 86_400_000_000  # microseconds
+_FEW: Final = 64  # rows that Python is through before polars has begun
 
 
 class Distinct(NamedTuple):
@@ -91,7 +92,8 @@ def distinct(series: nw.Series[Any]) -> Distinct:
     """Return a column's different values, and which of them each row has; a null is missing."""
     import polars as pl
 
-    plain = None if series.dtype == nw.Object else _as_polars(series)
+    few = len(series) <= _FEW
+    plain = None if few or series.dtype == nw.Object else _as_polars(series)
     if plain is None:
         return _distinct_objects(series)
     if plain.dtype in (pl.Categorical, pl.Enum):

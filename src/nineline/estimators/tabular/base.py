@@ -368,7 +368,8 @@ class Tabular(Pickled, BaseEstimator):
         check_is_fitted(self, "network_")
         frame = self._frame(X)
         pieces = [frame[start : start + ROWS_AT_ONCE] for start in range(0, len(frame), ROWS_AT_ONCE)]
-        return np.concatenate([self.network_.run(self.columns_.encode(piece)) for piece in pieces])
+        dtype = self.network_.dtype  # made once, and not by each member
+        return np.concatenate([self.network_.run(self.columns_.encode(piece).astype(dtype)) for piece in pieces])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file: columns, encodings, networks and settings, nothing that runs.
