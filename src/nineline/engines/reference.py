@@ -130,7 +130,7 @@ class Reference:
         value = loss_and_gradients(self.network, loss, batch, draw, self._gradients, self._first)
         if self._lazy:
             counting = batch.inputs if batch.sample_weight is None else batch.inputs[batch.sample_weight != 0]
-            self._touched = {f"0.{name}": rows for name, rows in self.network.layers[0].touched(counting).items()}
+            self._touched = {f"0.{name}": read for name, read in self.network.layers[0].touched(counting).items()}
         weigh = batch.weigh()
         value += self._penalize(1 / weigh if self.rule.penalty_by_rows and weigh > 0 else 1.0)
         for place in self._frozen:
@@ -163,9 +163,9 @@ class Reference:
         """Return of each parameter whether it moves."""
         moves = np.ones(len(self.network.parameters), bool)
         for block in self._lazy:
-            rows = np.zeros(block.shape, bool)
-            rows[touched[block.name]] = block.place not in self._frozen
-            moves[block.place] = rows.reshape(-1)
+            moving = np.zeros(block.shape, bool)
+            moving[touched[block.name]] = block.place not in self._frozen
+            moves[block.place] = moving.reshape(-1)
         return moves
 
     def _different(self, a: Array, b: Array | None = None) -> dict[str, npt.NDArray[np.intp]]:
