@@ -1,8 +1,10 @@
 """nineline: small neural networks. Readable as the nine lines, ready to ship.
 
 The names here need NumPy alone. Tables and scikit-learn estimators are in `nineline.estimators`, pictures in
-`nineline.view`.
+`nineline.view`. What trains is loaded when it is first asked for.
 """
+
+from typing import TYPE_CHECKING, Any, Final
 
 from nineline._version import __version__ as __version__
 from nineline.activations import Activation, sigmoid, sigmoid_prime
@@ -12,12 +14,14 @@ from nineline.layers import Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.losses import Loss
 from nineline.network import Network
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
-from nineline.schedules import Schedule
-from nineline.training.epoch import Epoch
-from nineline.training.errors import DivergenceError
-from nineline.training.history import History
-from nineline.training.trainer import Trainer
-from nineline.training.watch import EarlyStopping
+
+if TYPE_CHECKING:
+    from nineline.schedules import Schedule
+    from nineline.training.epoch import Epoch
+    from nineline.training.errors import DivergenceError
+    from nineline.training.history import History
+    from nineline.training.trainer import Trainer
+    from nineline.training.watch import EarlyStopping
 
 __all__ = [
     "Activation",
@@ -45,3 +49,26 @@ __all__ = [
     "sigmoid",
     "sigmoid_prime",
 ]
+
+_LATER: Final = {
+    "DivergenceError": "training.errors",
+    "EarlyStopping": "training.watch",
+    "Epoch": "training.epoch",
+    "History": "training.history",
+    "Schedule": "schedules",
+    "Trainer": "training.trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name whose module is loaded when it is first asked for."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'nineline' has no attribute {name!r}")
+    from importlib import import_module
+
+    globals()[name] = found = getattr(import_module(f"nineline.{_LATER[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from nineline.training.history import History
 
 
-@dataclass(frozen=True, eq=False)
-class Snapshot:
+class Snapshot(NamedTuple):
     """A Trainer between two calls. Its arrays are copies.
 
     Attributes
@@ -40,8 +38,7 @@ class Snapshot:
     seed: int | None
 
 
-@dataclass(frozen=True, eq=False)
-class LoopSnapshot:
+class LoopSnapshot(NamedTuple):
     """A loop between two calls of its engine: the trainer's snapshot, and the place in the epochs.
 
     Attributes
