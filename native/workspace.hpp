@@ -14,8 +14,7 @@ struct Span {
 
 enum class Purpose { training, answering };
 
-// What every layer makes of some rows, and its errors. It has room for a whole batch that is held,
-// or for a tile at a time.
+// What every layer makes of some rows, and its errors: room for a whole batch, or for a tile at a time.
 template <class T>
 class Workspace {
  public:
