@@ -74,6 +74,7 @@ struct Batch {
 
   bool shuffled() const { return order != nullptr; }
   bool sparse() const { return data.begins != nullptr; }
+  bool compact() const { return data.encoding != nullptr; }
   Index row(Index r) const { return order == nullptr ? r : order[r]; }
   double weight(Index r) const { return double(static_cast<const T*>(data.weights)[row(r)]); }
   double total_weight() const {
@@ -107,6 +108,11 @@ inline void call_for(const Layout<T>& layout, const Batch<T>& batch, Index first
       const SparseRow<T> entries = sparse_row<T>(batch.data, row);
       call(entries.values, entries.count * size);
       call(entries.columns, entries.count * Index(sizeof(std::int32_t)));
+    } else if (batch.compact()) {
+      const Encoding& encoding = *batch.data.encoding;
+      const Index bytes = encoding.numbers * batch.data.number_bytes();
+      call(static_cast<const char*>(batch.data.numbers) + row * bytes, bytes);
+      call(batch.data.levels + row * encoding.levels, encoding.levels * Index(sizeof(std::int32_t)));
     } else {
       call(static_cast<const T*>(batch.data.inputs) + row * n, n * size);
     }
@@ -115,9 +121,33 @@ inline void call_for(const Layout<T>& layout, const Batch<T>& batch, Index first
   }
 }
 
+// Compact rows of a batch as entries of the dense layer that reads them, or spread out. `vectors` are the parameters of
+// an embedding in front of it, `sums` the running sums of its weights, where they are used.
+template <class T>
+inline void list_compact(const Layout<T>& layout, const Batch<T>& batch, Index first, Index rows, const T* vectors,
+                         const T* sums, Workspace<T>& to) {
+  const Encoding& encoding = *batch.data.encoding;
+  to.is_sparse = layout.reader() >= 0;
+  to.sums = sums;
+  if (!to.levels) to.levels = Array<const std::int32_t*>{to.room()};
+  to.entries.take(encoding, layout.layer(0), to.room(), to.is_sparse);
+  for (Index r = 0; r < rows; ++r) {
+    const Index row = batch.row(first + r);
+    const char* const all = static_cast<const char*>(batch.data.numbers);
+    const Numbers numbers{all + row * encoding.numbers * batch.data.number_bytes(), batch.data.double_numbers};
+    const std::int32_t* const levels = batch.data.levels + row * encoding.levels;
+    to.levels[r] = levels;
+    if (to.is_sparse) to.sparse[r] = to.entries.list(r, numbers, levels, vectors, sums != nullptr);
+    else to.inputs[r] = to.entries.spread(r, numbers, levels);
+  }
+}
+
 // Lists rows of a batch where they lie.
 template <class T>
-inline void list_inputs(const Layout<T>& layout, const Batch<T>& batch, Index first, Index rows, Workspace<T>& to) {
+inline void list_inputs(const Layout<T>& layout, const Batch<T>& batch, Index first, Index rows, const T* vectors,
+                        const T* sums, Workspace<T>& to) {
+  to.is_compact = batch.compact();
+  if (to.is_compact) return list_compact(layout, batch, first, rows, vectors, sums, to);
   to.is_sparse = batch.sparse();
   const T* const inputs = static_cast<const T*>(batch.data.inputs);
   if (to.is_sparse)
@@ -129,11 +159,11 @@ inline void list_inputs(const Layout<T>& layout, const Batch<T>& batch, Index fi
 // And lays their targets and what each row counts beside the outputs to come. True where they were not there already.
 template <class T>
 inline bool lay_out(const Layout<T>& layout, const Batch<T>& batch, Index first, Index rows, double total_weight,
-                    bool mean, Workspace<T>& to) {
+                    bool mean, const T* vectors, const T* sums, Workspace<T>& to) {
   const bool all = !batch.shuffled() && rows == batch.rows;
   if (all && to.holds_all) return false;  // all rows again
-  to.holds_all = all;
-  list_inputs(layout, batch, first, rows, to);
+  to.holds_all = all && (vectors == nullptr || !batch.compact());  // vectors that have moved are listed anew
+  list_inputs(layout, batch, first, rows, vectors, sums, to);
   const Index m = layout.outputs(), stride = layout.last().stride;
   if (batch.data.classes != nullptr) {
     for (Index r = 0; r < rows; ++r) {
@@ -162,6 +192,7 @@ inline bool lay_out(const Layout<T>& layout, const Batch<T>& batch, Index first,
 // Whether the rows of a call are dense and mostly zeros.
 template <class T>
 inline bool is_mostly_zeros(const Layout<T>& layout, const Rows& rows) {
+  if (rows.encoding != nullptr) return true;  // where they are spread out at all
   return rows.begins == nullptr && is_mostly_zeros(static_cast<const T*>(rows.inputs), rows.count, layout.inputs());
 }
 

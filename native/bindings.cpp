@@ -318,6 +318,7 @@ class BoundLayout {
   }
 
   bool reads_levels() const { return first().columns > 0; }
+  Index columns_of_levels() const { return first().columns; }
 
   // Whether a row of data holds, where an embedding reads it, whole numbers below how many levels there are.
   template <class T>
@@ -400,6 +401,66 @@ class BoundLayout {
   std::unique_ptr<Layout> layout_;
 };
 
+// What compact rows become, with the numbers that its parts point to.
+class BoundEncoding {
+ public:
+  explicit BoundEncoding(Index width) { encoding_.width = width; }
+  BoundEncoding(const BoundEncoding&) = delete;
+  BoundEncoding& operator=(const BoundEncoding&) = delete;
+
+  // The parts come by ascending place.
+  void add_number(Index column, Index place, std::vector<double> edges, bool bent, bool missing) {
+    EncodingPart part;
+    part.bent = bent, part.missing = missing;
+    part.edge_count = Index(edges.size());
+    part.width = std::max<Index>(1, part.edge_count) + (missing ? 1 : 0);
+    for (std::size_t i = 0; i < edges.size(); ++i)
+      if (!std::isfinite(edges[i]) || (i > 0 && !(edges[i - 1] < edges[i])) || edges.size() < 2)
+        throw nb::value_error("edges are not two ascending finite numbers or more");
+    part.first_sum = encoding_.sums;
+    encoding_.sums += part.edge_count > 0 ? part.edge_count - 1 : 0;
+    encoding_.most_entries += part.width;
+    edges_.push_back(std::move(edges));
+    part.edges = edges_.back().data();  // stays where it is when the vector around it moves
+    add(part, column, place, encoding_.numbers);
+  }
+
+  void add_level(Index column, Index place, Index levels) {
+    EncodingPart part;
+    part.level = true;
+    part.levels = levels;
+    part.width = std::max<Index>(1, levels);
+    encoding_.most_entries += 1;
+    if (levels < 0) throw nb::value_error("levels is below 0");
+    if (levels == 0) raw_ += column == raw_ && place == raw_ ? 1 : encoding_.width;
+    add(part, column, place, encoding_.levels);
+  }
+
+  const Encoding& encoding() const { return encoding_; }
+  // How many levels are inputs themselves: those of an embedding, which come first.
+  Index raw() const { return raw_; }
+  bool is_whole() const { return end_ == encoding_.width; }
+
+ private:
+  void add(EncodingPart& part, Index column, Index place, Index& columns) {
+    if (place != end_ || part.width > encoding_.width - end_)
+      throw nb::value_error("the parts of an encoding do not lie side by side");
+    if (column < 0 || column > Index(1) << 24) throw nb::value_error("a part of an encoding has no column");
+    columns = std::max(columns, column + 1);
+    end_ += part.width;
+    part.place = place;
+    part.column = column;
+    parts_.push_back(part);
+    encoding_.parts = parts_.data();
+    encoding_.part_count = Index(parts_.size());
+  }
+
+  Encoding encoding_;
+  std::vector<EncodingPart> parts_;
+  std::vector<std::vector<double>> edges_;
+  Index end_ = 0, raw_ = 0;
+};
+
 // Checked rows, as Python handed them over.
 class GivenRows {
  public:
@@ -407,7 +468,9 @@ class GivenRows {
 
   GivenRows(const BoundLayout& layout, nb::handle inputs) : layout_{layout} {
     if (nb::isinstance<nb::tuple>(inputs)) {
-      take_sparse(layout, nb::borrow<nb::tuple>(inputs));
+      const auto parts = nb::borrow<nb::tuple>(inputs);
+      if (parts.size() == 3) take_compact(layout, parts);
+      else take_sparse(layout, parts);
       return;
     }
     inputs_ = array_of("inputs", inputs);
@@ -444,7 +507,9 @@ class GivenRows {
     for (Index i = 0; i < end; ++i) {
       const Index row = order == nullptr ? i : order[i];
       if (rows.begins != nullptr) check_entries(row);
-      if (layout_.reads_levels() && !layout_.are_levels(rows.inputs, row))
+      if (layout_.reads_levels() &&
+          !(rows.encoding != nullptr ? layout_.are_levels(rows.levels + row * rows.encoding->levels)
+                                     : layout_.are_levels(rows.inputs, row)))
         throw nb::value_error(("inputs has in row " + std::to_string(row) +
                                " a number that is no level of the embedding").c_str());
       if (rows.classes != nullptr && (rows.classes[row] < 0 || rows.classes[row] >= outputs_))
@@ -454,6 +519,28 @@ class GivenRows {
   }
 
  private:
+  // (numbers, levels, encoding)
+  void take_compact(const BoundLayout& layout, const nb::tuple& parts) {
+    BoundEncoding* given = nullptr;
+    if (!nb::try_cast(parts[2], given) || given == nullptr) throw nb::type_error("encoding is not an Encoding");
+    const Encoding& encoding = given->encoding();
+    if (!given->is_whole() || encoding.width != layout.inputs())
+      throw nb::value_error(("inputs become " + std::to_string(encoding.width) + " columns; expected " +
+                             std::to_string(layout.inputs())).c_str());
+    if (given->raw() != layout.columns_of_levels())
+      throw nb::value_error("inputs have other levels than the network has an embedding for");
+    inputs_ = array_of("numbers", parts[0]);
+    columns_ = array_of("levels", parts[1]);
+    rows.double_numbers = inputs_.dtype() == nb::dtype<double>();
+    check("numbers", inputs_, type_of(!rows.double_numbers), {-1, encoding.numbers});
+    rows.count = Index(inputs_.shape(0));
+    check("levels", columns_, nb::dtype<std::int32_t>(), {rows.count, encoding.levels});
+    rows.numbers = inputs_.data();
+    rows.levels = static_cast<const std::int32_t*>(columns_.data());
+    rows.encoding = &encoding;
+    encoding_ = parts[2];
+  }
+
   // (data, indices, indptr, columns)
   void take_sparse(const BoundLayout& layout, const nb::tuple& parts) {
     if (layout.reads_levels()) throw nb::value_error("inputs is sparse; an embedding takes dense rows");
@@ -493,6 +580,7 @@ class GivenRows {
 
   const BoundLayout& layout_;
   AnyArray inputs_, columns_, begins_, targets_, weights_;
+  nb::object encoding_;  // alive as long as this
   Index entries_ = 0, width_ = 0, outputs_ = 0;
 };
 
@@ -754,9 +842,10 @@ class BoundRunner {
     return answer(rows, one_row, std::move(out));
   }
 
-  // Answers for sparse rows, (data, indices, indptr, columns).
-  nb::object sparse(const nb::tuple& inputs, nb::object out) {
+  // Answers for sparse rows, (data, indices, indptr, columns), and compact ones, (numbers, levels, encoding).
+  nb::object rows(const nb::tuple& inputs, nb::object out) {
     const GivenRows given{layout_, inputs};
+    if (given.rows.count == 0) return nb::none();
     given.check_contents();
     return answer(given.rows, false, std::move(out));
   }
@@ -887,6 +976,12 @@ NB_MODULE(_native, module) {
       .def(nb::init<const std::string&, const std::string&, std::vector<BoundLayer>>(), nb::arg("level"),
            nb::arg("dtype"), nb::arg("layers"));
 
+  nb::class_<BoundEncoding>(module, "Encoding")
+      .def(nb::init<Index>(), nb::arg("width"))
+      .def("add_number", &BoundEncoding::add_number, nb::arg("column"), nb::arg("place"), nb::arg("edges"),
+           nb::arg("bent"), nb::arg("missing"))
+      .def("add_level", &BoundEncoding::add_level, nb::arg("column"), nb::arg("place"), nb::arg("levels"));
+
   nb::class_<BoundTraining>(module, "Training")
       .def(nb::init<nb::object, const LossSpec&, const RuleSpec&, nb::object, int, const std::vector<double>&>(),
            nb::arg("layout"), nb::arg("loss"), nb::arg("rule"), nb::arg("parameters"), nb::arg("threads"),
@@ -911,7 +1006,7 @@ NB_MODULE(_native, module) {
       .def(nb::init<nb::object, nb::object, nb::object, int>(), nb::arg("layout"), nb::arg("parameters"), nb::arg("empty"),
            nb::arg("threads"))
       .def("__call__", &BoundRunner::operator(), nb::arg("inputs").none(), nb::arg("out").none() = nb::none())
-      .def("sparse", &BoundRunner::sparse, nb::arg("inputs"), nb::arg("out").none() = nb::none());
+      .def("rows", &BoundRunner::rows, nb::arg("inputs"), nb::arg("out").none() = nb::none());
 
   module.def("apply", &apply, nb::arg("function"), nb::arg("array"), nb::arg("level"));
   module.def("levels", &levels);

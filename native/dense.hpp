@@ -96,10 +96,13 @@ struct Dense {
     at.height = at.inputs;
     at.penalised = true;
     at.input_is_packed = !before.layer.padded;
-    at.turned = before.layer.padded && at.outputs * (at.input_stride / width<T> + 3) <= at.inputs;
+    at.turned = before.layer.padded && before.layer.vectors == nullptr &&
+                at.outputs * (at.input_stride / width<T> + 3) <= at.inputs;
     at.padded = !at.turned;
     if (at.turned) at.stride = at.outputs;
     at.has_turned_copy = before.learns && !at.turned && !at.input_is_packed;
+    at.asked_inputs = before.layer.vectors != nullptr ? before.layer.asked() : at.inputs;
+    at.turned_stride = at.turned ? at.input_stride : round_up(at.asked_inputs, width<T>);
     at.keeps_z = needs_z(at.activation);
     return double(at.inputs) * double(at.stride) * (before.learns ? 3 : 2) + 40 * double(at.stride);
   }
@@ -116,7 +119,7 @@ struct Dense {
       const Index end = on.rows * at.outputs;  // sweeps go on to the end of its vector
       for (Index i = end; i < round_up(end, width<T>); ++i) on.z[i] = 0;
     } else if (on.inputs == nullptr) {
-      sparse_times(on.sparse, on.rows, on.parameters, bias, at.stride, on.z);
+      sparse_times<T>(on.sparse, on.rows, {on.parameters, on.sums, at.inputs, at.stride}, bias, on.z);
     } else if (is<Relu>(at.activation) && on.z == on.outputs) {
       return rows_times<Finish::positive_part, T>(on.inputs, on.rows, at.inputs, weights, at.stride, {bias, 0}, to,
                                                   on.mostly_zeros);
@@ -140,11 +143,11 @@ struct Dense {
     if (at.input_is_packed) {
       dots<T>(delta, on.rows, at.outputs, {on.parameters, at.stride}, at.inputs, nullptr, errors);
     } else if (below.whole && is<Relu>(below.at.activation)) {
-      rows_times<Finish::where_positive, T>(delta, on.rows, at.outputs, {across, at.input_stride}, at.input_stride, {},
+      rows_times<Finish::where_positive, T>(delta, on.rows, at.outputs, {across, at.turned_stride}, at.turned_stride, {},
                                             to, false, below.outputs);
       return true;
     } else {
-      rows_times<Finish::none, T>(delta, on.rows, at.outputs, {across, at.input_stride}, at.input_stride, {}, to);
+      rows_times<Finish::none, T>(delta, on.rows, at.outputs, {across, at.turned_stride}, at.turned_stride, {}, to);
     }
     return false;
   }

@@ -127,13 +127,14 @@ class LearnedVectors {
   void clear(Index part) { parts_[part].clear(column_.levels, stride_); }
 
   // Adds the errors of some rows up that count, as factors(r) says: of a batch that is held, or of a tile of a part.
-  template <class Factors>
-  void add(RowList<T> inputs, RowList<T> errors, Index rows, const Factors& factors) {
-    add(inputs, errors, rows, factors, sums_);
+  // levels(r) is the level that a row has in this column.
+  template <class Levels, class Factors>
+  void add(const Levels& levels, RowList<T> errors, Index rows, const Factors& factors) {
+    add(levels, errors, rows, factors, sums_);
   }
-  template <class Factors>
-  void add(RowList<T> inputs, RowList<T> errors, Index rows, const Factors& factors, Index part) {
-    add(inputs, errors, rows, factors, parts_[part]);
+  template <class Levels, class Factors>
+  void add(const Levels& levels, RowList<T> errors, Index rows, const Factors& factors, Index part) {
+    add(levels, errors, rows, factors, parts_[part]);
   }
 
   void add_parts(Index parts) {
@@ -221,11 +222,11 @@ class LearnedVectors {
     for (Index i = 0; i < count; ++i) to[i] += from[i];
   }
 
-  template <class Factors>
-  void add(RowList<T> inputs, RowList<T> errors, Index rows, const Factors& factors, Keyed<T>& to) const {
+  template <class Levels, class Factors>
+  void add(const Levels& levels, RowList<T> errors, Index rows, const Factors& factors, Keyed<T>& to) const {
     bool added;
     for (Index r = 0; r < rows; ++r)
-      if (factors(r) != 0) plus(errors[r] + column_.start, column_.width, to.at(Index(inputs[r][number_]), added));
+      if (factors(r) != 0) plus(errors[r] + column_.start, column_.width, to.at(levels(r), added));
   }
 
   void keep(Keyed<T>& log, Index level) const {

@@ -30,6 +30,7 @@ struct Layer : LayerSpec {
 
   bool turned = false;
   bool has_turned_copy = false;  // of its weights, for the errors of its inputs
+  Index asked_inputs = 0;        // whose errors are asked for: the first so many
   bool penalised = false;        // whether l1 and l2 count its weights
 
   Index height = 0;   // of its weights in Python's vector, (height, outputs): 0 where it has none
@@ -37,10 +38,15 @@ struct Layer : LayerSpec {
   Index place = 0;    // where they begin in ours: rows of `stride` (turned: `input_stride`), then bias
   Index weights = 0;  // how many numbers the weights take there
   Index size = 0;     // with the bias
-  Index turned_place = 0;  // where the turned copy begins, in the vector of those
+  Index turned_place = 0, turned_stride = 0;  // where the turned copy begins, in the vector of those, and its rows
   Index block = 0;         // the number of its first block, as factors of learning rates count them
   EmbeddingColumn* vectors = nullptr;  // of an embedding, for each column; they stay in Python's vector
 
+  // How many of its outputs are learned vectors, whose errors are asked for; those behind them are numbers of the data.
+  Index asked() const {
+    if (vectors == nullptr) return outputs;
+    return vectors[columns - 1].start + vectors[columns - 1].width;
+  }
   Index blocks() const { return vectors != nullptr ? columns : height > 0 ? (bias ? 2 : 1) : 0; }
   Index rows_of_weights() const { return turned ? outputs : height; }
   Index stride_of_weights() const { return turned ? input_stride : stride; }
@@ -60,7 +66,7 @@ struct Layer : LayerSpec {
     blocks_end += blocks();
     flat_end += flat_size();
     end += size;
-    turned_end += has_turned_copy ? outputs * input_stride : 0;
+    turned_end += has_turned_copy ? outputs * turned_stride : 0;
   }
 
   // Whether our layout is Python's, so that a vector of parameters can be used as it is.
@@ -192,6 +198,7 @@ struct Stage {
   const Drawing* drawing;       // null where the network runs
   RowList<T> other;             // of a shortcut: what it adds, or
   const SparseRow<T>* sparse_other;
+  const T* sums;                // of compact rows: the running sums of the weights, or null
 
   // One row of inputs, at least as it was.
   void copy_inputs(Index r, Index width, T* to) const { copy_of(inputs, sparse, r, width, to); }

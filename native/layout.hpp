@@ -41,6 +41,7 @@ class Layout final : public nineline::Layout {
       learned = learned || at.blocks() > 0;
       bytes_of_a_row_ += (2 * at.stride + larger(at.stride, at.beside)) * Index(sizeof(T));  // outputs, errors, sums
     }
+    find_reader();
     tile_rows_ = larger(1, smaller(most_tile_rows, most_tile_bytes / bytes_of_a_row_));
     make_pieces();
   }
@@ -52,6 +53,9 @@ class Layout final : public nineline::Layout {
   const Layer& layer(Index l) const { return layers_[l]; }
   const Layer& last() const { return layers_[count_ - 1]; }
   Index inputs() const { return layers_[0].inputs; }
+  // The dense layer that can read the entries of compact rows: the first, or the one behind an embedding; -1 where there
+  // is none, or another layer reads the data too.
+  Index reader() const { return reader_; }
   Index outputs() const { return last().outputs; }
   Index flat_size() const { return flat_size_; }
   Index block_count() const override { return blocks_; }
@@ -79,6 +83,13 @@ class Layout final : public nineline::Layout {
 
  private:
   static constexpr Index most_tile_rows = 96, most_tile_bytes = Index(1) << 26;
+
+  void find_reader() {
+    for (Index l = 0; l < count_; ++l)
+      if (is<Shortcut>(layers_[l].kind) && layers_[l].from < 0) return;
+    if (is<Dense>(layers_[0].kind)) reader_ = 0;
+    else if (layers_[0].vectors != nullptr && is<Dense>(layers_[1].kind) && !layers_[0].goes_on_elsewhere) reader_ = 1;
+  }
 
   // Blocks of whole rows where those are not long, so that vectors are passed over as they lie, and of rows enough to
   // make their numbers worth a thread's while.
@@ -109,7 +120,7 @@ class Layout final : public nineline::Layout {
   List<Layer> layers_;
   Index count_;
   Array<EmbeddingColumn> columns_;  // of the embedding
-  Index blocks_ = 0;
+  Index blocks_ = 0, reader_ = -1;
   Index flat_size_ = 0, size_ = 0, turned_size_ = 0;
   double work_ = 0;
   Index bytes_of_a_row_ = 0, tile_rows_ = 1;

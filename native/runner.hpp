@@ -24,7 +24,7 @@ class Runner final : public nineline::Runner {
       Workspace<T>& workspace = workspaces_[who];
       workspace.mostly_zeros = zeros;
       tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index count) {
-        list_inputs(layout_, batch, first, count, workspace);
+        list_inputs(layout_, batch, first, count, places_[0], static_cast<const T*>(nullptr), workspace);
         workspace.forward(places_.data(), count);
         T* const to = static_cast<T*>(outputs) + first * m;
         for (Index r = 0; r < count; ++r) __builtin_memcpy(to + r * m, workspace.answers() + r * stride, m * sizeof(T));

@@ -23,7 +23,10 @@ class ByColumn {
   void list(const SparseRow<T>* rows, Index count, Index columns) {
     Index entries = 0;
     for (Index r = 0; r < count; ++r) entries += rows[r].count;
-    if (!begins_) begins_ = Array<Index>{columns + 2};
+    if (columns + 2 > columns_room_) {
+      columns_room_ = columns + 2;
+      begins_ = Array<Index>{columns_room_};
+    }
     if (entries > room_) {
       room_ = larger(entries, 2 * room_);
       values_ = Array<T>{room_};
@@ -51,7 +54,16 @@ class ByColumn {
   Array<Index> begins_;
   Array<T> values_;
   Array<std::uint32_t> rows_;
-  Index room_ = 0;
+  Index room_ = 0, columns_room_ = 0;
+};
+
+// The rows of a matrix, and behind them those of another.
+template <class T>
+struct Stacked {
+  T* data;
+  T* behind;
+  Index rows, stride;
+  T* row(Index i) const { return i < rows ? data + i * stride : behind + (i - rows) * stride; }
 };
 
 // to[0:columns] = from[0:columns] + sum over i below count of factor(i) * row(i)[0:columns], in groups of vectors that
@@ -81,12 +93,13 @@ inline void add_rows(const T* from, Index count, const Factor& factor, const Row
 
 // to = start + inputs @ weights, rows of a stride; `start` is a bias, or null.
 template <class T>
-inline void sparse_times(const SparseRow<T>* inputs, Index rows, const T* weights, const T* start, Index stride, T* to) {
+inline void sparse_times(const SparseRow<T>* inputs, Index rows, const Stacked<const T>& weights, const T* start, T* to) {
+  const Index stride = weights.stride;
   for (Index r = 0; r < rows; ++r) {
     const SparseRow<T>& row = inputs[r];
     add_rows(
         start, row.count, [&](Index i) { return row.values[i]; },
-        [&](Index i) { return weights + row.columns[i] * stride; }, stride, to + r * stride);
+        [&](Index i) { return weights.row(row.columns[i]); }, stride, to + r * stride);
   }
 }
 
@@ -104,12 +117,12 @@ inline void columns_times(const ByColumn<T>& inputs, Index first_row, Index rows
 
 // gradient += inputs.T @ delta, row by row.
 template <class T>
-inline void add_columns_times(const SparseRow<T>* inputs, RowList<T> delta, Index rows, Index stride, T* gradient) {
+inline void add_columns_times(const SparseRow<T>* inputs, RowList<T> delta, Index rows, const Stacked<T>& gradient) {
   for (Index r = 0; r < rows; ++r)
     for (Index e = 0; e < inputs[r].count; ++e) {
-      T* const to = gradient + inputs[r].columns[e] * stride;
+      T* const to = gradient.row(inputs[r].columns[e]);
       const T value = inputs[r].values[e];
-      for (Index i = 0; i < stride; i += width<T>) store(to + i, load(to + i) + value * load(delta[r] + i));
+      for (Index i = 0; i < gradient.stride; i += width<T>) store(to + i, load(to + i) + value * load(delta[r] + i));
     }
 }
 

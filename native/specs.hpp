@@ -60,15 +60,43 @@ struct RuleSpec {
 
 inline constexpr int most_moments = 2;  // vectors as long as the parameters that an optimizer remembers
 
+// What a number or a level of a compact row becomes: `width` inputs from `place` on.
+struct EncodingPart {
+  bool level = false;    // or a number
+  Index column = 0;      // which of the row's levels, or numbers, it is
+  Index place = 0, width = 0;
+  Index levels = 0;      // of a level: how many there are; 0: its number is the input
+  const double* edges = nullptr;  // of a number: between its intervals
+  Index edge_count = 0;          // none or at least two
+  bool bent = false, missing = false;
+  Index first_sum = 0;   // of the running sums over its intervals
+};
+
+// What compact rows become, by ascending place.
+struct Encoding {
+  const EncodingPart* parts = nullptr;
+  Index part_count = 0;
+  Index numbers = 0, levels = 0;  // how many a row has
+  Index width = 0;                // how many inputs it becomes
+  Index sums = 0;                 // running sums in all: one for each interval
+  Index most_entries = 0;         // inputs of a row that are not zero
+};
+
 // Rows to learn from or to be judged by, C-contiguous. Twin: src/nineline/rows.py.
 struct Rows {
   Index count = 0;
   const void* inputs = nullptr;             // (rows, n_inputs); of sparse rows what is not zero, one row after another
+  const Encoding* encoding = nullptr;       // of compact rows; else null
+  const void* numbers = nullptr;            // then (rows, numbers), NaN where one is missing
+  bool double_numbers = false;              // or they are of float
+  const std::int32_t* levels = nullptr;     // and (rows, levels)
   const std::int32_t* columns = nullptr;    // of sparse rows the column of each entry, ascending in a row; else null
   const std::int64_t* begins = nullptr;     // (rows + 1): the entries of row i begin at begins[i]
   const void* targets = nullptr;            // (rows, n_outputs)
   const std::int64_t* classes = nullptr;    // or (rows): the number of the only output whose target is 1
   const void* weights = nullptr;            // (rows), or null: what each counts
+
+  Index number_bytes() const { return double_numbers ? sizeof(double) : sizeof(float); }
 };
 
 // The steps of one call: step i takes rows order[i * batch_size ...] (all rows where order is null) at rates[i].

@@ -114,13 +114,14 @@ class Training final : public nineline::Training {
     make_workspaces(layout_, parts, team.threads(), Purpose::training, workspaces_);
     look_at(rows);
     const Batch<T> batch{rows, nullptr, rows.count};
+    add_up_sums(false, team);
     const double total_weight = batch.total_weight();
     Array<double> values{parts.parts};
     InterruptPoll poll{interrupt};
     team.each(parts.parts, false, [&](int who, Index part) {
       Workspace<T>& workspace = workspaces_[who];
       tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index count) {
-        lay_out(layout_, batch, first, count, total_weight, loss_.mean, workspace);
+        lay_out(layout_, batch, first, count, total_weight, loss_.mean, vectors(), sums(), workspace);
         workspace.forward(places_.data(), count);
         values[part] += double(workspace.measure(loss_, 0, count));
       });
@@ -193,16 +194,16 @@ class Training final : public nineline::Training {
     if (held) make_room(batch.rows);
     else make_parts(parts, team.threads());
     const double total_weight = batch.total_weight();
-    if (held && lay_out(layout_, batch, 0, batch.rows, total_weight, spec.mean, held_[0]) && batch.sparse() &&
-        is<Dense>(layout_.layer(0).kind) && factor_of_weights(0) != 0)
-      held_[0].by_column.list(held_[0].sparse.data(), batch.rows, layout_.inputs());
+    add_up_sums(alone, team);
+    if (held && lay_out(layout_, batch, 0, batch.rows, total_weight, spec.mean, vectors(), sums(), held_[0]))
+      list_by_column(batch.rows);
     team.each(parts.parts, alone, [&](int who, Index part) {
       Workspace<T>& workspace = held ? held_[0] : workspaces_[who];
       double loss = 0;
       tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index rows) {
         const Span span{held ? first : 0, rows, first};
         if (!held) {
-          lay_out(layout_, batch, first, rows, total_weight, spec.mean, workspace);
+          lay_out(layout_, batch, first, rows, total_weight, spec.mean, vectors(), sums(), workspace);
           if (batch.shuffled()) call_for(layout_, batch, first + rows, smaller(first + 2 * rows, parts.end(part)));
         }
         workspace.forward_in_training(places_.data(), span, {seed, number});
@@ -217,8 +218,9 @@ class Training final : public nineline::Training {
     each_column([&](LearnedVectors<T>& column) {
       if (!held) return column.add_parts(parts.parts);
       column.clear();
-      column.add(held_[0].inputs.data(), held_[0].errors_of_vectors(), batch.rows, counts(held_[0]));
+      column.add(levels(held_[0], column), held_[0].errors_of_vectors(), batch.rows, counts(held_[0]));
     });
+    if (uses_sums() && factor_of_weights(layout_.reader()) != 0) hand_on_sums(held, parts.parts, alone, team);
     double loss = 0, penalties = 0;
     for (Index part = 0; part < parts.parts; ++part) loss += losses_[part], penalties += penalties_[part];
     share_of_penalty_ = rule_.penalty_by_rows && total_weight > 0 ? 1 / total_weight : 1;
@@ -232,11 +234,57 @@ class Training final : public nineline::Training {
       T* const to = gradients_.data() + part * layout_.size() + at.place;
       if (at.height > 0)
         workspace.learn(l, rows, adding, factor_of_weights(l) != 0 ? to : nullptr,
-                        at.bias && factor_of_bias(l) != 0 ? to + at.weights : nullptr);
+                        at.bias && factor_of_bias(l) != 0 ? to + at.weights : nullptr, gradient_of_sums(part),
+                        uses_sums() ? sums_.count() : 0);
     }
     each_column([&](LearnedVectors<T>& column) {
       if (!adding) column.clear(part);
-      column.add(workspace.inputs.data(), workspace.errors_of_vectors(), rows, counts(workspace), part);
+      column.add(levels(workspace, column), workspace.errors_of_vectors(), rows, counts(workspace), part);
+    });
+  }
+
+  // The level of each row in a column of vectors.
+  static auto levels(const Workspace<T>& workspace, const LearnedVectors<T>& column) {
+    return [&workspace, number = column.number()](Index r) { return workspace.level(r, number); };
+  }
+
+  // The entries of a held batch by their column, from which the gradient of the weights that they meet is found.
+  void list_by_column(Index rows) {
+    Workspace<T>& held = held_[0];
+    const Index reader = held.is_compact ? layout_.reader() : 0;
+    if (!held.is_sparse || !is<Dense>(layout_.layer(reader).kind) || factor_of_weights(reader) == 0) return;
+    held.by_column.list(held.sparse.data(), rows, layout_.layer(reader).inputs + (uses_sums() ? sums_.count() : 0));
+  }
+
+  // Running sums of the weights that compact rows meet
+
+  bool uses_sums() const { return encoding_ != nullptr && layout_.reader() >= 0 && encoding_->sums > 0; }
+  const T* sums() const { return uses_sums() ? sums_.sums() : nullptr; }
+  const T* vectors() const { return layout_.layer(0).vectors != nullptr ? places_[0] : nullptr; }
+  T* gradient_of_sums(Index part) const {
+    return uses_sums() ? gradients_of_sums_.data() + part * sums_.count() * layout_.layer(layout_.reader()).stride : nullptr;
+  }
+
+  void add_up_sums(bool alone, Team& team) {
+    if (!uses_sums()) return;
+    const Layer &at = layout_.layer(layout_.reader()), &first = layout_.layer(0);
+    sums_.take(*encoding_, at.stride, first.vectors != nullptr ? first.asked() - first.columns : 0);
+    team.each(sums_.parts(), alone || layout_.size() < least_size_to_share,
+              [&](int, Index p) { sums_.add_up(p, places_[layout_.reader()]); });
+  }
+
+  // The gradients by the running sums, from all rows of the batch, handed on to the weights in them.
+  void hand_on_sums(bool held, Index parts, bool alone, Team& team) {
+    const Index stride = layout_.layer(layout_.reader()).stride;
+    team.each(sums_.parts(), alone || layout_.size() < least_size_to_share, [&](int, Index p) {
+      const EncodingPart& part = encoding_->parts[p];
+      if (part.edge_count == 0) return;
+      T* const to = sums_.gradient() + part.first_sum * stride;
+      if (held) held_[0].learn_sums(part.first_sum, part.edge_count - 1, to);
+      else
+        for (Index i = 0; i < parts; ++i)
+          add(gradient_of_sums(i) + part.first_sum * stride, (part.edge_count - 1) * stride, i > 0, to);
+      sums_.hand_on(p);
     });
   }
 
@@ -318,6 +366,7 @@ class Training final : public nineline::Training {
       for (Index part = 0; part < partition_.parts; ++part)
         add_piece(at, piece, piece_of(layout_, gradients_.data() + part * layout_.size(), piece), part > 0, to);
     }
+    if (piece.weights && uses_sums() && piece.layer == layout_.reader()) sums_.add_to(piece.block, to.weights);
     if (piece.weights && at.penalised && (rule_.l1 != 0 || rule_.l2 != 0))
       add_penalty(rule_.l1 * share_of_penalty_, rule_.l2 * share_of_penalty_, piece.block,
                   piece_of(layout_, parameters_.data(), piece).weights, to.weights);
@@ -349,6 +398,7 @@ class Training final : public nineline::Training {
   }
 
   void look_at(const Rows& rows) {
+    encoding_ = rows.encoding;
     const bool zeros = is_mostly_zeros(layout_, rows);
     const auto other_rows = [&](List<Workspace<T>>& workspaces) {
       for (Index i = 0; i < workspaces.size(); ++i) {
@@ -374,10 +424,12 @@ class Training final : public nineline::Training {
   void turn_over_block(Index l, const Block& block) {
     const Layer& at = layout_.layer(l);
     if (turned_places_[l] == nullptr || block.rows == 0) return;
+    const Index rows = smaller(block.rows, at.asked_inputs - block.first_row);
+    if (rows <= 0) return;
     T* to = const_cast<T*>(turned_places_[l]);
     const Index columns = smaller(block.columns, at.outputs - block.first_column);
     turn_over<T>({parameters_.data() + at.place + block.first_row * at.stride + block.first_column, at.stride},
-                 block.rows, columns, {to + block.first_column * at.input_stride + block.first_row, at.input_stride});
+                 rows, columns, {to + block.first_column * at.turned_stride + block.first_row, at.turned_stride});
   }
 
   void turn_over_all() {
@@ -475,6 +527,13 @@ class Training final : public nineline::Training {
   void make_parts(const Partition& parts, int threads) {
     make_workspaces(layout_, parts, threads, Purpose::training, workspaces_);
     for (Index i = 0; i < workspaces_.size(); ++i) workspaces_[i].mostly_zeros = mostly_zeros_;
+    if (uses_sums()) {
+      const Index wanted = parts.parts * encoding_->sums * layout_.layer(layout_.reader()).stride;
+      if (wanted > size_of_gradients_of_sums_) {
+        gradients_of_sums_ = Array<T>{wanted};
+        size_of_gradients_of_sums_ = wanted;
+      }
+    }
     if (parts.parts <= parts_made_) return;
     gradients_ = Array<T>{parts.parts * layout_.size()};
     parts_made_ = parts.parts;
@@ -504,6 +563,10 @@ class Training final : public nineline::Training {
   Partition partition_{};  // of the last batch
   double share_of_penalty_ = 1;
   bool mostly_zeros_ = false;  // the rows of this call
+  const Encoding* encoding_ = nullptr;  // of them, where they are compact
+  RunningSums<T> sums_;
+  Array<T> gradients_of_sums_;  // of the parts
+  Index size_of_gradients_of_sums_ = 0;
   List<Workspace<T>> workspaces_, held_;  // of tiles, one a thread; of a batch that is held
   Index parts_made_ = 0;
   int threads_prepared_ = 0;

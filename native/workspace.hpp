@@ -3,6 +3,7 @@
 // Twins: loss_and_gradients in src/nineline/engines/reference.py, Network.forward in src/nineline/network.py.
 #pragma once
 
+#include "compact.hpp"
 #include "layout.hpp"
 
 namespace nineline::NINELINE_LEVEL {
@@ -42,13 +43,13 @@ class Workspace {
 
   // Takes rows that lie in `inputs` or `sparse` forward; `parameters[l]` are those of layer l.
   void forward(const T* const* parameters, Index rows) {
-    for (Index l = 0; l < layout_->count(); ++l)
+    for (Index l = first(); l < layout_->count(); ++l)
       if (runs(layout_->layer(l).kind)) forward(l, parameters[l], {0, rows, 0}, nullptr);
   }
 
   // The same as training sees it, where dropout draws.
   void forward_in_training(const T* const* parameters, const Span& span, const Drawing& drawing) {
-    for (Index l = 0; l < layout_->count(); ++l) forward(l, parameters[l], span, &drawing);
+    for (Index l = first(); l < layout_->count(); ++l) forward(l, parameters[l], span, &drawing);
   }
 
   // The loss of rows that went forward; their errors stay here.
@@ -87,24 +88,39 @@ class Workspace {
   // A block of a layer's gradient, from the first rows of a batch that is held; where `weights` or `bias` are null, it
   // is not asked for.
   void learn(Index l, Index rows, const Block& block, Matrix<T> weights, T* bias) const {
-    if (l == 0 && is_sparse && is<Dense>(layout_->layer(0).kind)) {
+    if (reads_entries(l)) {
       if (weights.data != nullptr)
-        columns_times(by_column, block.first_row, block.rows, errors_[0].rows(), block.first_column, block.columns, weights);
+        columns_times(by_column, block.first_row, block.rows, errors_[l].rows(), block.first_column, block.columns, weights);
       weights.data = nullptr;
     }
     learn(l, rows, block, false, weights, bias);
   }
 
   // A whole layer's, (+)= from the rows of a tile, as it lies in a padded vector.
-  void learn(Index l, Index rows, bool adding, T* weights, T* bias) const {
+  // `sums` are the gradients by the running sums, where there are some.
+  void learn(Index l, Index rows, bool adding, T* weights, T* bias, T* sums, Index sum_count) const {
     const Layer& at = layout_->layer(l);
     const Index stride = at.stride_of_weights();
-    if (l == 0 && is_sparse && is<Dense>(at.kind) && weights != nullptr) {
-      if (!adding) __builtin_memset(weights, 0, at.weights * sizeof(T));
-      add_columns_times(sparse.data(), errors_[0].rows(), rows, stride, weights);
+    if (reads_entries(l) && weights != nullptr) {
+      if (!adding) {
+        __builtin_memset(weights, 0, at.weights * sizeof(T));
+        if (sum_count > 0) __builtin_memset(sums, 0, sum_count * stride * sizeof(T));
+      }
+      add_columns_times<T>(sparse.data(), errors_[l].rows(), rows, {weights, sums, at.inputs, stride});
       weights = nullptr;
     }
     learn(l, rows, {0, at.rows_of_weights(), 0, stride}, adding, {weights, stride}, bias);
+  }
+
+  // The gradient by some of the running sums, from the first rows of a batch that is held.
+  void learn_sums(Index first, Index count, T* to) const {
+    const Layer& at = layout_->layer(layout_->reader());
+    columns_times(by_column, at.inputs + first, count, errors_[layout_->reader()].rows(), 0, at.stride, {to, at.stride});
+  }
+
+  // The level of a row in a column of an embedding.
+  Index level(Index r, int column) const {
+    return is_compact ? Index(levels[r][column]) : Index(inputs[r][column]);
   }
 
   // The errors of an embedding's outputs.
@@ -123,9 +139,13 @@ class Workspace {
     return l;
   }
 
+  // The layer that reads the data; an embedding's vectors are among the entries of compact rows already.
+  Index first() const { return is_compact && is_sparse ? layout_->reader() : 0; }
+  bool reads_entries(Index l) const { return is_sparse && l == first() && is<Dense>(layout_->layer(l).kind); }
+
   // Rows of the outputs of a layer, or of the data where there is none; null where those are sparse.
-  RowList<T> rows_of(Index l, Index first) const {
-    return l >= 0 ? outputs_[l].rows(first) : is_sparse ? nullptr : inputs.data() + first;
+  RowList<T> rows_of(Index l, Index first_row) const {
+    return l >= first() ? outputs_[l].rows(first_row) : is_sparse ? nullptr : inputs.data() + first_row;
   }
 
   // Made where it is used, so that what a kind does not look at costs nothing.
@@ -135,7 +155,7 @@ class Workspace {
     T* const outputs = outputs_[l].row(span.first);
     Stage<T> on{parameters, span.rows, span.in_batch, rows_of(from, span.first), sparse.data() + span.first,
                 from < 0 && mostly_zeros, z_[l] ? const_cast<T*>(z(l, span.first)) : outputs, outputs,
-                beside_[l] ? beside_[l].data() + span.first * at.beside : nullptr, drawing, nullptr, nullptr};
+                beside_[l] ? beside_[l].data() + span.first * at.beside : nullptr, drawing, nullptr, nullptr, sums};
     if (is<Shortcut>(at.kind)) {
       on.other = rows_of(source(at.from, drawing), span.first);
       on.sparse_other = sparse.data() + span.first;
@@ -164,7 +184,11 @@ class Workspace {
  public:
   Array<const T*> inputs;       // the rows, wherever they lie
   Array<SparseRow<T>> sparse;   // or these
-  bool is_sparse = false;
+  bool is_sparse = false;       // so they are; those of compact rows are their entries
+  bool is_compact = false;
+  Entries<T> entries;
+  Array<const std::int32_t*> levels;  // of compact rows
+  const T* sums = nullptr;            // the running sums that their entries mean, or null
   bool mostly_zeros = false;    // where they are not
   ByColumn<T> by_column;        // the sparse rows of a batch that is held
   Array<T> targets, factors;    // laid out as the last layer's outputs

@@ -243,6 +243,7 @@ HEADERS = [
     ["draws.hpp", "zeros.hpp", "products.hpp", "activations.hpp", "losses.hpp", "optimizers.hpp"],  # formulas
     ["sparse.hpp"],
     ["layers.hpp"],
+    ["compact.hpp"],
     ["dense.hpp", "dropout.hpp", "embedding.hpp", "layer_norm.hpp", "residual.hpp"],  # the kinds of layer
     ["kinds.hpp"],
     ["layout.hpp"],

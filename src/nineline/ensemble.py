@@ -74,8 +74,8 @@ class Ensemble:
         """A copy of all networks' parameters, one behind the other."""
         return np.concatenate([network.parameters for network in self.networks])
 
-    def run(self, inputs: npt.ArrayLike) -> Array:
-        """Return the mean of the networks' answers, (rows, n_inputs) → (rows, n_outputs)."""
+    def run(self, inputs: Any) -> Array:
+        """Return the mean of the networks' answers for what `Network.run` takes, (rows, n_outputs)."""
         total = self.networks[0].run(inputs)
         for network in self.networks[1:]:
             total += network.run(inputs)

@@ -10,7 +10,7 @@ import numpy as np
 from nineline import _checks
 from nineline._stepping import Stepping
 from nineline.layers import AbstractLayer, Layer
-from nineline.rows import ROWS_AT_ONCE, Sparse, check_inputs, check_rows, dense
+from nineline.rows import ROWS_AT_ONCE, Compact, Sparse, check_inputs, check_rows, dense
 
 if TYPE_CHECKING:
     import os
@@ -263,8 +263,9 @@ class Network:
 
     def _run_checked(self, inputs: Any, out: Array | None) -> Array:
         """Answer for inputs that need a closer look."""
-        rows = inputs if hasattr(inputs, "tocsr") else _checks.as_float("inputs", inputs, self.dtype)
-        one_row = rows.ndim == 1 and rows.shape[0] == self.n_inputs > 1
+        is_laid_out = hasattr(inputs, "tocsr") or isinstance(inputs, Compact)
+        rows = inputs if is_laid_out else _checks.as_float("inputs", inputs, self.dtype)
+        one_row = not is_laid_out and rows.ndim == 1 and rows.shape[0] == self.n_inputs > 1
         given = self.check_inputs("inputs", rows[np.newaxis] if one_row else rows)
         shape = (self.n_outputs,) if one_row else (given.shape[0], self.n_outputs)
         if out is None:
@@ -278,8 +279,13 @@ class Network:
             )
         answers = out.reshape(1, -1) if one_row else out
         assert self._answer is not None
-        answer = getattr(self._answer, "sparse", None) if isinstance(given, Sparse) else self._answer
-        if answer is not None and answer(given, answers) is not None:
+        if isinstance(given, np.ndarray):
+            answered = self._answer(given, answers)
+        else:
+            from nineline.engines import answer_rows
+
+            answered = answer_rows(self._answer, given, answers)
+        if answered is not None:
             return out
         for start in range(0, given.shape[0], ROWS_AT_ONCE):
             piece = slice(start, start + ROWS_AT_ONCE)
@@ -645,6 +651,8 @@ class Network:
     def _check_values(self, argument: str, inputs: Inputs) -> None:
         """Raise ValueError where the first layer cannot take what finite inputs hold."""
         first = self.layers[0]
+        if isinstance(inputs, Compact):
+            inputs = inputs.raw_levels()
         if not isinstance(inputs, Sparse):
             first.check_values(argument, inputs)
         elif first.reads_data:

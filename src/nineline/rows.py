@@ -1,13 +1,14 @@
 """Rows: what a training is handed, to learn from or to be judged by.
 
-Their inputs lie in memory in one of several layouts: dense, a NumPy array; or sparse, as SciPy's CSR has them. Every
-layout can say `shape`, and `dense(inputs, which)` spreads some of its rows out into an array: the reference engine
-computes with that, a batch at a time, and the native engine reads each layout as it lies.
+Their inputs lie in memory in one of several layouts: dense, a NumPy array; sparse, as SciPy's CSR has them; or compact,
+as those of a table: a float32 a number, a whole number a category, and what they become beside them. Every layout can
+say `shape`, and `dense(inputs, which)` spreads some of its rows out into an array: the reference engine computes with
+that, a batch at a time, and the native engine reads each layout as it lies.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from nineline._typing import Array
 
     Which: TypeAlias = npt.NDArray[np.intp] | slice | None
-    Inputs: TypeAlias = "Array | Sparse"
+    Inputs: TypeAlias = "Array | Sparse | Compact"
 
 ROWS_AT_ONCE: Final = 16_384
 """What goes in pieces of so many rows, and so in bounded memory: spread-out rows, hidden layers in NumPy."""
@@ -79,11 +80,175 @@ class Sparse(NamedTuple):
         return spread
 
 
+class NumberPart(NamedTuple):
+    """What a number v of a compact row becomes; NaN says that it is missing.
+
+    The first input is v, or bent towards ±3: ``v / sqrt(1 + (v / 3)**2)``. Where there are edges, one follows for each
+    interval between two of them, how much of it is below v: ``clip((v - left) / (right - left), 0, 1)``. Where
+    `missing` says so, the last is 1 if v is missing, else 0; of a missing number all others are 0. All that is computed
+    in float64 and rounded to float32.
+
+    Attributes
+    ----------
+    place : int
+        The first of the inputs that it becomes.
+    edges : tuple of float
+        Ascending; none, or at least two.
+    bent, missing : bool
+    """
+
+    place: int
+    edges: tuple[float, ...] = ()
+    bent: bool = False
+    missing: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many inputs it becomes."""
+        return max(1, len(self.edges)) + self.missing
+
+    def spread(self, numbers: Array, inputs: Array) -> None:
+        """Write what the numbers of some rows, (rows,), become into their inputs, (rows, all inputs)."""
+        missing = np.isnan(numbers)
+        v = np.where(missing, 0, numbers).astype(np.float64)
+        inputs[:, self.place] = (v / np.sqrt(1 + (v / 3) ** 2) if self.bent else v).astype(np.float32)
+        if self.edges:
+            edges = np.array(self.edges)
+            filled = np.clip((v[:, np.newaxis] - edges[:-1]) / np.diff(edges), 0, 1)
+            filled[missing] = 0
+            inputs[:, self.place + 1 : self.place + len(edges)] = filled.astype(np.float32)
+        if self.missing:
+            inputs[:, self.place + self.width - 1] = missing
+
+
+class LevelPart(NamedTuple):
+    """What the number of a level in a compact row becomes: 1 in the place of that level among zeros.
+
+    Attributes
+    ----------
+    place : int
+        The first of the inputs that it becomes.
+    levels : int
+        How many there are; a number that is not below it becomes zeros, as -1 does. 0: the number itself is the input,
+        which an `Embedding` reads.
+    """
+
+    place: int
+    levels: int = 0
+
+    @property
+    def width(self) -> int:
+        """How many inputs it becomes."""
+        return self.levels or 1
+
+    def spread(self, levels: npt.NDArray[np.int32], inputs: Array) -> None:
+        """Write what the levels of some rows, (rows,), become into their inputs, (rows, all inputs)."""
+        if not self.levels:
+            inputs[:, self.place] = levels
+            return
+        known = np.flatnonzero((levels >= 0) & (levels < self.levels))
+        inputs[known, self.place + levels[known]] = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """What the numbers and levels of compact rows become.
+
+    Attributes
+    ----------
+    numbers : tuple of NumberPart
+        One for each number of a row.
+    levels : tuple of LevelPart
+        One for each level of a row.
+    width : int
+        How many inputs a row becomes in all; the parts lie side by side.
+    """
+
+    numbers: tuple[NumberPart, ...]
+    levels: tuple[LevelPart, ...]
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class Compact:
+    """Inputs as a table has them: a few numbers and levels a row, and what they become beside them.
+
+    Attributes
+    ----------
+    numbers : array of float32 or float64, (rows, numbers)
+        Scaled, up to 1e100; NaN where one is missing.
+    levels : array of int32, (rows, levels)
+        Counted from 0; -1 for none.
+    encoding : Encoding
+    dtype : float32 or float64
+        Of the inputs that they become.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.rows import Compact, Encoding, LevelPart, NumberPart
+    >>> encoding = Encoding((NumberPart(0, edges=(0.0, 1.0, 3.0)),), (LevelPart(3, levels=2),), width=5)
+    >>> rows = Compact(np.array([[2.0], [0.5]], np.float32), np.array([[0], [1]], np.int32), encoding)
+    >>> rows.dense()
+    array([[2. , 1. , 0.5, 1. , 0. ],
+           [0.5, 0.5, 0. , 0. , 1. ]], dtype=float32)
+    """
+
+    numbers: Array
+    levels: npt.NDArray[np.int32]
+    encoding: Encoding
+    dtype: np.dtype[np.floating[Any]] = np.dtype(np.float32)  # noqa: RUF009  (it never changes)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and how many inputs each becomes."""
+        return len(self), self.encoding.width
+
+    def raw_levels(self) -> Array:
+        """Return the inputs that are numbers of levels, which come first, (rows, how many)."""
+        raw = [number for number, part in enumerate(self.encoding.levels) if not part.levels]
+        return self.levels[:, raw].astype(self.dtype)
+
+    def part(self, which: Which) -> Compact:
+        """Return some of the rows, in the given order."""
+        some = slice(None) if which is None else which
+        return replace(self, numbers=self.numbers[some], levels=self.levels[some])
+
+    def astype(self, dtype: npt.DTypeLike) -> Compact:
+        """Return the same rows; they become inputs of another dtype."""
+        return Compact(self.numbers, self.levels, self.encoding, np.dtype(cast("Any", dtype)))
+
+    def dense(self) -> Array:
+        """Return all rows spread out, (rows, inputs)."""
+        inputs: Array = np.zeros(self.shape, self.dtype)
+        for number, part in enumerate(self.encoding.numbers):
+            part.spread(self.numbers[:, number], inputs)
+        for level, place in enumerate(self.encoding.levels):
+            place.spread(self.levels[:, level], inputs)
+        return inputs
+
+
 def dense(inputs: Inputs, which: Which = None) -> Array:
     """Return some rows of inputs, all by default, as an array, (rows, columns)."""
-    if isinstance(inputs, Sparse):
+    if isinstance(inputs, Sparse | Compact):
         return (inputs if which is None else inputs.part(which)).dense()
     return inputs if which is None else inputs[which]
+
+
+def largest(inputs: Inputs) -> float:
+    """Return the largest magnitude among inputs; of compact rows among what they are made of."""
+    lying = inputs.data if isinstance(inputs, Sparse) else inputs.numbers if isinstance(inputs, Compact) else inputs
+    return float(np.nanmax(np.abs(lying), initial=0.0))
+
+
+def arrays_of(inputs: Inputs) -> tuple[npt.NDArray[Any], ...]:
+    """Return the arrays that inputs lie in."""
+    if isinstance(inputs, Sparse):
+        return inputs.data, inputs.indices, inputs.indptr
+    return (inputs.numbers, inputs.levels) if isinstance(inputs, Compact) else (inputs,)
 
 
 class Batch(NamedTuple):
@@ -120,7 +285,7 @@ class Rows:
 
     Attributes
     ----------
-    inputs : array, (rows, n_inputs), or Sparse
+    inputs : array, (rows, n_inputs), or Sparse, or Compact
     targets : array, (rows, n_outputs)
         Or class numbers, (rows,), of int64: each stands for the row of a 1 in its place and zeros.
     sample_weight : array, (rows,), or None
@@ -151,7 +316,7 @@ class Rows:
     def part(self, which: Which) -> Rows:
         """Return some of the rows, in the given order and as they lie."""
         inputs, some = self.inputs, slice(None) if which is None else which
-        part = inputs.part(which) if isinstance(inputs, Sparse) else inputs[some]
+        part = inputs.part(which) if isinstance(inputs, Sparse | Compact) else inputs[some]
         return Rows(part, self.targets[some], None if self.sample_weight is None else self.sample_weight[some])
 
     def spread(self, n_outputs: int, which: Which = None) -> Batch:
@@ -167,6 +332,8 @@ class Rows:
         inputs, weight = self.inputs, self.sample_weight
         if isinstance(inputs, Sparse):
             inputs = inputs._replace(data=inputs.data.astype(dtype, copy=False))
+        elif isinstance(inputs, Compact):
+            inputs = inputs.astype(dtype)
         else:
             inputs = inputs.astype(dtype, copy=False)
         targets = self.targets if self.are_classes else self.targets.astype(dtype, copy=False)
@@ -175,6 +342,11 @@ class Rows:
 
 def check_inputs(argument: str, data: Any, n_inputs: int, dtype: np.dtype[np.floating[Any]]) -> Inputs:
     """Return inputs as finite numbers of `dtype` in the layout that they came in, (rows, n_inputs), or raise."""
+    if isinstance(data, Compact):
+        _checks.check_shape(argument, data.shape, n_inputs, "the network")
+        if np.isinf(data.numbers).any():
+            raise ValueError(f"{argument} has infinity among its numbers; expected finite ones, or NaN for missing")
+        return data.astype(dtype)
     if not hasattr(data, "tocsr"):
         return _checks.matrix(argument, data, n_inputs, "the network", dtype)
     inputs = Sparse.of(argument, data, dtype)

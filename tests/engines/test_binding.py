@@ -175,8 +175,54 @@ def with_part(number, change):
     return changed
 
 
+def encoding_of(*parts, width=3):
+    """Return an encoding whose parts are levels, a whole number each, or a tuple of what `add_number` takes."""
+    encoding, place, numbers, levels = module.Encoding(width), 0, 0, 0
+    for part in parts:
+        if isinstance(part, tuple):
+            edges, missing = part
+            encoding.add_number(numbers, place, edges, False, missing)
+            numbers += 1
+            place += max(1, len(edges)) + missing
+        else:
+            encoding.add_level(levels, place, part)
+            levels += 1
+            place += max(1, part)
+    return encoding
+
+
+def compact_of(rows, parts=(((), False), 2), width=3):
+    """Return the ten rows as a number and one of two levels."""
+    numbers, levels = rows[:, :1].astype("float32"), (np.arange(len(rows))[:, np.newaxis] % 2).astype("int32")
+    return numbers, levels, encoding_of(*parts, width=width)
+
+
+def with_compact_part(number, change):
+    def changed(inputs):
+        parts = list(compact_of(inputs))
+        parts[number] = change(parts[number])
+        return tuple(parts)
+
+    return changed
+
+
+COMPACT = {
+    "numbers of float16": (with_compact_part(0, lambda m: m.astype("float16")), TypeError),
+    "another number": (with_compact_part(0, lambda m: np.hstack([m, m])), ValueError),
+    "a vector of numbers": (with_compact_part(0, lambda m: m.ravel()), ValueError),
+    "no numbers": (with_compact_part(0, to(None)), TypeError),
+    "strided numbers": (with_compact_part(0, lambda m: np.repeat(m, 2, axis=0)[::2]), ValueError),
+    "levels of 64 bits": (with_compact_part(1, lambda m: m.astype("int64")), TypeError),
+    "fewer levels": (with_compact_part(1, lambda m: m[:-1].copy()), ValueError),
+    "no encoding": (with_compact_part(2, to(None)), TypeError),
+    "another encoding": (with_compact_part(2, to(3)), TypeError),
+    "too narrow an encoding": (lambda m: compact_of(m, (((), False), 1), width=2), ValueError),
+    "an encoding that is not full": (lambda m: compact_of(m, (((), False), 1)), ValueError),
+    "levels for an embedding": (lambda m: compact_of(m, (0, ((), True))), ValueError),
+}
 SPARSE = {
-    "three parts": (lambda m: sparse_of(m)[:3], ValueError),
+    **{f"compact: {name}": change for name, change in COMPACT.items()},
+    "five parts": (lambda m: (*sparse_of(m), 3), ValueError),
     "no parts": (to(()), ValueError),
     **{
         f"{part}: {name}": (with_part(number, change), error)
@@ -263,7 +309,9 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(call, name):
     argument, change, error = WRONG[call][name]
     arguments, network = arguments_of(call), network_of()
     arguments[argument] = change(arguments.get(argument))
-    before, parameters, training = copy.deepcopy(arguments), network.parameters.copy(), training_of(network)
+    given = arguments[argument] if isinstance(arguments[argument], tuple) else ()
+    kept = {id(part): part for part in given if isinstance(part, module.Encoding)}  # of which there is no copy
+    before, parameters, training = copy.deepcopy(arguments, kept), network.parameters.copy(), training_of(network)
     with pytest.raises(error):
         getattr(training, call)(**arguments)
     assert training.steps_taken == 0
@@ -580,10 +628,41 @@ def test_a_runner_answers_none_or_raises_for_what_does_not_fit(name):
     if name in SPARSE:
         change, error = SPARSE[name]
         with pytest.raises(error):
-            runner.sparse(change(X))
+            runner.rows(change(X))
     else:
         assert runner(WRONG_INPUTS[name][0](X)) is None
-    assert runner(X).shape == runner.sparse(sparse_of(X)).shape == (10, 2)
+    assert runner(X).shape == runner.rows(sparse_of(X)).shape == (10, 2)
+
+
+def test_a_runner_answers_for_compact_rows():
+    numbers, levels, encoding = compact_of(X)
+    dense = np.hstack([numbers, levels == 0, levels == 1]).astype(float)
+    runner = runner_of(network_of())
+    np.testing.assert_array_equal(runner.rows((numbers, levels, encoding)), runner(dense))
+
+
+@pytest.mark.parametrize(
+    ("parts", "width"),
+    [
+        ((4,), 3),  # wider than all
+        ((-1,), 3),
+        ((((0.0,), False),), 3),  # one edge
+        ((((0.0, 0.0), False),), 3),
+        ((((1.0, 0.0), False),), 3),
+        ((((0.0, np.inf), False),), 3),
+        ((((0.0, np.nan), False),), 3),
+        ((((0.0, 1.0, 2.0), True),), 3),
+    ],
+)
+def test_encodings_that_make_no_sense(parts, width):
+    with pytest.raises((ValueError, TypeError)):
+        encoding_of(*parts, width=width)
+
+
+def test_parts_of_an_encoding_lie_side_by_side():
+    for place, column in ((1, 0), (-1, 0), (2**60, 0), (0, -1), (0, 2**60)):
+        with pytest.raises((ValueError, TypeError)):
+            module.Encoding(3).add_level(column, place, 2)
 
 
 @pytest.mark.parametrize("name", [*WRONG_MATRICES, "read-only"])
@@ -628,7 +707,7 @@ def test_nan_spoils_the_answers_of_its_own_row_alone(sizes, activation, dtype):
     expected = network.run(inputs)
     inputs[[5, 69]] = np.nan
     sparse = scipy.sparse.csr_array(inputs)  # whose entries nobody looks at again
-    outputs = runner_of(network).sparse((sparse.data, sparse.indices, sparse.indptr.astype(np.int64), sizes[0]))
+    outputs = runner_of(network).rows((sparse.data, sparse.indices, sparse.indptr.astype(np.int64), sizes[0]))
     assert np.isnan(outputs[[5, 69]]).all()
     kept = np.delete(np.arange(70), [5, 69])
     np.testing.assert_array_equal(outputs[kept], expected[kept])

@@ -37,7 +37,7 @@ from nineline.engines.contract import Rule
 from nineline.layers import LAYERS, AbstractLayer
 from nineline.losses import LOSSES, CrossEntropy, Loss, SquaredError
 from nineline.optimizers import OPTIMIZERS, Optimizer
-from nineline.rows import Rows
+from nineline.rows import Compact, Encoding, LevelPart, NumberPart, Rows
 
 pytestmark = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -87,7 +87,7 @@ KINDS = {
 }
 """What stands beside the dense layers."""
 LEVELS = 4  # of each embedding
-LAYOUTS = ["dense", "sparse"]
+LAYOUTS = ["dense", "sparse", "compact"]
 TARGETS = ["rows", "classes"]
 WEIGHTS = ["none", "positive", "some zeros", "mostly zeros"]
 PENALTIES = [{}, {"l1": 0.01}, {"l2": 0.02}, {"l1": 0.005, "l2": 0.01}]
@@ -258,6 +258,47 @@ def data_of(case, rng, rows):
     return inputs, targets, weights
 
 
+def parts_of(width):
+    """Yield parts of compact rows, of all kinds, that are so many inputs wide together."""
+    wide = [
+        NumberPart(0, edges=(-0.75, -0.5, 0.25, 1.5), bent=True, missing=True),
+        LevelPart(0, levels=4),
+        NumberPart(0, bent=True),
+        NumberPart(0, edges=(-1.0, 0.0, 0.5)),
+        NumberPart(0, missing=True),
+    ]
+    place = 0
+    for part in itertools.cycle([*wide, NumberPart(0)]):
+        if place + part.width <= width:
+            yield part._replace(place=place)
+            place += part.width
+        if place == width:
+            return
+
+
+def compact_of(case, inputs, rng):
+    """Return rows of so many inputs that lie compact; levels that an embedding reads stay as they are."""
+    raw, rows = columns_of_levels(case), len(inputs)
+    parts = [part._replace(place=raw + part.place) for part in parts_of(case.inputs - raw)] if case.inputs > raw else []
+    numbers = tuple(part for part in parts if isinstance(part, NumberPart))
+    levels = tuple(part for part in parts if isinstance(part, LevelPart))
+    values = np.where(rng.random((rows, len(numbers))) < 0.1, np.nan, rng.normal(size=(rows, len(numbers))))
+    values[::7] = np.round(2 * values[::7]) / 2  # on edges
+    places = rng.integers(-1, 5, (rows, len(levels)))
+    return Compact(
+        values.astype(rng.choice([np.float32, np.float64])),
+        np.hstack([inputs[:, :raw], places]).astype(np.int32),
+        Encoding(numbers, (*(LevelPart(place) for place in range(raw)), *levels), case.inputs),
+        np.dtype(case.dtype),
+    )
+
+
+def spread_out(inputs):
+    if isinstance(inputs, np.ndarray):
+        return inputs
+    return inputs.dense() if isinstance(inputs, Compact) else inputs.toarray()
+
+
 def known_names(network):
     """Return what a factor may be given for."""
     return {block.name for block in network.blocks} | {block.kind for block in network.blocks}
@@ -285,6 +326,8 @@ def options_of(case, network):
     loss = with_settings(case.goal[0], reduction=case.reduction)
     if case.layout == "sparse" and not columns_of_levels(case):
         inputs = csr_array(np.where(np.abs(inputs) > 0.7, inputs, 0))
+    if case.layout == "compact":
+        inputs = compact_of(case, inputs, np.random.default_rng(5))
     if case.targets == "classes" and loss.takes_classes and case.outputs > 1:
         targets = targets.argmax(axis=1)
     return (inputs, targets), {
@@ -338,9 +381,7 @@ def distances(case):
         "parameters": distance(ours.parameters, reference.parameters, network.parameters),
         "loss": distance(history.loss, expected.loss),
         "validation_loss": distance(history.validation_loss, expected.validation_loss),
-        "answers": distance(
-            ours.run(data[0]), ours.forward(data[0] if isinstance(data[0], np.ndarray) else data[0].toarray())
-        ),
+        "answers": distance(ours.run(data[0]), ours.forward(spread_out(data[0]))),
     }
 
 

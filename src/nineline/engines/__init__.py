@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from nineline import _checks
 from nineline.engines.contract import Rule
-from nineline.engines.native import Native, NotNativeError, answerer
+from nineline.engines.native import Native, NotNativeError, answer_rows, answerer
 from nineline.engines.reference import Reference
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nineline.engines.contract import Engine
     from nineline.network import Network
 
-__all__ = ["Rule", "check_name", "choose", "choose_answerer"]
+__all__ = ["Rule", "answer_rows", "check_name", "choose", "choose_answerer"]
 
 _NAMES: Final = ("auto", "native", "reference")
 

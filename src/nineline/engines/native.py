@@ -20,7 +20,7 @@ from nineline.draws import Draw
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.losses import LOSSES, Loss, OutputErrors
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
-from nineline.rows import Sparse
+from nineline.rows import Compact, LevelPart, NumberPart, Sparse
 
 try:
     from nineline.engines import _native
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nineline.engines.contract import Rule
     from nineline.network import Network
     from nineline.optimizers import State
-    from nineline.rows import Rows
+    from nineline.rows import Encoding, Inputs, Rows
 
 
 _MOST_THREADS: Final = 64  # a batch is parted into fewer than that
@@ -159,11 +159,17 @@ def answerer(network: Network) -> Callable[..., Array | None]:
     """Return a function from inputs to the network's outputs; it answers None where the inputs need a closer look.
 
     It takes arrays of the network's own dtype, C-contiguous, finite, with rows; as a second argument it may be given an
-    array to write the outputs into, of their shape. Its `sparse` takes `rows.Sparse`. Raises NotNativeError where the
-    engine does not know the network.
+    array to write the outputs into, of their shape. `answer_rows` asks it for rows of another layout. Raises
+    NotNativeError where the engine does not know the network.
     """
     threads = min(_checks.threads("threads", None), _MOST_THREADS)
     return _module().Runner(_layout(network), network.parameters, np.empty, threads)
+
+
+def answer_rows(answer: Any, inputs: Sparse | Compact, out: Array) -> Array | None:
+    """Write the outputs for rows that are no array into `out`; None where `answer` is not the native engine's."""
+    answered = hasattr(answer, "rows") and answer.rows(_handed_over(inputs), out)
+    return None if answered is False else answered
 
 
 def _module() -> Any:
@@ -173,10 +179,32 @@ def _module() -> Any:
 
 
 def _data(rows: Rows) -> tuple[Any, Any, Any]:
-    inputs, weights = rows.inputs, rows.sample_weight
-    if not isinstance(inputs, Sparse):
-        inputs = np.ascontiguousarray(inputs)
-    return inputs, np.ascontiguousarray(rows.targets), None if weights is None else np.ascontiguousarray(weights)
+    weights = rows.sample_weight
+    targets = np.ascontiguousarray(rows.targets)
+    return _handed_over(rows.inputs), targets, None if weights is None else np.ascontiguousarray(weights)
+
+
+def _handed_over(inputs: Inputs) -> Any:
+    """Return inputs of any layout as the engine takes them."""
+    if isinstance(inputs, Sparse):
+        return inputs
+    if isinstance(inputs, Compact):
+        lying = np.ascontiguousarray(inputs.numbers), np.ascontiguousarray(inputs.levels)
+        return (*lying, _encoding(inputs.encoding))
+    return np.ascontiguousarray(inputs)
+
+
+@functools.lru_cache(64)
+def _encoding(encoding: Encoding) -> Any:
+    """Return what compact rows become in the engine's words."""
+    made = _module().Encoding(encoding.width)
+    parts: list[tuple[int, NumberPart | LevelPart]] = [*enumerate(encoding.numbers), *enumerate(encoding.levels)]
+    for column, part in sorted(parts, key=lambda each: each[1].place):
+        if isinstance(part, NumberPart):
+            made.add_number(column, part.place, part.edges, part.bent, part.missing)
+        else:
+            made.add_level(column, part.place, part.levels)
+    return made
 
 
 def _layout(network: Network) -> Any:

@@ -55,7 +55,7 @@ def encode(samples: dict[str, list[Any]], columns: Columns) -> Array:
     import polars as pl
 
     schema = {column.name: getattr(pl, _COLUMNS[type(column)].dtype) for column in columns.used}
-    return columns.encode(nw.from_native(pl.DataFrame(samples, schema=schema), eager_only=True)).astype(np.float64)
+    return columns.encode(nw.from_native(pl.DataFrame(samples, schema=schema), eager_only=True))
 
 
 def _value(column: Column, rng: np.random.Generator) -> Any:

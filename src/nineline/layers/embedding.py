@@ -224,6 +224,8 @@ class Embedding(AbstractLayer):
         return {f"{column}.vectors": np.unique(places) for column, places in enumerate(self._levels_of(inputs).T)}
 
     def check_values(self, argument: str, inputs: Array) -> None:
+        if inputs.shape[1] < len(self._vectors):  # compact rows have but levels
+            raise ValueError(f"{argument} has {inputs.shape[1]} columns of levels for {self!r}")
         for column, levels in enumerate(self.levels):
             given = inputs[:, column]
             strange = (given < 0) | (given >= levels) | (given != np.floor(given))

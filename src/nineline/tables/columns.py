@@ -7,14 +7,15 @@ with the reason.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
 from nineline import _checks
 from nineline.tables.inference import Dropped, learn_column
-from nineline.tables.kinds import KINDS, Column, Number
+from nineline.tables.kinds import KINDS, Column, Number, compact, encoding_of
 from nineline.tables.series import numbers_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     import narwhals as nw
     import numpy.typing as npt
+
+    from nineline.rows import Compact, Encoding
 
     Numbers = npt.NDArray[np.float64]
 
@@ -108,8 +111,15 @@ class Columns:
             hint = _checks.nearest(absent[0], names)
             raise ValueError(f"column {absent[0]!r}{more}, which the model was trained with, is not in the table{hint}")
 
-    def encode(self, frame: nw.DataFrame[Any]) -> npt.NDArray[np.float32]:
-        """Return a table as numbers, (rows, width).
+    @functools.cached_property
+    def encoding(self) -> Encoding:
+        """What compact rows of the table become."""
+        return encoding_of(self.used)
+
+    def compact(self, frame: nw.DataFrame[Any], dtype: type[np.floating[Any]] = np.float32) -> Compact:
+        """Return a table as compact rows: a number of a dtype, or a whole number for a category, and what they become.
+
+        A training is given float32, which is all that it can tell apart; an answer is for the numbers as they are.
 
         Raises
         ------
@@ -117,12 +127,23 @@ class Columns:
             A column is missing from the table, or of another kind than in training.
         """
         self.require(frame.columns)
-        numbers = np.empty((len(frame), self.width), np.float32)
-        start = 0
-        for column in self.used:
-            column.encode(frame.get_column(column.name), numbers[:, start : start + column.width])
-            start += column.width
-        return numbers
+        rows = compact(self.used, [frame.get_column(column.name) for column in self.used], len(frame), dtype)
+        return replace(rows, encoding=self.encoding)
+
+    def shuffled(self, rows: Compact, number: int, order: npt.NDArray[np.intp]) -> Compact:
+        """Return compact rows in which the column of this number, among those in use, has the values of other rows."""
+        start = sum(column.width for column in self.used[:number])
+        end = start + self.used[number].width
+        numbers, levels = rows.numbers.copy(), rows.levels.copy()
+        own_numbers = [place for place, part in enumerate(self.encoding.numbers) if start <= part.place < end]
+        own_levels = [place for place, part in enumerate(self.encoding.levels) if start <= part.place < end]
+        numbers[:, own_numbers] = numbers[order][:, own_numbers]
+        levels[:, own_levels] = levels[order][:, own_levels]
+        return replace(rows, numbers=numbers, levels=levels)
+
+    def encode(self, frame: nw.DataFrame[Any]) -> Numbers:
+        """Return a table as the numbers that a network is given, (rows, width); see `compact`."""
+        return cast("Numbers", self.compact(frame, np.float64).astype(np.float64).dense())
 
     def describe(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""

@@ -1,9 +1,10 @@
 """Kinds of column: how the values of each become numbers.
 
-A kind is a class here that says what it learned from the training table (a median, the levels), how its values
-become numbers of about the size of 1, and how it treats a value that is missing or was never seen. To add a kind,
-write a class here, enter it in `KINDS`, and say in `nineline.tables.inference.learn_column` when a column is of it.
-What the values of a column are read as, whatever its kind, is in `nineline.tables.series`.
+A kind is a class here that says what it learned from the training table (a median, the levels), what a compact row
+holds of a value (`values`: scaled numbers, numbers of levels), what that becomes as inputs of a network
+(`encoding`), and how it treats a value that is missing or was never seen. To add a kind, write a class here, enter it
+in `KINDS`, and say in `nineline.tables.inference.learn_column` when a column is of it. What the values of a column are
+read as, whatever its kind, is in `nineline.tables.series`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, final
 
 import narwhals as nw
 import numpy as np
 
 from nineline import _checks
-from nineline.rows import ROWS_AT_ONCE
+from nineline.rows import Compact, Encoding, LevelPart, NumberPart
 from nineline.tables.series import FORMATS, first_text, is_number, moments_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
-    Encoded = npt.NDArray[np.floating[Any]]
+    Levels = npt.NDArray[np.int32]
+    Part = NumberPart | LevelPart
+    Values = Numbers | Levels
 
 _LEVELS: Final = 64  # that have a place of their own however few rows they have
 _LEVELS_AT_MOST: Final = 512  # that have one where they have so many rows:
@@ -68,31 +71,30 @@ class Column(ABC):
     def own_width(self) -> int:
         """How many numbers a value becomes, without the indicator."""
 
+    @property
     @abstractmethod
-    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
-        """Write numbers into (rows, own_width), and return which rows are missing: theirs do not matter."""
+    def encoding(self) -> tuple[Part, ...]:
+        """What a value becomes: the parts of its inputs, the first of which has place 0."""
 
-    def encode(self, series: nw.Series[Any], into: Encoded | None = None) -> Encoded:
-        """Return (rows, width) numbers; a missing value is 0 everywhere and 1 in the indicator.
-
-        Parameters
-        ----------
-        series : narwhals.Series
-        into : array, (rows, width), optional
-            Where to write them, of float32 or float64; by default a new one of float64.
+    @abstractmethod
+    def values(self, series: nw.Series[Any]) -> tuple[Values, ...]:
+        """Return for each part what a compact row holds of every value: numbers or levels, (rows,).
 
         Raises
         ------
         ValueError
             The values are of another kind than in training.
         """
-        if into is None:
-            into = np.empty((len(series), self.width))
-        missing = self.encode_known(series, into[:, : self.own_width])
-        into[missing] = 0
-        if self.missing:
-            into[:, -1] = missing
-        return into
+
+    def encode(self, series: nw.Series[Any]) -> Numbers:
+        """Return what the values become, (rows, width); a missing one is 0 everywhere and 1 in the indicator.
+
+        Raises
+        ------
+        ValueError
+            The values are of another kind than in training.
+        """
+        return cast("Numbers", compact([self], [series], len(series), np.float64).astype(np.float64).dense())
 
     @abstractmethod
     def summary(self) -> str:
@@ -112,7 +114,8 @@ class Number(Column):
     First ``z = (x - median) / scale; z / sqrt(1 + (z / 3)**2)``. The scale is the distance between the quartiles, as a
     standard deviation (/ 1.349); the standard deviation itself where the quartiles are equal. Then, where the column
     has `edges`, its piecewise-linear encoding: for each interval ``clip((x - left) / (right - left), 0, 1)``, so that
-    all intervals below x are 1 and all above it are 0. A network can bend at every edge from the first step on.
+    all intervals below x are 1 and all above it are 0. A network can bend at every edge from the first step on. Of all
+    that a compact row holds z alone, before it is bent.
 
     References
     ----------
@@ -133,7 +136,8 @@ class Number(Column):
         super().__post_init__()
         _check_scaling(self.name, self.center, self.scale)
         floats = isinstance(self.edges, tuple) and all(type(e) is float and math.isfinite(e) for e in self.edges)
-        if not floats or len(self.edges) in (1, 2) or any(a >= b for a, b in itertools.pairwise(self.edges)):
+        scaled = self._scaled(np.array(self.edges)).tolist() if floats else []
+        if not floats or len(self.edges) in (1, 2) or any(a >= b for a, b in itertools.pairwise(scaled)):
             raise ValueError(
                 f"column {self.name!r} has the edges {self.edges!r}; expected ascending numbers, none or at least three"
             )
@@ -176,26 +180,27 @@ class Number(Column):
                 kept.append(edge)
         return replace(self, edges=tuple(kept)) if len(kept) > 2 else self
 
+    def _scaled(self, values: Numbers) -> Numbers:
+        with np.errstate(over="ignore"):
+            scaled: Numbers = (values - self.center) / self.scale
+        return scaled
+
     @property
     def own_width(self) -> int:
         return max(1, len(self.edges))
 
-    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
+    @property
+    def encoding(self) -> tuple[Part, ...]:
+        edges = self._scaled(np.array(self.edges, np.float64)).tolist()
+        return (NumberPart(0, tuple(edges), bent=True, missing=self.missing),)
+
+    def values(self, series: nw.Series[Any]) -> tuple[Values, ...]:
         values = numbers_of(series)
         if values is None:
             raise self.mismatch(first_text(series))
         if np.isinf(values).any():
             raise self.mismatch(float(values[np.isinf(values)][0]))
-        z = (values - self.center) / self.scale
-        into[:, 0] = z / np.hypot(1, z / 3)
-        if self.edges:
-            edges = np.array(self.edges)
-            for start in range(0, len(values), ROWS_AT_ONCE):
-                piece = slice(start, start + ROWS_AT_ONCE)
-                with np.errstate(over="ignore"):
-                    filled = (values[piece, np.newaxis] - edges[:-1]) / np.diff(edges)
-                into[piece, 1:] = np.clip(filled, 0, 1)
-        return np.isnan(values)
+        return (self._scaled(values),)
 
     def summary(self) -> str:
         intervals = f", {len(self.edges) - 1} intervals" if self.edges else ""
@@ -256,11 +261,15 @@ class Presence(Column):
     def own_width(self) -> int:
         return 0
 
-    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
+    @property
+    def encoding(self) -> tuple[Part, ...]:
+        return (LevelPart(0, 1),)
+
+    def values(self, series: nw.Series[Any]) -> tuple[Values, ...]:
         values = numbers_of(series)
         if values is None:
             raise self.mismatch(first_text(series))
-        return np.isnan(values)
+        return (np.where(np.isnan(values), 0, -1).astype(np.int32),)
 
     def summary(self) -> str:
         return "whether it is there"
@@ -306,15 +315,16 @@ class Category(Column):
     def own_width(self) -> int:
         return 1 if len(self.levels) <= 2 and not self.rare else len(self.levels) + bool(self.rare)
 
-    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
+    @property
+    def encoding(self) -> tuple[Part, ...]:
+        return (NumberPart(0, missing=self.missing) if self.own_width == 1 else LevelPart(0, self.width),)
+
+    def values(self, series: nw.Series[Any]) -> tuple[Values, ...]:
         codes = self.codes(series)
-        if self.own_width == 1:
-            into[:, 0] = np.where(codes == len(self.levels) - 1, 1, np.where(codes >= 0, -1, 0))
-        else:
-            into[...] = 0
-            placed = np.flatnonzero(codes >= 0)
-            into[placed, codes[placed]] = 1
-        return codes == _MISSING
+        if self.own_width > 1:
+            return (np.where(codes == _MISSING, self.own_width if self.missing else -1, codes).astype(np.int32),)
+        known = np.where(codes == len(self.levels) - 1, 1, np.where(codes >= 0, -1, 0))
+        return (np.where(codes == _MISSING, np.nan, known),)
 
     def codes(self, series: nw.Series[Any]) -> Codes:
         """Return the number of each row's level: the rare ones' is that behind the last; unseen is -1, missing -2.
@@ -356,13 +366,17 @@ class Boolean(Column):
     def own_width(self) -> int:
         return 1
 
-    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
+    @property
+    def encoding(self) -> tuple[Part, ...]:
+        return (NumberPart(0, missing=self.missing),)
+
+    def values(self, series: nw.Series[Any]) -> tuple[Values, ...]:
         texts = texts_of(series)
         for text in texts.values:
             if text.lower() not in TRUE | FALSE:
                 raise self.mismatch(text)
-        into[:, 0] = texts.each([1 if text.lower() in TRUE else -1 for text in texts.values], 0)
-        return texts.missing
+        signs = [1 if text.lower() in TRUE else -1 for text in texts.values]
+        return (texts.each(signs, np.nan),)
 
     def summary(self) -> str:
         return "-1 or 1"
@@ -405,15 +419,20 @@ class Date(Column):
     def own_width(self) -> int:
         return 1 + 2 * len(self.parts)
 
-    def encode_known(self, series: nw.Series[Any], into: Encoded) -> Mask:
+    @property
+    def encoding(self) -> tuple[Part, ...]:
+        last = self.own_width - 1
+        return tuple(NumberPart(place, missing=self.missing and place == last) for place in range(self.own_width))
+
+    def values(self, series: nw.Series[Any]) -> tuple[Values, ...]:
         moments = moments_of(series, self.format)
         if moments is None:
             raise self.mismatch(first_text(series))
-        into[:, 0] = (moments.days - self.center) / self.scale
-        for place, part in enumerate(self.parts):
+        values = [(moments.days - self.center) / self.scale]
+        for part in self.parts:
             angle = 2 * math.pi * _PARTS[part](moments) / _CYCLES[part]
-            into[:, 1 + 2 * place], into[:, 2 + 2 * place] = np.sin(angle), np.cos(angle)
-        return moments.missing
+            values += [np.sin(angle), np.cos(angle)]
+        return tuple(np.where(moments.missing, np.nan, each) for each in values)
 
     def summary(self) -> str:
         middle = min(_UNIX + round(self.center), date.max.toordinal())
@@ -441,3 +460,37 @@ def _check_scaling(name: str, center: object, scale: object) -> None:
 
 KINDS: Final[dict[str, type[Column]]] = {kind.kind: kind for kind in (Number, Presence, Category, Boolean, Date)}
 """Every kind of column under its name."""
+
+
+def compact(
+    columns: Sequence[Column], series: Sequence[nw.Series[Any]], rows: int, dtype: type[np.floating[Any]]
+) -> Compact:
+    """Return the values of some columns as compact rows, with numbers of a dtype, and what they become beside them."""
+    encoding = encoding_of(columns)
+    numbers = np.empty((rows, len(encoding.numbers)), dtype)
+    levels = np.empty((rows, len(encoding.levels)), np.int32)
+    number = level = 0
+    for column, each in zip(columns, series, strict=True):
+        for values in column.values(each):
+            if values.dtype == np.int32:
+                levels[:, level] = values
+                level += 1
+            else:
+                np.clip(values, -_LARGEST[dtype], _LARGEST[dtype], out=numbers[:, number], casting="same_kind")
+                number += 1
+    return Compact(numbers, levels, encoding)
+
+
+_LARGEST: Final = {np.float32: float(np.finfo(np.float32).max), np.float64: 1e100}
+"""Of each dtype the largest number in a compact row, whose square is still a number of float64."""
+
+
+def encoding_of(columns: Sequence[Column]) -> Encoding:
+    """Return what compact rows of some columns become: the inputs of one column beside those of the next."""
+    parts: list[Part] = []
+    start = 0
+    for column in columns:
+        parts += [part._replace(place=start + part.place) for part in column.encoding]
+        start += column.width
+    numbers = tuple(part for part in parts if isinstance(part, NumberPart))
+    return Encoding(numbers, tuple(part for part in parts if isinstance(part, LevelPart)), start)

@@ -20,7 +20,7 @@ import numpy as np
 
 from nineline import _checks, files, writing
 from nineline.files import FileError
-from nineline.rows import Sparse
+from nineline.rows import arrays_of
 from nineline.training.errors import CheckpointError
 from nineline.training.snapshot_file import arrays_of_loop, describe_loop, reason_of, rebuild_loop
 
@@ -85,9 +85,8 @@ class Checkpoint:
         self, network: Network, rng: np.random.Generator, rows: Rows, validation: object, rule: Rule, plan: Plan
     ) -> None:
         """Take note of what shapes the training: it has to be the same when it goes on."""
-        inputs: Any = rows.inputs
-        if isinstance(inputs, Sparse):
-            inputs = inputs.data, inputs.indices, inputs.indptr
+        lying = arrays_of(rows.inputs)
+        inputs: Any = lying if len(lying) > 1 else lying[0]
         data = {"inputs": inputs, "outputs": rows.targets, "sample_weight": rows.sample_weight}
         self.settings = {name: _fingerprint(given) for name, given in {**data, "validation": validation}.items()}
         self.settings["network"] = _words(f"{network!r} of {network.dtype}")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import numpy as np
 
 from nineline import _checks
-from nineline.rows import Sparse
+from nineline.rows import largest as largest_of
 from nineline.training.epoch import Epoch
 from nineline.training.errors import DivergenceError
 from nineline.training.history import History
@@ -325,10 +325,10 @@ class Loop:
         self.network.parameters = self.engine.before()
         history.stopped = f"diverged in epoch {history.epochs + 1:,}: {what}"
         advice = [f"a smaller learning rate (it is {rule.optimizer.learning_rate:g})"]
-        largest = _largest(rows.inputs.data if isinstance(rows.inputs, Sparse) else rows.inputs)
+        largest = largest_of(rows.inputs)
         if largest > 10:
             advice.append(f"inputs scaled to about -1..1 (the largest is {largest:.3g})")
-        largest = 0.0 if rows.are_classes else _largest(rows.targets)
+        largest = 0.0 if rows.are_classes else largest_of(cast("Array", rows.targets))
         if largest > 10:
             advice.append(f"targets scaled likewise (the largest is {largest:.3g})")
         if rule.loss.reduction == "sum":
@@ -340,7 +340,3 @@ class Loop:
             f"state. Try {'; or '.join(advice)}.",
             history,
         )
-
-
-def _largest(numbers: npt.NDArray[Any]) -> float:
-    return float(np.abs(numbers).max(initial=0.0))

@@ -163,12 +163,14 @@ class Tabular(Pickled, BaseEstimator):
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
         columns = Columns.learn(frame, named=named, weights=_double(weights))
-        kept, weights = merge(columns.encode(frame), labels, weights)
-        frame, labels = frame[kept.tolist()], labels[kept]
+        inputs = columns.compact(frame)
+        kept, weights = merge(inputs, labels, weights)
+        frame, labels, inputs = frame[kept.tolist()], labels[kept], inputs.part(kept)
         divided = columns.divided(frame, _double(weights), min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
         targets, classes = self._learn_target(labels, weights)
         file.check_room(divided, frame.columns, {} if classes is None else self._describe_target())
-        rows = Rows(divided.encode(frame), targets, weights)
+        plain = Rows(inputs, targets, weights)
+        rows = replace(plain, inputs=replace(inputs, encoding=divided.encoding))
         recipe = self._recipe(len(rows))
         outputs, output, loss = self._output()
         folds = Folds(len(rows), recipe.share, classes, np.random.default_rng([seed, 2**31]))
@@ -188,7 +190,6 @@ class Tabular(Pickled, BaseEstimator):
         self.names_ = list(frame.columns)
         self.target_name_ = str(getattr(y, "name", None) or "target")
         self.evaluation_ = {}
-        plain = rows if divided == columns else replace(rows, inputs=columns.encode(frame))
         interruption = Interruption()
 
         def work() -> None:
@@ -353,7 +354,7 @@ class Tabular(Pickled, BaseEstimator):
             labels = self._check_target(y)
             if len(labels) != len(frame):
                 raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
-            held_out = HeldOut.on(self.network_, self.columns_.encode(frame), labels)
+            held_out = HeldOut.on(self.network_, self.columns_.compact(frame, np.float64), labels)
         return held_out.importance(self, repeats, rng)
 
     def _frame(self, X: Any) -> nw.DataFrame[Any]:
@@ -368,8 +369,7 @@ class Tabular(Pickled, BaseEstimator):
         check_is_fitted(self, "network_")
         frame = self._frame(X)
         pieces = [frame[start : start + ROWS_AT_ONCE] for start in range(0, len(frame), ROWS_AT_ONCE)]
-        dtype = self.network_.dtype  # made once, and not by each member
-        return np.concatenate([self.network_.run(self.columns_.encode(piece).astype(dtype)) for piece in pieces])
+        return np.concatenate([self.network_.run(self.columns_.compact(piece, np.float64)) for piece in pieces])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file: columns, encodings, networks and settings, nothing that runs.

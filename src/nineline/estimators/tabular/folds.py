@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy.typing as npt
 
     from nineline._typing import Array
+    from nineline.rows import Compact
 
     Indices = npt.NDArray[np.intp]
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
 
 
-def merge(inputs: Array, labels: npt.NDArray[Any], weights: Array | None) -> tuple[Indices, Array | None]:
+def merge(inputs: Compact, labels: npt.NDArray[Any], weights: Array | None) -> tuple[Indices, Array | None]:
     """Find rows that are the same, target and all: one of each is kept, with the weight of all.
 
     So a row of weight 2 and the same row twice are the same to everything that follows, no row is both learned from
@@ -24,7 +27,7 @@ def merge(inputs: Array, labels: npt.NDArray[Any], weights: Array | None) -> tup
 
     Parameters
     ----------
-    inputs : array of float32, (rows, width)
+    inputs : Compact
     labels : array, (rows,)
     weights : array, (rows,), optional
 
@@ -39,26 +42,37 @@ def merge(inputs: Array, labels: npt.NDArray[Any], weights: Array | None) -> tup
     --------
     >>> import numpy as np
     >>> from nineline.estimators.tabular.folds import merge
-    >>> kept, weights = merge(np.array([[1], [2], [1]], np.float32), np.array([5, 5, 5]), None)
+    >>> from nineline.rows import Compact, Encoding, NumberPart
+    >>> rows = Compact(np.array([[1], [2], [1]], np.float32), np.empty((3, 0), np.int32),
+    ...                Encoding((NumberPart(0),), (), width=1))
+    >>> kept, weights = merge(rows, np.array([5, 5, 5]), None)
     >>> sorted(zip(kept.tolist(), weights.tolist()))
     [(0, 2.0), (1, 1.0)]
     """
     values = np.unique(labels, return_inverse=True)[1].astype(np.uint64)
-    code = _fingerprints(inputs, values)
-    _, first, place = np.unique(code, return_index=True, return_inverse=True)
-    if not ((inputs[first][place] == inputs).all() and (values[first][place] == values).all()):
-        first = place = np.arange(len(inputs))  # two rows share a fingerprint, by a chance of one in 2**64 a pair
+    columns: list[npt.NDArray[Any]] = [*_bits(inputs), values]
+    _, first, place = np.unique(_fingerprints(columns), return_index=True, return_inverse=True)
+    if not all((column[first][place] == column).all() for column in columns):
+        first = place = np.arange(len(values))  # two rows share a fingerprint, by a chance of one in 2**64 a pair
     weight = np.bincount(place, weights).astype(np.float32)
     return first, None if (weight == weight[0]).all() else weight
 
 
-def _fingerprints(inputs: Array, values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return a number of 64 bits for each row: a sum of its numbers' bits, each times a number of its own, mixed."""
-    factors = np.random.default_rng(0).integers(2**63, size=inputs.shape[1] + 1, dtype=np.uint64) * 2 + 1
-    bits = (inputs + np.float32(0)).view(np.uint32)  # -0 is 0
-    code = values * factors[-1]
-    for column in range(inputs.shape[1]):
-        code += bits[:, column].astype(np.uint64) * factors[column]
+def _bits(inputs: Compact) -> Iterator[npt.NDArray[np.uint32]]:
+    """Yield the columns of compact rows as bits that are the same where the values are."""
+    for column in inputs.numbers.T:
+        single = column.astype(np.float32)
+        yield np.where(np.isnan(single), np.float32(np.nan), single + np.float32(0)).view(np.uint32)  # -0 is 0
+    for column in inputs.levels.T:
+        yield np.ascontiguousarray(column).view(np.uint32)
+
+
+def _fingerprints(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.uint64]:
+    """Return a number of 64 bits for each row: a sum of its columns' bits, each times a number of its own, mixed."""
+    factors = np.random.default_rng(0).integers(2**63, size=len(columns), dtype=np.uint64) * 2 + 1
+    code = np.zeros(len(columns[0]), np.uint64)
+    for column, factor in zip(columns, factors, strict=True):
+        code += column.astype(np.uint64) * factor
     for shift in (30, 27):
         code = (code ^ (code >> np.uint64(shift))) * np.uint64(0xBF58476D1CE4E5B9)
     return code ^ (code >> np.uint64(31))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nineline.ensemble import Ensemble
     from nineline.estimators.tabular.members import Member
     from nineline.network import Network
-    from nineline.rows import Rows
+    from nineline.rows import Compact, Rows
 
     Answers = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class HeldOutPart:
     Attributes
     ----------
     network : Network or Ensemble
-    inputs : array, (rows, width)
+    inputs : Compact
         Of the first rows; the others were judged and let go.
     truth : array, (all rows,)
         Labels or numbers.
@@ -43,7 +43,7 @@ class HeldOutPart:
     """
 
     network: Network | Ensemble
-    inputs: Any
+    inputs: Compact
     truth: npt.NDArray[Any]
     answers: Answers | None
     weights: Array | None
@@ -64,13 +64,14 @@ class HeldOut:
         for member in members:
             out = member.held_out
             if len(out):
-                said = answers(member.network.run(rows.inputs[out]))
-                weights = None if rows.sample_weight is None else rows.sample_weight[out]
-                parts.append(HeldOutPart(member.network, rows.inputs[out[:_KEPT]], labels[out], said, weights))
+                held = rows.part(out)
+                said = answers(member.network.run(held.inputs))
+                kept = cast("Compact", held.part(slice(_KEPT)).inputs)
+                parts.append(HeldOutPart(member.network, kept, labels[out], said, held.sample_weight))
         return cls(tuple(parts))
 
     @classmethod
-    def on(cls, network: Network | Ensemble, inputs: Array, labels: npt.NDArray[Any]) -> HeldOut:
+    def on(cls, network: Network | Ensemble, inputs: Compact, labels: npt.NDArray[Any]) -> HeldOut:
         """Return other rows, for which all members answer."""
         return cls((HeldOutPart(network, inputs, labels, None, None),))
 
@@ -107,23 +108,20 @@ class HeldOut:
     def importance(self, model: Any, repeats: int, rng: np.random.Generator) -> Bunch:
         """Return what `Tabular.feature_importance` returns."""
         names = [column.name for column in model.columns_.used]
-        edges = np.cumsum([0, *(column.width for column in model.columns_.used)])
         before = self._error(model, [part.inputs for part in self.parts])
         rises = np.empty((len(names), repeats))
         for place in range(len(names)):
             for repeat in range(repeats):
                 shuffled = []
                 for part in self.parts:
-                    inputs = part.inputs.copy()
-                    own = slice(edges[place], edges[place + 1])
-                    inputs[:, own] = inputs[rng.permutation(len(inputs)), own]
-                    shuffled.append(inputs)
+                    order = rng.permutation(part.inputs.shape[0])
+                    shuffled.append(model.columns_.shuffled(part.inputs, place, order))
                 rises[place, repeat] = self._error(model, shuffled) - before
         return Bunch(
             names=names, importances_mean=rises.mean(axis=1), importances_std=rises.std(axis=1), importances=rises
         )
 
-    def _error(self, model: Any, inputs: Sequence[Array]) -> float:
-        truth = np.concatenate([part.truth[: len(x)] for part, x in zip(self.parts, inputs, strict=True)])
+    def _error(self, model: Any, inputs: Sequence[Compact]) -> float:
+        truth = np.concatenate([part.truth[: x.shape[0]] for part, x in zip(self.parts, inputs, strict=True)])
         said = [model._answers(part.network.run(x)) for part, x in zip(self.parts, inputs, strict=True)]
         return error_of(model, truth, np.concatenate(said))
