@@ -84,11 +84,42 @@ inline double penalty(const Layout<T>& layout, double l1, double l2, T* paramete
   return l1 * size + l2 / 2 * square;
 }
 
-// What shortens a gradient to a norm where it is longer; scaled by its largest entry, no square overflows. each(work)
-// calls work(numbers, count) for everything that the gradient has.
+// The sum of the squares of some numbers, which are followed by zeros up to a whole vector: in pieces, each of which is
+// added up in vectors.
+template <class T>
+inline double sum_of_squares(const T* numbers, Index count) {
+  constexpr Index w = width<T>, piece = 64 * w;
+  double total = 0;
+  for (Index begin = 0; begin < count; begin += piece) {
+    Vec<T> sums[4]{};
+    Index i = begin;
+    const Index end = smaller(count, begin + piece);
+    for (; i + 4 * w <= end; i += 4 * w)
+#pragma GCC unroll 4
+      for (Index j = 0; j < 4; ++j) {
+        const Vec<T> each = load(numbers + i + j * w);
+        sums[j] += each * each;
+      }
+    for (; i < end; i += w) {
+      const Vec<T> each = load(numbers + i);
+      sums[0] += each * each;
+    }
+    total += double(sum((sums[0] + sums[1]) + (sums[2] + sums[3])));
+  }
+  return total;
+}
+
+// What shortens a gradient to a norm where it is longer. each(work) calls work(numbers, count) for everything that the
+// gradient has. Where squares are too large or too small for their type, they are taken of shares of the largest entry.
 template <class T, class Each>
 inline T shortening(const Each& each, double most) {
   double largest = 0, squares = 0;
+  each([&](const T* gradient, Index size) { squares += sum_of_squares(gradient, size); });
+  if (squares > 1e-12 && squares < 1e36) {
+    const double norm = __builtin_sqrt(squares);
+    return norm > most ? T(most / norm) : T(1);
+  }
+  squares = 0;
   each([&](const T* gradient, Index size) {
     for (Index i = 0; i < size; ++i) {
       const double entry = gradient[i] < 0 ? -double(gradient[i]) : double(gradient[i]);

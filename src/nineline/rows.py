@@ -122,28 +122,30 @@ class NumberPart(NamedTuple):
 
 
 class LevelPart(NamedTuple):
-    """What the number of a level in a compact row becomes: 1 in the place of that level among zeros.
+    """What the number of a level in a compact row becomes: 1 in the place of that level among zeros, or itself.
 
     Attributes
     ----------
     place : int
         The first of the inputs that it becomes.
     levels : int
-        How many there are; a number that is not below it becomes zeros, as -1 does. 0: the number itself is the input,
-        which an `Embedding` reads.
+        How many there are. Among zeros a number that is not below it becomes zeros alone, as -1 does.
+    one_hot : bool
+        False: the number itself is the input, for an `Embedding` that has so many levels.
     """
 
     place: int
-    levels: int = 0
+    levels: int
+    one_hot: bool = True
 
     @property
     def width(self) -> int:
         """How many inputs it becomes."""
-        return self.levels or 1
+        return self.levels if self.one_hot else 1
 
     def spread(self, levels: npt.NDArray[np.int32], inputs: Array) -> None:
         """Write what the levels of some rows, (rows,), become into their inputs, (rows, all inputs)."""
-        if not self.levels:
+        if not self.one_hot:
             inputs[:, self.place] = levels
             return
         known = np.flatnonzero((levels >= 0) & (levels < self.levels))
@@ -161,12 +163,17 @@ class Encoding:
     levels : tuple of LevelPart
         One for each level of a row.
     width : int
-        How many inputs a row becomes in all; the parts lie side by side.
+        How many inputs a row becomes in all; the parts lie side by side, those for an `Embedding` first.
     """
 
     numbers: tuple[NumberPart, ...]
     levels: tuple[LevelPart, ...]
     width: int
+
+    @property
+    def embedded(self) -> list[int]:
+        """How many levels each column has that an `Embedding` reads."""
+        return [part.levels for part in self.levels if not part.one_hot]
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,8 +216,7 @@ class Compact:
 
     def raw_levels(self) -> Array:
         """Return the inputs that are numbers of levels, which come first, (rows, how many)."""
-        raw = [number for number, part in enumerate(self.encoding.levels) if not part.levels]
-        return self.levels[:, raw].astype(self.dtype)
+        return self.levels[:, : len(self.encoding.embedded)].astype(self.dtype)
 
     def part(self, which: Which) -> Compact:
         """Return some of the rows, in the given order."""

@@ -137,6 +137,24 @@ def present() -> TabularRegressor:
 
 
 @pytest.fixture(scope="session")
+def many_levels() -> pl.DataFrame:
+    """Return a table of a category of 600 levels, some rare, some missing, some with letters beyond ASCII."""
+    rng = np.random.default_rng(3)
+    names = [f"{'äzé'[i % 3]} {i}" for i in range(600)]
+    levels = pl.Series([*(names * 11), "rare one", "another"])
+    rows = len(levels)
+    return pl.DataFrame({"x": rng.normal(size=rows), "level": levels.set(pl.Series(rng.random(rows) < 0.02), None)})
+
+
+@pytest.fixture(scope="session")
+def embedded(many_levels: pl.DataFrame) -> TabularRegressor:
+    """Return an estimator that has learned a vector for each of those levels."""
+    number = many_levels["level"].str.len_chars().fill_null(0).to_numpy() + many_levels["x"].to_numpy()
+    how: dict[str, Any] = {"max_epochs": 2, "hidden_layer_sizes": (8,), "n_members": 2, "random_state": 0}
+    return TabularRegressor(**how).fit(many_levels, number)
+
+
+@pytest.fixture(scope="session")
 def models(table: pl.DataFrame) -> dict[str, TabularClassifier | TabularRegressor]:
     """Return estimators of that table: of three classes, of two, of a number, and of one by its logarithm."""
     rng = np.random.default_rng(1)

@@ -162,6 +162,36 @@ def test_a_column_that_is_there_or_not(present: Any, cc: Any, tmp_path: Path) ->
     assert "float once; /* once: whether it is there; NAN where it is missing */" in program.header
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_category_of_many_levels(dtype: str, embedded: Any, cc: Any, tmp_path: Path) -> None:
+    """The self-test has levels, unseen ones and missing ones among its rows."""
+    program = to_c(embedded, "levels", dtype=dtype)
+    program.write(tmp_path)
+    done = subprocess.run(
+        [cc(tmp_path, "levels.c", options=("-DNINELINE_SELF_TEST",))], check=True, capture_output=True
+    )
+    assert b"passed" in done.stdout
+
+
+def test_a_level_is_found_by_halves(embedded: Any, cc: Any, tmp_path: Path) -> None:
+    to_c(embedded, "levels", dtype="float64").write(tmp_path)
+    asked = ["ä 0", "z 598", "é 599", "ä 59", "é 5", "rare one", "zz", "", "  ", "\u3000é 599 "]
+    rows = ", ".join("{" + f'"{text}", 0.5' + "}" for text in asked) + ", {NULL, 0.5}"
+    (tmp_path / "main.c").write_text(f"""#include <stdio.h>
+#include "levels.c"
+int main(void)
+{{
+  const levels_row rows[] = {{{rows}}};
+  int i;
+  for (i = 0; i < {len(asked) + 1}; ++i) printf("%.17g\\n", levels_predict(&rows[i]));
+  return 0;
+}}
+""")
+    done = subprocess.run([cc(tmp_path, "main.c")], check=True, capture_output=True, text=True)
+    expected = embedded.predict(pl.DataFrame({"x": [0.5] * 11, "level": [*asked, None]}))
+    np.testing.assert_allclose([float(line) for line in done.stdout.split()], expected, rtol=1e-12)
+
+
 def test_a_self_test_finds_a_wrong_weight(cc: Any, models: Any, tmp_path: Path) -> None:
     program = to_c(models["three"], "spoiled")
     program.write(tmp_path)

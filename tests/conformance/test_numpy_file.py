@@ -58,6 +58,14 @@ def test_a_column_that_is_there_or_not(present: Any) -> None:
         load(to_python(present))["predict"]({"once": ["much"], "x": [0.5]})
 
 
+def test_a_category_of_many_levels(embedded: Any) -> None:
+    table = {"x": [0.5] * 6, "level": ["ä 0", "  é 599\u3000", "rare one", "never seen", "", None]}
+    answers = load(to_python(embedded))["predict"](table)
+    np.testing.assert_allclose(answers, embedded.predict(pl.DataFrame(table)), rtol=1e-12)
+    assert answers[2] == answers[3] != answers[4] == answers[5]
+    assert len(set(answers)) == 4
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("classes", [2, 3])
 def test_an_mlp_is_exported_with_its_classes(classes: int) -> None:

@@ -168,6 +168,13 @@ def test_a_column_that_is_there_or_not(present: Any) -> None:
     np.testing.assert_allclose(answers[:, 0], expected, rtol=1e-5)
 
 
+def test_a_category_of_many_levels(embedded: Any) -> None:
+    levels, x = np.array([["ä 0"], ["é 599"], ["rare one"], ["never seen"], [""]], object), np.full((5, 1), 0.5)
+    (answers,) = session(to_onnx(embedded)).run(None, {"level": levels, "x": x})
+    expected = embedded.predict(pl.DataFrame({"x": [0.5] * 5, "level": levels[:, 0].tolist()}))
+    np.testing.assert_allclose(answers[:, 0], expected, rtol=1e-5)
+
+
 def test_columns_may_have_any_name() -> None:
     from nineline.estimators import TabularClassifier
 

@@ -288,7 +288,7 @@ def compact_of(case, inputs, rng):
     return Compact(
         values.astype(rng.choice([np.float32, np.float64])),
         np.hstack([inputs[:, :raw], places]).astype(np.int32),
-        Encoding(numbers, (*(LevelPart(place) for place in range(raw)), *levels), case.inputs),
+        Encoding(numbers, (*(LevelPart(place, LEVELS, one_hot=False) for place in range(raw)), *levels), case.inputs),
         np.dtype(case.dtype),
     )
 

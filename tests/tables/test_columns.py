@@ -14,7 +14,7 @@ import pytest
 
 from nineline.tables.columns import Columns
 from nineline.tables.inference import Dropped, learn_column
-from nineline.tables.kinds import Boolean, Category, Date, Number, Presence
+from nineline.tables.kinds import Boolean, Category, Date, EmbeddedCategory, Number, Presence
 from nineline.tables.series import ISO, parse_moment
 
 
@@ -124,10 +124,37 @@ def test_levels_of_enough_rows_have_a_place_of_their_own() -> None:
     weighted = learn_column("c", series([f"level {i}" for i in range(100)] * 3), weights=np.full(300, 4.0))
     assert isinstance(weighted, Category)
     assert len(weighted.levels) == 100
-    most = [f"level {i % 600}" for i in range(6000)]
+    most = [f"level {i % 512}" for i in range(5120)] + [f"seldom {i % 90}" for i in range(810)]
     column = learn_column("c", series(most))
-    assert isinstance(column, Category)
-    assert len(column.levels) == 512
+    assert type(column) is Category
+    assert (len(column.levels), column.rare) == (512, 90)
+
+
+def test_many_levels_are_numbers_of_learned_vectors() -> None:
+    most = [f"level {i % 600:03}" for i in range(6000)] + ["seldom", None, None]
+    column = learn_column("c", series(most))
+    assert type(column) is EmbeddedCategory
+    assert (len(column.levels), column.rare, column.vectors, column.width) == (600, 1, 602, 1)
+    asked = ["level 000", " level 599", "seldom", "never seen", None, " "]
+    np.testing.assert_array_equal(column.encode(series(asked))[:, 0], [0, 599, 600, 600, 601, 601])
+    there = learn_column("c", series(most[:6000]))
+    assert isinstance(there, EmbeddedCategory)
+    np.testing.assert_array_equal(there.encode(series(["level 001", None]))[:, 0], [1, 600])  # none was missing
+    weighted = learn_column("c", series([f"level {i}" for i in range(600)] * 2), weights=np.full(1200, 5.0))
+    assert isinstance(weighted, EmbeddedCategory)
+    assert len(weighted.levels) == 600
+
+
+def test_those_that_an_embedding_reads_come_first() -> None:
+    most = [f"level {i % 600}" for i in range(6000)]
+    table = frame(a=[float(i % 7) for i in range(6000)], b=most, c=["x", "y", "z"] * 2000, d=most[::-1])
+    columns = Columns.learn(table)
+    assert [column.name for column in columns.used] == ["b", "d", "a", "c"]
+    assert columns.encoding.embedded == [601, 601]
+    rows = columns.compact(table)
+    assert (rows.numbers.shape, rows.levels.shape, rows.shape) == ((6000, 1), (6000, 3), (6000, 6))
+    np.testing.assert_array_equal(rows.astype(np.float64).dense(), columns.encode(table).astype(np.float32))
+    assert Columns.rebuild(json.loads(json.dumps(columns.describe()))) == columns
 
 
 def test_dates_are_elapsed_time_and_parts_that_vary() -> None:

@@ -203,7 +203,7 @@ def _encoding(encoding: Encoding) -> Any:
         if isinstance(part, NumberPart):
             made.add_number(column, part.place, part.edges, part.bent, part.missing)
         else:
-            made.add_level(column, part.place, part.levels)
+            made.add_level(column, part.place, part.levels if part.one_hot else 0)
     return made
 
 

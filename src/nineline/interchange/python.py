@@ -29,7 +29,7 @@ from nineline.activations import (
 )
 from nineline.interchange.model import TrainedModel
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
-from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number, Presence
+from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
 from nineline.tables.series import ISO
 
 if TYPE_CHECKING:
@@ -183,6 +183,11 @@ def category(column, value):
     places = [float(text == level) for level in levels]
     return [*places, float(text not in levels)] if column["rare"] else places
 '''
+_EMBEDDED: Final = '''
+def embedded(column, value):
+    """The number of a level's vector; rare and unseen levels share one."""
+    return [column["levels"].get(as_text(value), len(column["levels"]))]
+'''
 _BOOLEAN: Final = f'''
 def boolean(column, value):
     """1 for true, -1 for false."""
@@ -228,7 +233,7 @@ def prepare(table):
         gone = [is_missing(value) for value in values]
         known = [None if missing else kinds[column["kind"]](column, value) for value, missing in zip(values, gone)]
         width = column["width"]
-        block = [[0.0] * width if row is None else row for row in known]
+        block = [column.get("gone", [0.0] * width) if row is None else row for row in known]
         if column["missing"]:
             block = [[*row, float(missing)] for row, missing in zip(block, gone)]
         blocks.append(np.array(block, np.float32))
@@ -350,6 +355,11 @@ def _category_facts(column: Category) -> dict[str, Any]:
     return {"levels": list(column.levels), "rare": column.rare > 0}
 
 
+def _embedded_facts(column: EmbeddedCategory) -> dict[str, Any]:
+    levels = {level: number for number, level in enumerate(column.levels)}
+    return {"missing": False, "levels": levels, "gone": [float(column.vectors - 1)]}
+
+
 def _boolean_facts(column: Boolean) -> dict[str, Any]:
     return {}
 
@@ -363,6 +373,7 @@ _COLUMNS: Final[dict[type[Column], _ColumnInPython]] = {
     Number: _ColumnInPython(_number_facts, _NUMBER),
     Presence: _ColumnInPython(_presence_facts, _PRESENCE),
     Category: _ColumnInPython(_category_facts, _CATEGORY),
+    EmbeddedCategory: _ColumnInPython(_embedded_facts, _EMBEDDED),
     Boolean: _ColumnInPython(_boolean_facts, _BOOLEAN),
     Date: _ColumnInPython(_date_facts, _DATE, "from datetime import datetime, timezone"),
 }

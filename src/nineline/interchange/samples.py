@@ -13,7 +13,7 @@ import numpy as np
 
 from nineline.ensemble import Ensemble
 from nineline.layers import Embedding
-from nineline.tables.kinds import Boolean, Category, Column, Date, Number, Presence
+from nineline.tables.kinds import Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +99,7 @@ _COLUMNS: Final[dict[type[Column], _Samples]] = {
     Number: _Samples("Float64", _number),
     Presence: _Samples("Float64", _presence),
     Category: _Samples("String", _category),
+    EmbeddedCategory: _Samples("String", _category),
     Boolean: _Samples("Boolean", _boolean),
     Date: _Samples("Datetime", _date),
 }

@@ -15,7 +15,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline.tables.inference import Dropped, learn_column
-from nineline.tables.kinds import KINDS, Column, Number, compact, encoding_of
+from nineline.tables.kinds import KINDS, Column, EmbeddedCategory, Number, compact, encoding_of
 from nineline.tables.series import numbers_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Columns:
     Attributes
     ----------
     used : tuple of Column
+        In the order of the table, but for those that an `Embedding` reads, which come first.
     dropped : tuple of Dropped
     """
 
@@ -63,7 +64,8 @@ class Columns:
             No column is of use.
         """
         learned = [learn_column(name, frame.get_column(name), named=named, weights=weights) for name in frame.columns]
-        used = tuple(column for column in learned if isinstance(column, Column))
+        columns = [column for column in learned if isinstance(column, Column)]
+        used = tuple(sorted(columns, key=lambda column: not isinstance(column, EmbeddedCategory)))
         dropped = tuple(column for column in learned if isinstance(column, Dropped))
         if not used:
             reasons = "; ".join(f"{column.name!r} is {column.reason}" for column in dropped[:5])

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 import numpy as np
 
-from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, Number, Presence
+from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
 from nineline.tables.series import FORMATS, ISO, distinct, moments_of, numbers_of, parse_moment, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from nineline.tables.series import Distinct
 
     Numbers = npt.NDArray[np.float64]
 
@@ -64,7 +66,7 @@ def learn_column(
     if not levels:
         return Dropped(name, "empty")
     if said:
-        return _varying(Category.learn(name, texts, weights), len(levels))
+        return _category(name, texts, weights)
     words = {level.lower() for level in levels}
     if len(words) == 2 and words & TRUE and words & FALSE and not words - TRUE - FALSE:
         return Boolean(name, bool(texts.missing.any()))
@@ -76,7 +78,12 @@ def learn_column(
     known_rows = int((~texts.missing).sum())
     if len(levels) >= _SMALL and len(levels) > known_rows / 2:
         return Dropped(name, f"identifier-like or free text: {len(levels):,} different values in {known_rows:,} rows")
-    return _varying(Category.learn(name, texts, weights), len(levels))
+    return _category(name, texts, weights)
+
+
+def _category(name: str, texts: Distinct, weights: Numbers | None) -> Column | Dropped:
+    kind = Category if Category.holds(texts, weights) else EmbeddedCategory
+    return _varying(kind.learn(name, texts, weights), len(texts.values))
 
 
 def _date_format(texts: Sequence[str]) -> str | None:

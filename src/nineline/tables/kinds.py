@@ -14,7 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast, final
 
 import narwhals as nw
 import numpy as np
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     Part = NumberPart | LevelPart
     Values = Numbers | Levels
 
-_LEVELS: Final = 64  # that have a place of their own however few rows they have
-_LEVELS_AT_MOST: Final = 512  # that have one where they have so many rows:
-_ROWS_A_LEVEL: Final = 10
 _MISSING: Final = -2  # among the numbers of levels
 
 
@@ -275,7 +272,6 @@ class Presence(Column):
         return "whether it is there"
 
 
-@final
 @dataclass(frozen=True)
 class Category(Column):
     """One of several levels, one-hot; two levels are one number, -1 or 1.
@@ -291,6 +287,12 @@ class Category(Column):
 
     kind = "category"
     phrase = "categories"
+    levels_always: ClassVar[int] = 64
+    """So many levels have a place of their own however few rows they have;"""
+    levels_at_most: ClassVar[int] = 512
+    """up to so many"""
+    rows_a_level: ClassVar[int] = 10
+    """where they have so many rows."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -301,15 +303,20 @@ class Category(Column):
             raise ValueError(f"column {self.name!r} has {self.rare!r} rare levels; expected a whole number")
 
     @classmethod
-    def learn(cls, name: str, texts: Distinct, weights: Numbers | None = None) -> Category:
-        known = ~texts.missing
-        counts = np.bincount(
-            texts.codes[known], None if weights is None else weights[known], minlength=len(texts.values)
-        )
-        ranked = np.argsort(-counts, kind="stable")[:_LEVELS_AT_MOST].tolist()
-        common = [code for rank, code in enumerate(ranked) if rank < _LEVELS or counts[code] >= _ROWS_A_LEVEL]
+    def learn(cls, name: str, texts: Distinct, weights: Numbers | None = None) -> Self:
+        """Learn the levels that are frequent enough; a value of weight 2 counts as two."""
+        counts = _counts(texts, weights)
+        ranked = np.argsort(-counts, kind="stable")[: cls.levels_at_most].tolist()
+        common = [
+            code for rank, code in enumerate(ranked) if rank < cls.levels_always or counts[code] >= cls.rows_a_level
+        ]
         levels = tuple(sorted(texts.values[code] for code in common))
-        return cls(name, not known.all(), levels, len(texts.values) - len(levels))
+        return cls(name, bool(texts.missing.any()), levels, len(texts.values) - len(levels))
+
+    @classmethod
+    def holds(cls, texts: Distinct, weights: Numbers | None = None) -> bool:
+        """Return whether all levels of enough rows have a place of their own."""
+        return int((_counts(texts, weights) >= cls.rows_a_level).sum()) <= cls.levels_at_most
 
     @property
     def own_width(self) -> int:
@@ -348,6 +355,54 @@ class Category(Column):
         shown = ", ".join(self.levels[:4]) + (", …" if len(self.levels) > 4 else "")
         rare = f" and {self.rare:,} rare ones together" if self.rare else ""
         return f"{len(self.levels)} levels{rare}: {shown}"
+
+
+def _counts(texts: Distinct, weights: Numbers | None) -> npt.NDArray[Any]:
+    """Return the rows, or their weight, of each level."""
+    known = ~texts.missing
+    return np.bincount(texts.codes[known], None if weights is None else weights[known], minlength=len(texts.values))
+
+
+@final
+@dataclass(frozen=True)
+class EmbeddedCategory(Category):
+    """One of many levels: a whole number, for which an `Embedding` has a learned vector.
+
+    So is a category of which more than 512 levels have ten rows each. Each level of at least three rows has a vector of
+    its own; rarer ones share one with those that training did not see, and missing values have one where some were
+    missing in training.
+    """
+
+    kind = "embedded"
+    levels_always = 0
+    levels_at_most = 2**20
+    rows_a_level = 3
+
+    @property
+    def vectors(self) -> int:
+        """How many vectors there are."""
+        return len(self.levels) + 1 + self.missing
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    @property
+    def own_width(self) -> int:
+        return 1
+
+    @property
+    def encoding(self) -> tuple[Part, ...]:
+        return (LevelPart(0, self.vectors, one_hot=False),)
+
+    def values(self, series: nw.Series[Any]) -> tuple[Values, ...]:
+        codes = self.codes(series)
+        shared = len(self.levels)
+        numbers = np.where(codes >= 0, codes, np.where(codes == _MISSING, self.vectors - 1, shared))
+        return (numbers.astype(np.int32),)
+
+    def summary(self) -> str:
+        return f"{super().summary()}; a learned vector each"
 
 
 TRUE: Final = frozenset(("true", "yes", "t", "y", "1"))
@@ -458,7 +513,9 @@ def _check_scaling(name: str, center: object, scale: object) -> None:
         )
 
 
-KINDS: Final[dict[str, type[Column]]] = {kind.kind: kind for kind in (Number, Presence, Category, Boolean, Date)}
+KINDS: Final[dict[str, type[Column]]] = {
+    kind.kind: kind for kind in (Number, Presence, Category, EmbeddedCategory, Boolean, Date)
+}
 """Every kind of column under its name."""
 
 

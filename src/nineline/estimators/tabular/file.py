@@ -11,6 +11,7 @@ from nineline import _checks, files
 from nineline.activations import ACTIVATIONS, Activation, describe_activation, rebuild_activation
 from nineline.ensemble import Ensemble
 from nineline.estimators.tabular.recipe import MEMBERS_AT_MOST
+from nineline.layers import Embedding
 from nineline.tables.columns import Columns
 
 if TYPE_CHECKING:
@@ -122,7 +123,10 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
     wanted = _checks.resolve("output", output, Activation, ACTIVATIONS), outputs, model.columns_.width
     for network in members:
         last = network.output_layer
-        if (last.activation, last.n_outputs, network.n_inputs) != wanted:
+        first = network.layers[0]
+        embedded = list(first.levels) if isinstance(first, Embedding) else []
+        fits = embedded == model.columns_.encoding.embedded
+        if not fits or (last.activation, last.n_outputs, network.n_inputs) != wanted:
             raise files.FileError(
                 f"{os.fspath(path)} holds no valid estimator: a network does not fit its columns or target"
             )

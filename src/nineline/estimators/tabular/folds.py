@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -105,10 +106,25 @@ class Folds:
             alone = np.bincount(classes)[classes] == 1
             self.places[alone] = np.nan
 
+    taken: npt.NDArray[np.bool_] | None = None
+    """Which rows there are, where these are not all."""
+
     def of(self, member: int) -> tuple[Indices, Indices]:
         """Return the rows that a member learns from, and those that it holds out."""
         with np.errstate(invalid="ignore"):
             out = (self.places - member * self.share) % 1 < self.share
         if out.all():
             out[:] = False
-        return np.flatnonzero(~out), np.flatnonzero(out)
+        learned = ~out
+        if self.taken is not None:
+            learned &= self.taken
+            out &= self.taken
+        return np.flatnonzero(learned), np.flatnonzero(out)
+
+    def thinned(self, rows: int) -> Folds:
+        """Return the same of about so many rows, chosen by chance; all where they are no more."""
+        if len(self.places) <= rows:
+            return self
+        few = copy(self)
+        few.taken = np.random.default_rng(0).random(len(self.places)) < rows / len(self.places)
+        return few

@@ -6,12 +6,13 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 import numpy as np
 
 from nineline.estimators.tabular.interruption import Interruption, Listening
-from nineline.layers import AbstractLayer, Dropout, Layer
+from nineline.estimators.tabular.recipe import Recipe, vector_width
+from nineline.layers import AbstractLayer, Dropout, Embedding, Layer
 from nineline.network import Network
 from nineline.optimizers import AdamW
 from nineline.schedules import Schedule, WarmupStableDecay
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from nineline.activations import Activation
     from nineline.estimators.tabular.folds import Folds
     from nineline.estimators.tabular.progress import MemberProgress
-    from nineline.estimators.tabular.recipe import Recipe
-    from nineline.rows import Rows
+    from nineline.rows import Compact, Encoding, Rows
     from nineline.training.epoch import Epoch
     from nineline.training.history import History
 
@@ -192,7 +192,7 @@ def _train(
     recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
     kept, out = folds.of(number)
     part, held = rows.part(kept), rows.part(out)
-    network = _network(settings, rows.inputs.shape[1], rng)
+    network = _network(settings, cast("Compact", rows.inputs).encoding, rng)
     _begin_at_mean(network, part)
     schedule: Schedule = WarmupStableDecay()
     if seconds is not None:
@@ -235,8 +235,13 @@ def _checkpoint(path: str | os.PathLike[str] | None, number: int) -> str | Path 
     return None if path is None else Path(path) if number == 0 else Path(f"{Path(path)}.{number}")
 
 
-def _network(settings: MemberSettings, width: int, rng: np.random.Generator) -> Network:
+def _network(settings: MemberSettings, encoding: Encoding, rng: np.random.Generator) -> Network:
     layers: list[AbstractLayer] = []
+    width = encoding.width
+    if encoding.embedded:
+        widths = [vector_width(levels) for levels in encoding.embedded]
+        layers.append(Embedding(encoding.embedded, widths, numbers=width - len(widths), rng=rng))
+        width += sum(widths) - len(widths)
     for size in settings.recipe.hidden:
         layers.append(Layer(width, size, settings.activation, bias=True, rng=rng))
         if settings.recipe.dropout:

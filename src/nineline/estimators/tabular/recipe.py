@@ -19,7 +19,11 @@ ROWS_AN_INTERVAL: Final = 10  # at least
 _SMALL: Final = 5000  # rows
 _NARROW: Final = 64  # units of a layer; fewer have none to drop
 _STEPS_AT_LEAST: Final = 400
-_ROWS_IN_ALL: Final = 1_200_000  # that pass through a network of a large table
+_EPOCHS: Final = 36  # of a table that is not small, and fewer where
+_ROWS_IN_ALL: Final = 700_000  # so many rows pass through a network,
+_LARGE: Final = 100_000  # or where rows are so many that they are never learned by heart:
+_PASSES: Final = 6.3  # of so many rows; with more of them as their fourth root says, down to
+_PASSES_AT_LEAST: Final = 2
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ class Recipe:
         ValueError, TypeError
             A setting is none; the message names it.
         """
-        small = rows < _SMALL
-        batch = 32 if rows < 500 else 64 if rows < 1000 else 128 if small else 256 if rows < 100_000 else 1024
+        small, large = rows < _SMALL, rows >= _LARGE
+        batch = 32 if rows < 500 else 64 if rows < 1000 else 128 if small else 256
 
         def resolved(name: str, otherwise: Any, check: Callable[[str, Any], Any]) -> Any:
             given = settings[name]
@@ -68,21 +72,23 @@ class Recipe:
 
         hidden = resolved("hidden_layer_sizes", (128, 128, 64) if small else (256, 256, 128), _widths)
         batch = resolved("batch_size", batch, _checks.positive_integer)
-        dropout = 0.0 if min(hidden, default=0) < _NARROW else 0.2 if classes else 0.05
+        dropout = 0.0 if large or min(hidden, default=0) < _NARROW else 0.2 if classes else 0.05
         share = resolved("validation_fraction", 0.125, _share)
         share = share if rows >= FEW_ROWS else 0.0
         steps = math.ceil(rows * (1 - share) / batch)
-        epochs = 70 if small else max(6, min(50, round(_ROWS_IN_ALL / rows)))
+        epochs = 50 if small else min(_EPOCHS, round(_ROWS_IN_ALL / rows))
+        if large:
+            epochs = max(_PASSES_AT_LEAST, round(_PASSES * (_LARGE / rows) ** 0.25))
         epochs = resolved("max_epochs", max(epochs, math.ceil(_STEPS_AT_LEAST / steps)), _checks.positive_integer)
         return cls(
             hidden=hidden,
             dropout=resolved("dropout", dropout, _share),
-            learning_rate=resolved("learning_rate", 4e-3, _positive),
-            weight_decay=resolved("weight_decay", 0.1, _not_negative),
+            learning_rate=resolved("learning_rate", 1.5e-3 if large else 4e-3, _positive),
+            weight_decay=resolved("weight_decay", 0.01 if large else 0.1, _not_negative),
             batch_size=batch,
             epochs=epochs,
             patience=resolved("patience", max(10, math.ceil(0.3 * epochs)), _checks.positive_integer),
-            members=resolved("n_members", 8 if small else 4, _members),
+            members=resolved("n_members", 8 if small else 2 if large else 4, _members),
             share=share,
         )
 
@@ -93,6 +99,11 @@ class Recipe:
             f"{self.members} × {' → '.join(map(str, self.hidden))}, dropout {self.dropout:g}, batches of "
             f"{self.batch_size}, at most {self.epochs} epochs{out}"
         )
+
+
+def vector_width(levels: int) -> int:
+    """Return how long the learned vectors of a category are: four times the fourth root of its levels, 8 to 32."""
+    return max(8, min(32, round(4 * levels**0.25)))
 
 
 _EXPECTED: Final = {"hidden_layer_sizes": "widths, such as (64, 32)"}

@@ -17,7 +17,7 @@ from nineline.interchange.c.activations import called
 from nineline.interchange.c.helpers import HELPERS
 from nineline.interchange.c.text import comment, identifier, string, wrapped
 from nineline.interchange.samples import EPOCH
-from nineline.tables.kinds import Boolean, Category, Column, Date, Number, Presence
+from nineline.tables.kinds import Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,7 +63,7 @@ def table_in_c(columns: Columns, real: Real, width: str, *, libm: bool) -> CTabl
         each.check(libm=libm)
         column = each.column
         statements += [f"  /* {comment(column.name)}: {column.kind} */", *filter(None, [each.statements(start)])]
-        if column.missing:
+        if column.width > column.own_width:
             statements.append(f"  inputs[{start + column.own_width}] = {each.gone()} ? 1 : 0;")
         start += column.width
     opening = "".join(dict.fromkeys(each.variables for each in table))
@@ -217,7 +217,6 @@ def _split(value: float, real: Real) -> tuple[float, float]:
     return high, float(np.float32(value - high))
 
 
-@final
 class _CategoryInC(_ColumnInC[Category]):
     variables = "  int place;\n"
 
@@ -233,7 +232,7 @@ class _CategoryInC(_ColumnInC[Category]):
         return sum(len(level.encode()) + 1 for level in self.column.levels) + 4 * len(self.column.levels)
 
     def helpers(self) -> list[str]:
-        return ["place_of", "one_hot"] if self.column.own_width > 1 else ["place_of"]
+        return ["blank_at", "place_of", "one_hot"] if self.column.own_width > 1 else ["blank_at", "place_of"]
 
     def statements(self, start: int) -> str:
         column, name, count = self.column, self.name, len(self.column.levels)
@@ -249,6 +248,20 @@ class _CategoryInC(_ColumnInC[Category]):
 
     def value(self, value: Any) -> str:
         return "NULL" if value is None else string(value)
+
+
+@final
+class _EmbeddedInC(_CategoryInC):
+    def helpers(self) -> list[str]:
+        return ["blank_at", "level_of"]
+
+    def statements(self, start: int) -> str:
+        column, name, count = self.column, self.name, len(self.column.levels)
+        gone = f"place == MISSING ? {count + 1} : {count}" if column.missing else str(count)
+        return (
+            f"  place = level_of(row->{name}, {name}_levels, {count});\n"
+            f"  inputs[{start}] = ({self.real.name})(place >= 0 ? place : {gone}); /* the number of its vector */"
+        )
 
 
 @final
@@ -323,6 +336,7 @@ _COLUMNS: Final[dict[type[Column], type[_ColumnInC[Any]]]] = {
     Number: _NumberInC,
     Presence: _PresenceInC,
     Category: _CategoryInC,
+    EmbeddedCategory: _EmbeddedInC,
     Boolean: _BooleanInC,
     Date: _DateInC,
 }

@@ -68,7 +68,7 @@ static void fill($real x, const $real edges[], int count, $real inputs[])
 }
 """
     ),
-    "place_of": Helper(
+    "blank_at": Helper(
         """
 #define UNSEEN (-1)
 #define MISSING (-2)
@@ -86,7 +86,10 @@ static int blank_at(const char *text)
   if (c[1] != 0x80) return 0;
   return (c[2] >= 0x80 && c[2] <= 0x8A) || c[2] == 0xA8 || c[2] == 0xA9 || c[2] == 0xAF ? 3 : 0;
 }
-
+"""
+    ),
+    "place_of": Helper(
+        """
 /* The place of a text among levels, blanks around it aside; UNSEEN, or MISSING where there is none. */
 static int place_of(const char *text, const char *const levels[], int count)
 {
@@ -99,6 +102,31 @@ static int place_of(const char *text, const char *const levels[], int count)
     if (*level != '\\0') continue;
     while ((bytes = blank_at(rest)) > 0) rest += bytes;
     if (*rest == '\\0') return place;
+  }
+  return UNSEEN;
+}
+"""
+    ),
+    "level_of": Helper(
+        """
+/* The place of a text among levels in the order of their bytes, blanks around it aside; UNSEEN, or MISSING. */
+static int level_of(const char *text, const char *const levels[], int count)
+{
+  const char *end, *rest;
+  int low = 0, high = count, bytes;
+  while (text != NULL && (bytes = blank_at(text)) > 0) text += bytes;
+  if (text == NULL || *text == '\\0') return MISSING;
+  for (end = rest = text; *rest != '\\0';) {
+    if ((bytes = blank_at(rest)) > 0) rest += bytes;
+    else end = ++rest;
+  }
+  while (low < high) {
+    const int middle = low + (high - low) / 2;
+    const char *mine = text, *level = levels[middle];
+    while (mine != end && *mine == *level) ++mine, ++level;
+    if (mine == end && *level == '\\0') return middle;
+    if (mine == end || (*level != '\\0' && (unsigned char)*mine < (unsigned char)*level)) high = middle;
+    else low = middle + 1;
   }
   return UNSEEN;
 }

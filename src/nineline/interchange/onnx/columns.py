@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.tables.kinds import Boolean, Category, Column, Date, Number, Presence
+from nineline.tables.kinds import Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +96,18 @@ def _category(graph: Graph, column: Category) -> list[str]:
     return parts
 
 
+def _embedded(graph: Graph, column: EmbeddedCategory) -> list[str]:
+    shared = len(column.levels)
+    about = f'text, stripped of blanks, "" where it is missing; {shared:,} levels'
+    given = graph.input(column.name, "object", 1, about)
+    keys = {
+        "keys_strings": [*column.levels, ""],
+        "values_int64s": [*range(shared), column.vectors - 1],
+        "default_int64": shared,
+    }
+    return [graph.cast(graph.op("LabelEncoder", given, domain="ai.onnx.ml", attributes=keys), "float32")]
+
+
 def _date(graph: Graph, column: Date, days: str) -> list[str]:
     """Add elapsed time, and the month, weekday and hour as points on a circle, from days since 1970-01-01."""
     elapsed = graph.op("Sub", days, graph.constant(column.center, "float64"))
@@ -163,6 +175,7 @@ _COLUMNS: Final[dict[type[Column], Callable[[Graph, Any], list[str]]]] = {
     Number: _numeric("a number", _number),
     Presence: _numeric("a number", _presence),
     Category: _category,
+    EmbeddedCategory: _embedded,
     Boolean: _numeric("1 or 0", _boolean),
     Date: _numeric("days since 1970-01-01", _date),
 }
