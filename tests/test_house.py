@@ -62,6 +62,7 @@ FILES = {"nineline.training.checkpoints", "nineline.training.snapshot_file"}
 # Imports inside a function may lead upward through these doors alone.
 DOORS = {
     ("nineline.network", "nineline.engines"): "Network.run: engines work on networks, and one answers for them",
+    ("nineline.ensemble", "nineline.engines"): "Ensemble.run: rows of a table are handed over once for all networks",
     ("nineline.network", "nineline.training.arguments"): "Network.train: a loop around networks, and a method",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
     ("nineline.network", "nineline.interchange"): "Network.to_c and its like: made from outside, and methods",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+
+from nineline.rows import Compact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,10 +78,21 @@ class Ensemble:
 
     def run(self, inputs: Any) -> Array:
         """Return the mean of the networks' answers for what `Network.run` takes, (rows, n_outputs)."""
+        if isinstance(inputs, Compact):
+            return self._run_compact(inputs)
         total = self.networks[0].run(inputs)
         for network in self.networks[1:]:
             total += network.run(inputs)
         return total if len(self.networks) == 1 else total / total.dtype.type(len(self.networks))
+
+    def _run_compact(self, inputs: Compact) -> Array:
+        """Do the same for rows that are checked once for all."""
+        from nineline.engines import answer_together
+
+        first = self.networks[0]
+        total = answer_together(self.networks, cast("Compact", first.check_inputs("inputs", inputs)))
+        total /= len(self.networks)
+        return total
 
     def astype(self, dtype: npt.DTypeLike) -> Ensemble:
         """Return the same with parameters of another dtype."""

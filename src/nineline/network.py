@@ -252,11 +252,7 @@ class Network:
         >>> network.run([[0, 0, 1], [1, 0, 1]], out=answers) is answers
         True
         """
-        if self._answer is None:
-            from nineline.engines import choose_answerer
-
-            self._answer = choose_answerer(self)
-        outputs = self._answer(inputs, out)
+        outputs = (self._answer or self.quick_answer())(inputs, out)
         if outputs is None:  # not an array such as the engine reads
             return self._run_checked(inputs, out)
         return outputs
@@ -277,20 +273,27 @@ class Network:
             raise ValueError(
                 f"out is not C-contiguous and writeable; make it with numpy.empty({shape}, '{self.dtype}')"
             )
-        answers = out.reshape(1, -1) if one_row else out
-        assert self._answer is not None
-        if isinstance(given, np.ndarray):
-            answered = self._answer(given, answers)
-        else:
-            from nineline.engines import answer_rows
+        self.answer(given, out.reshape(1, -1) if one_row else out)
+        return out
 
-            answered = answer_rows(self._answer, given, answers)
-        if answered is not None:
-            return out
+    def quick_answer(self) -> Callable[..., Array | None]:
+        """Return the engine's way from inputs to outputs, see `nineline.engines.choose_answerer`; it is kept."""
+        if self._answer is None:
+            from nineline.engines import choose_answerer
+
+            self._answer = choose_answerer(self)
+        return self._answer
+
+    def answer(self, given: Inputs, out: Array) -> None:
+        """Write the answers for checked inputs of any layout into `out`, (rows, n_outputs)."""
+        from nineline.engines import answer_rows
+
+        quick = self.quick_answer()
+        if (quick(given, out) if isinstance(given, np.ndarray) else answer_rows(quick, given, out)) is not None:
+            return
         for start in range(0, given.shape[0], ROWS_AT_ONCE):
             piece = slice(start, start + ROWS_AT_ONCE)
-            answers[piece] = self.compute(dense(given, piece))
-        return out
+            out[piece] = self.compute(dense(given, piece))
 
     def compute(self, inputs: Array) -> Array:
         """Return the answers for checked inputs, in NumPy; nothing is remembered."""

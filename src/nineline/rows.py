@@ -8,6 +8,7 @@ that, a batch at a time, and the native engine reads each layout as it lies.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
@@ -169,6 +170,21 @@ class Encoding:
     numbers: tuple[NumberPart, ...]
     levels: tuple[LevelPart, ...]
     width: int
+
+    @functools.cached_property
+    def number_places(self) -> npt.NDArray[np.intp]:
+        """The place of each number among numbers and levels in the order of their inputs."""
+        return self._places(NumberPart)
+
+    @functools.cached_property
+    def level_places(self) -> npt.NDArray[np.intp]:
+        """The place of each level among numbers and levels in the order of their inputs."""
+        return self._places(LevelPart)
+
+    def _places(self, kind: type[Any]) -> npt.NDArray[np.intp]:
+        parts: list[NumberPart | LevelPart] = [*self.numbers, *self.levels]
+        parts.sort(key=lambda part: part.place)
+        return np.array([place for place, part in enumerate(parts) if isinstance(part, kind)], np.intp)
 
     @property
     def embedded(self) -> list[int]:

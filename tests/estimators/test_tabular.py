@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -475,3 +476,103 @@ def test_a_diverging_member_is_an_error() -> None:
     X, y = make_regression(200, 3, random_state=0)
     with pytest.raises(DivergenceError):
         TabularRegressor(learning_rate=1e30, random_state=0, activation="identity").fit(X, y)
+
+
+# One row
+
+
+def every_kind(rows: int = 900) -> pl.DataFrame:
+    """Return a table of all kinds of columns, each with missing cells."""
+    rng = np.random.default_rng(4)
+    days = [datetime(2021, 1, 1) + timedelta(hours=int(h)) for h in rng.integers(0, 20_000, rows)]
+    table = pl.DataFrame(
+        {
+            "number": rng.normal(size=rows),
+            "whole": rng.integers(0, 9, rows),
+            "as text": [f" {number:.2f}" for number in rng.normal(size=rows)],
+            "once": [3.5] * rows,
+            "two": rng.choice(["a", "b"], rows),
+            "three": rng.choice(["a", "b c", "ä"], rows),
+            "of numbers": rng.choice(["1", "2", "x"], rows),
+            "said": rng.choice(["yes", "no"], rows),
+            "ok": rng.random(rows) < 0.5,
+            "day": [day.date() for day in days],
+            "when": days,
+            "written": [day.strftime("%d.%m.%Y %H:%M") for day in days],
+        }
+    )
+    return table.select(
+        pl.when(pl.Series(rng.random(rows) < 0.1)).then(None).otherwise(pl.col(name)).alias(name)
+        for name in table.columns
+    )
+
+
+@pytest.fixture(scope="module")
+def model_of_every_kind() -> TabularClassifier:
+    table = every_kind()
+    grades = np.array(["low", "mid", "high"])[table["whole"].fill_null(0).to_numpy() // 3]
+    return TabularClassifier(max_epochs=3, n_members=2, random_state=0).fit(table, grades)
+
+
+def test_a_row_alone_is_answered_as_among_others(model_of_every_kind: TabularClassifier) -> None:
+    model, table = model_of_every_kind, every_kind()[:60]
+    expected = model.predict_proba(table)
+    frame = table.to_pandas()
+    for number, row in enumerate(table.iter_rows(named=True)):
+        shares = model.predict_proba_one(row)
+        assert list(shares) == model.classes_.tolist()
+        np.testing.assert_array_equal([*shares.values()], expected[number])
+        assert model.predict_one(row) == model.classes_[expected[number].argmax()]
+        np.testing.assert_array_equal(model.predict_proba(table[number : number + 1])[0], expected[number])
+        np.testing.assert_array_equal(model.predict_proba(frame[number : number + 1])[0], expected[number])
+
+
+ODD = {
+    "number": [np.nan, "0.5", " ", 3, True, np.float32(0.25), np.int64(2), 1e300, None],
+    "as text": [0.5, "  1.25 ", "-3e2", None],
+    "once": [None, 3.5, 9.0, "4"],
+    "two": ["b ", "c", "", None, np.nan],
+    "three": ["  ä", "never", None],
+    "of numbers": [1, 2.0, "2", "x", 7],
+    "said": [True, "YES", "f", 0, None],
+    "ok": [False, "t", "no", 1, None],
+    "day": [date(2021, 5, 6), datetime(2021, 5, 6, 12), "2021-05-06", None, ""],
+    "when": [datetime(2021, 5, 6, 12, tzinfo=timezone(timedelta(hours=3))), "2021-05-06 07:08", None],
+    "written": ["06.05.2021 07:08", date(2021, 5, 6), None],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_row_of_odd_values_is_answered_as_a_table_is(name: str, model_of_every_kind: TabularClassifier) -> None:
+    model, row = model_of_every_kind, every_kind().row(5, named=True)
+    (column,) = [column for column in model.columns_.used if column.name == name]
+    for value in ODD[name]:
+        expected = column.values(nw.new_series(name, [value, value], backend="polars"))
+        alone = column.one(value)
+        if alone is not None:
+            np.testing.assert_array_equal(alone, [each[0] for each in expected], err_msg=repr(value))
+        assert model.predict_one({**row, name: value}) in model.classes_
+
+
+def test_a_row_that_does_not_fit(model_of_every_kind: TabularClassifier) -> None:
+    model, row = model_of_every_kind, every_kind().row(5, named=True)
+    assert model.predict_one({**row, "more": 3}) in model.classes_
+    short = {name: value for name, value in row.items() if name != "three"}
+    with pytest.raises(ValueError, match="column 'three', which the model was trained with, is not in the table"):
+        model.predict_one(short)
+    for name, value in {"number": "much", "ok": "perhaps", "day": "some day", "once": "x"}.items():
+        with pytest.raises(ValueError, match=f"column '{name}' holds '{value}'; expected"):
+            model.predict_one({**row, name: value})
+    with pytest.raises(ValueError, match="column 'number' holds inf"):
+        model.predict_one({**row, "number": np.inf})
+    with pytest.raises(TypeError, match="row is a list; expected a dict"):
+        model.predict_one([1, 2])
+    with pytest.raises(NotFittedError):
+        TabularRegressor().predict_one(row)
+
+
+def test_a_number_of_one_row() -> None:
+    frame, _, numbers = mixed()
+    model = TabularRegressor(max_epochs=3, n_members=2, random_state=0).fit(frame, numbers)
+    expected = model.predict(frame[:5])
+    assert [model.predict_one(row) for row in frame[:5].iter_rows(named=True)] == expected.tolist()

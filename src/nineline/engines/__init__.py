@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from nineline import _checks
 from nineline.engines.contract import Rule
-from nineline.engines.native import Native, NotNativeError, answer_rows, answerer
+from nineline.engines.native import Native, NotNativeError, answer_rows, answerer, hand_over
 from nineline.engines.reference import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nineline._typing import Array
     from nineline.engines.contract import Engine
     from nineline.network import Network
+    from nineline.rows import Compact
 
-__all__ = ["Rule", "answer_rows", "check_name", "choose", "choose_answerer"]
+__all__ = ["Rule", "answer_rows", "answer_together", "check_name", "choose", "choose_answerer"]
 
 _NAMES: Final = ("auto", "native", "reference")
 
@@ -47,6 +50,22 @@ def choose(engine: str, network: Network, rule: Rule, threads: int = 1) -> Engin
         if engine == "native":
             raise ValueError(f"engine is 'native', but {error}; engine='auto' leaves that to the reference") from None
     return Reference(network, rule)
+
+
+def answer_together(networks: Sequence[Network], inputs: Compact) -> Array:
+    """Return the sum of what networks of one shape answer for checked rows, (rows, n_outputs)."""
+    total = np.zeros((len(inputs), networks[0].n_outputs), networks[0].dtype)
+    answers = np.empty_like(total)
+    handed = None
+    for network in networks:
+        quick = network.quick_answer()
+        if hasattr(quick, "rows"):
+            handed = hand_over(inputs) if handed is None else handed
+            quick.rows(handed, answers)
+        else:
+            network.answer(inputs, answers)
+        total += answers
+    return total
 
 
 def choose_answerer(network: Network) -> Callable[..., Array | None]:

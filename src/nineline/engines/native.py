@@ -168,7 +168,7 @@ def answerer(network: Network) -> Callable[..., Array | None]:
 
 def answer_rows(answer: Any, inputs: Sparse | Compact, out: Array) -> Array | None:
     """Write the outputs for rows that are no array into `out`; None where `answer` is not the native engine's."""
-    answered = hasattr(answer, "rows") and answer.rows(_handed_over(inputs), out)
+    answered = hasattr(answer, "rows") and answer.rows(hand_over(inputs), out)
     return None if answered is False else answered
 
 
@@ -181,10 +181,10 @@ def _module() -> Any:
 def _data(rows: Rows) -> tuple[Any, Any, Any]:
     weights = rows.sample_weight
     targets = np.ascontiguousarray(rows.targets)
-    return _handed_over(rows.inputs), targets, None if weights is None else np.ascontiguousarray(weights)
+    return hand_over(rows.inputs), targets, None if weights is None else np.ascontiguousarray(weights)
 
 
-def _handed_over(inputs: Inputs) -> Any:
+def hand_over(inputs: Inputs) -> Any:
     """Return inputs of any layout as the engine takes them."""
     if isinstance(inputs, Sparse):
         return inputs

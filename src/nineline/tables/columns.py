@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import narwhals as nw
 import numpy as np
 
 from nineline import _checks
 from nineline.tables.inference import Dropped, learn_column
-from nineline.tables.kinds import KINDS, Column, EmbeddedCategory, Number, compact, encoding_of
+from nineline.tables.kinds import KINDS, Column, EmbeddedCategory, Number, compact, compact_one, encoding_of
 from nineline.tables.series import numbers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
-    import narwhals as nw
     import numpy.typing as npt
 
     from nineline.rows import Compact, Encoding
@@ -104,9 +105,9 @@ class Columns:
         used = [(column.name, column.kind, column.missing, column.summary()) for column in self.used]
         return [*used, *((column.name, "dropped", None, column.reason) for column in self.dropped)]
 
-    def require(self, names: Sequence[str]) -> None:
+    def require(self, names: Collection[str]) -> None:
         """Raise ValueError where a column that is used is not among `names`."""
-        there = set(names)
+        there = names if isinstance(names, Mapping) else set(names)
         absent = [column.name for column in self.used if column.name not in there]
         if absent:
             more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
@@ -131,6 +132,25 @@ class Columns:
         self.require(frame.columns)
         rows = compact(self.used, [frame.get_column(column.name) for column in self.used], len(frame), dtype)
         return replace(rows, encoding=self.encoding)
+
+    def compact_one(self, row: Mapping[str, Any]) -> Compact:
+        """Return one row, its values by the names of their columns, as a compact row with numbers of float64.
+
+        Raises
+        ------
+        ValueError
+            A column is missing from the row, or of another kind than in training.
+        """
+        self.require(row)
+        values = [row[column.name] for column in self.used]
+        return compact_one(self.used, values, _series_of, self.encoding)
+
+    def compact_row(self, frame: nw.DataFrame[Any]) -> Compact:
+        """Return a table of one row as `compact` does, of float64, sooner."""
+        self.require(frame.columns)
+        row = dict(zip(frame.columns, frame.row(0), strict=True))
+        values = [row[column.name] for column in self.used]
+        return compact_one(self.used, values, lambda name, _: frame.get_column(name), self.encoding)
 
     def shuffled(self, rows: Compact, number: int, order: npt.NDArray[np.intp]) -> Compact:
         """Return compact rows in which the column of this number, among those in use, has the values of other rows."""
@@ -173,6 +193,10 @@ class Columns:
         if not all(isinstance(text, str) for column in dropped for text in (column.name, column.reason)):
             raise ValueError("a dropped column has no name or no reason")
         return cls(tuple(used), dropped)
+
+
+def _series_of(name: str, value: object) -> nw.Series[Any]:
+    return nw.new_series(name, [value], backend="polars")
 
 
 def _divided(column: Column, series: nw.Series[Any], weights: Numbers | None, intervals: int) -> Column:

@@ -9,6 +9,7 @@ read as, whatever its kind, is in `nineline.tables.series`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -21,7 +22,17 @@ import numpy as np
 
 from nineline import _checks
 from nineline.rows import Compact, Encoding, LevelPart, NumberPart
-from nineline.tables.series import FORMATS, first_text, is_number, moments_of, numbers_of, texts_of
+from nineline.tables.series import (
+    FORMATS,
+    first_text,
+    is_gone,
+    is_number,
+    moments_of,
+    numbers_of,
+    one_moment,
+    one_number,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,6 +93,10 @@ class Column(ABC):
         ValueError
             The values are of another kind than in training.
         """
+
+    def one(self, value: object) -> tuple[float, ...] | None:
+        """Return the same for one value of Python, where that is soon done; None: ask `values`."""
+        return None
 
     def encode(self, series: nw.Series[Any]) -> Numbers:
         """Return what the values become, (rows, width); a missing one is 0 everywhere and 1 in the indicator.
@@ -199,6 +214,12 @@ class Number(Column):
             raise self.mismatch(float(values[np.isinf(values)][0]))
         return (self._scaled(values),)
 
+    def one(self, value: object) -> tuple[float, ...] | None:
+        number = one_number(value)
+        if number is None or math.isinf(number):
+            return None
+        return ((number - self.center) / self.scale,)
+
     def summary(self) -> str:
         intervals = f", {len(self.edges) - 1} intervals" if self.edges else ""
         return f"around {self.center:.4g} ± {self.scale:.3g}{intervals}"
@@ -268,6 +289,10 @@ class Presence(Column):
             raise self.mismatch(first_text(series))
         return (np.where(np.isnan(values), 0, -1).astype(np.int32),)
 
+    def one(self, value: object) -> tuple[float, ...] | None:
+        number = one_number(value)
+        return None if number is None else (0 if math.isnan(number) else -1,)
+
     def summary(self) -> str:
         return "whether it is there"
 
@@ -333,6 +358,28 @@ class Category(Column):
         known = np.where(codes == len(self.levels) - 1, 1, np.where(codes >= 0, -1, 0))
         return (np.where(codes == _MISSING, np.nan, known),)
 
+    def one(self, value: object) -> tuple[float, ...] | None:
+        code = self.one_code(value)
+        if code is None:
+            return None
+        if self.own_width > 1:
+            return ((self.own_width if self.missing else -1) if code == _MISSING else code,)
+        return (math.nan if code == _MISSING else 1 if code == len(self.levels) - 1 else -1 if code >= 0 else 0,)
+
+    @functools.cached_property
+    def places(self) -> dict[str, int]:
+        """The number of each level."""
+        return {level: number for number, level in enumerate(self.levels)}
+
+    def one_code(self, value: object) -> int | None:
+        """Return the number of a text's level, as `codes` does; None for what is no text."""
+        if is_gone(value):
+            return _MISSING
+        if type(value) is not str:
+            return None
+        text = value.strip()
+        return self.places.get(text, len(self.levels) if self.rare else -1) if text else _MISSING
+
     def codes(self, series: nw.Series[Any]) -> Codes:
         """Return the number of each row's level: the rare ones' is that behind the last; unseen is -1, missing -2.
 
@@ -347,9 +394,8 @@ class Category(Column):
             words = [word.lower() for word in words]
         if series.dtype.is_numeric() and words and not any(is_number(level) for level in self.levels):
             raise self.mismatch(words[0])
-        places = {level: i for i, level in enumerate(self.levels)}
         unseen = len(self.levels) if self.rare else -1
-        return texts.each([places.get(word, unseen) for word in words], _MISSING).astype(np.int64)
+        return texts.each([self.places.get(word, unseen) for word in words], _MISSING).astype(np.int64)
 
     def summary(self) -> str:
         shown = ", ".join(self.levels[:4]) + (", …" if len(self.levels) > 4 else "")
@@ -401,6 +447,12 @@ class EmbeddedCategory(Category):
         numbers = np.where(codes >= 0, codes, np.where(codes == _MISSING, self.vectors - 1, shared))
         return (numbers.astype(np.int32),)
 
+    def one(self, value: object) -> tuple[float, ...] | None:
+        code = self.one_code(value)
+        if code is None:
+            return None
+        return (code if code >= 0 else self.vectors - 1 if code == _MISSING else len(self.levels),)
+
     def summary(self) -> str:
         return f"{super().summary()}; a learned vector each"
 
@@ -432,6 +484,14 @@ class Boolean(Column):
                 raise self.mismatch(text)
         signs = [1 if text.lower() in TRUE else -1 for text in texts.values]
         return (texts.each(signs, np.nan),)
+
+    def one(self, value: object) -> tuple[float, ...] | None:
+        if is_gone(value):
+            return (math.nan,)
+        if type(value) is not bool and type(value) is not str:
+            return None
+        word = str(value).strip().lower()
+        return (math.nan,) if not word else (1,) if word in TRUE else (-1,) if word in FALSE else None
 
     def summary(self) -> str:
         return "-1 or 1"
@@ -483,11 +543,20 @@ class Date(Column):
         moments = moments_of(series, self.format)
         if moments is None:
             raise self.mismatch(first_text(series))
+        return tuple(np.where(moments.missing, np.nan, each) for each in self._of(moments))
+
+    def _of(self, moments: Moments) -> list[Numbers]:
         values = [(moments.days - self.center) / self.scale]
         for part in self.parts:
             angle = 2 * math.pi * _PARTS[part](moments) / _CYCLES[part]
             values += [np.sin(angle), np.cos(angle)]
-        return tuple(np.where(moments.missing, np.nan, each) for each in values)
+        return values
+
+    def one(self, value: object) -> tuple[float, ...] | None:
+        if is_gone(value):
+            return (math.nan,) * self.own_width
+        moment = one_moment(value, self.format)
+        return None if moment is None else tuple(float(each[0]) for each in self._of(moment))
 
     def summary(self) -> str:
         middle = min(_UNIX + round(self.center), date.max.toordinal())
@@ -540,6 +609,27 @@ def compact(
 
 _LARGEST: Final = {np.float32: float(np.finfo(np.float32).max), np.float64: 1e100}
 """Of each dtype the largest number in a compact row, whose square is still a number of float64."""
+
+
+def compact_one(
+    columns: Sequence[Column],
+    values: Sequence[object],
+    series_of: Callable[[str, object], nw.Series[Any]],
+    encoding: Encoding,
+) -> Compact:
+    """Return one row's values as a compact row, numbers of float64; `series_of` makes a column of a name and value."""
+    held: list[float] = []
+    for column, value in zip(columns, values, strict=True):
+        one = column.one(value)
+        if one is None:  # it needs a closer look, or is of another kind
+            one = tuple(each[0] for each in column.values(series_of(column.name, value)))
+        held += one
+    all_held = np.array([held])
+    numbers = all_held[:, encoding.number_places]
+    most = _LARGEST[np.float64]
+    if not np.abs(numbers).max(initial=0) <= most:
+        numbers = np.clip(numbers, -most, most)
+    return Compact(numbers, all_held[:, encoding.level_places].astype(np.int32), encoding)
 
 
 def encoding_of(columns: Sequence[Column]) -> Encoding:

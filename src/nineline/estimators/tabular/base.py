@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -368,8 +369,18 @@ class Tabular(Pickled, BaseEstimator):
         """Return the networks' outputs, (rows, outputs)."""
         check_is_fitted(self, "network_")
         frame = self._frame(X)
+        if len(frame) == 1:
+            return self.network_.run(self.columns_.compact_row(frame))
         pieces = [frame[start : start + ROWS_AT_ONCE] for start in range(0, len(frame), ROWS_AT_ONCE)]
         return np.concatenate([self.network_.run(self.columns_.compact(piece, np.float64)) for piece in pieces])
+
+    def _run_one(self, row: Mapping[str, Any]) -> Array:
+        """Return the networks' outputs for one row, (1, outputs)."""
+        if not hasattr(self, "network_"):
+            check_is_fitted(self, "network_")
+        if not isinstance(row, Mapping):
+            raise TypeError(f"row is a {type(row).__name__}; expected a dict of each column's name to its value")
+        return self.network_.run(self.columns_.compact_one(row))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file: columns, encodings, networks and settings, nothing that runs.

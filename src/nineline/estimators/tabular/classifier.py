@@ -253,6 +253,31 @@ class TabularClassifier(ClassifierMixin, Tabular):
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
+    def predict_proba_one(self, row: Mapping[str, Any]) -> dict[Any, float]:
+        """Return the probability of each class for one row, by class.
+
+        Parameters
+        ----------
+        row : dict
+            Each column's name to its value, None or NaN where it is missing; columns that are not used may be left out.
+        """
+        shares = self._answers(self._run_one(row))[0]
+        return dict(zip(self.classes_.tolist(), shares.tolist(), strict=True))
+
+    def predict_one(self, row: Mapping[str, Any]) -> Any:
+        """Return the most probable class for one row, as `predict_proba_one` takes it: as `predict`, without a table.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from nineline.estimators import TabularClassifier
+        >>> table = pd.DataFrame({"colour": ["red", "green"] * 30, "size": range(60)})
+        >>> model = TabularClassifier(random_state=0, n_members=1).fit(table, table["colour"] == "red")
+        >>> model.predict_one({"colour": "red", "size": 3})
+        True
+        """
+        return self.classes_.tolist()[int(self._answers(self._run_one(row))[0].argmax())]
+
 
 def _portable_dtype(classes: npt.NDArray[Any]) -> str:
     return {"U": "str", "S": "str", "O": "object"}.get(classes.dtype.kind, classes.dtype.str)

@@ -18,7 +18,7 @@ from nineline.tables.targets import TargetScaling, skewness
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -177,6 +177,16 @@ class TabularRegressor(RegressorMixin, Tabular):
     def predict(self, X: Any) -> Numbers:
         """Return the expected target of each row, (rows,)."""
         return self._answers(self._run(X))
+
+    def predict_one(self, row: Mapping[str, Any]) -> float:
+        """Return the expected target of one row: as `predict`, without a table.
+
+        Parameters
+        ----------
+        row : dict
+            Each column's name to its value, None or NaN where it is missing; columns that are not used may be left out.
+        """
+        return float(self._answers(self._run_one(row))[0])
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> Numbers:
         """Return bounds that the target of a new row lies between in a share `coverage` of cases.
