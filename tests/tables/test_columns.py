@@ -16,6 +16,7 @@ from nineline.tables.columns import Columns
 from nineline.tables.inference import Dropped, learn_column
 from nineline.tables.kinds import Boolean, Category, Date, EmbeddedCategory, Number, Presence
 from nineline.tables.series import ISO, parse_moment
+from nineline.tables.summaries import NumberSummary
 
 
 def series(values: list[Any], name: str = "c") -> nw.Series[Any]:
@@ -277,7 +278,7 @@ def test_a_running_number_is_one_even_where_some_rows_are_held_out() -> None:
 
 def test_intervals_are_filled_from_below() -> None:
     values = np.array([0.0] * 60 + [*range(1, 41)])
-    column = Number.learn("x", values).divided(values, None, 4)
+    column = Number.learn("x", NumberSummary.of(values)).divided(NumberSummary.of(values), 4)
     assert column.edges[0] == 0  # by itself, since it has more than a quarter of the rows
     assert len(column.edges) == 5
     encoded = column.encode(nw.from_native(pl.Series("x", [-5.0, 0.0, 20.0, 99.0, None]), series_only=True))
@@ -291,19 +292,19 @@ def test_intervals_are_filled_from_below() -> None:
 
 def test_intervals_count_weights_and_few_values_are_all_edges() -> None:
     values, weights = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, np.nan]), np.array([1.0, 1, 5, 1, 1, 3, 2])
-    column = Number.learn("x", values, weights)
+    column = Number.learn("x", NumberSummary.of(values, weights))
     repeated = np.repeat(values, weights.astype(int))
-    assert column == Number.learn("x", repeated)
+    assert column == Number.learn("x", NumberSummary.of(repeated))
     for intervals in (2, 3, 4, 8):
-        divided = column.divided(values, weights, intervals)
-        assert divided == column.divided(repeated, None, intervals)
+        divided = column.divided(NumberSummary.of(values, weights), intervals)
+        assert divided == column.divided(NumberSummary.of(repeated), intervals)
         assert len(divided.edges) - 1 <= intervals
-    assert column.divided(values, weights, 8).edges == (1, 2, 3, 4, 5, 6)
+    assert column.divided(NumberSummary.of(values, weights), 8).edges == (1, 2, 3, 4, 5, 6)
 
 
 def test_edges_that_float_cannot_tell_apart_are_one() -> None:
     values = np.array([1e9, 1e9 + 1e-3, 1e9 + 1, 1e9 + 2, 0.0])
-    column = Number.learn("x", values).divided(values, None, 10)
+    column = Number.learn("x", NumberSummary.of(values)).divided(NumberSummary.of(values), 10)
     assert len(column.edges) < 5
     with pytest.raises(ValueError, match="has the edges"):
         Number("x", False, 0.0, 1.0, (1.0, 1.0, 2.0))

@@ -7,18 +7,26 @@ with the reason.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import narwhals as nw
 import numpy as np
 
 from nineline import _checks
-from nineline.tables.inference import Dropped, learn_column
-from nineline.tables.kinds import KINDS, Column, EmbeddedCategory, Number, compact, compact_one, encoding_of
-from nineline.tables.series import numbers_of
+from nineline.tables.inference import ColumnLearner, Dropped
+from nineline.tables.kinds import (
+    KINDS,
+    Column,
+    EmbeddedCategory,
+    Number,
+    compact,
+    compact_one,
+    each_column,
+    encoding_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,8 +56,10 @@ class Columns:
     dropped: tuple[Dropped, ...]
 
     @classmethod
-    def learn(cls, frame: nw.DataFrame[Any], *, named: bool = True, weights: Numbers | None = None) -> Columns:
-        """Learn every column of the training table.
+    def learn(
+        cls, frame: nw.DataFrame[Any], *, named: bool = True, weights: Numbers | None = None, intervals: int = 0
+    ) -> Columns:
+        """Learn every column of the training table; of one that comes in pieces, see `ColumnsLearner`.
 
         Parameters
         ----------
@@ -58,37 +68,18 @@ class Columns:
             False for an array, whose columns have no names: they are not taken for identifiers.
         weights : array, (rows,), optional
             A row of weight 2 counts as two rows.
+        intervals : int
+            At most so many for each column of numbers; see `ColumnsLearner.divided`.
 
         Raises
         ------
         ValueError
             No column is of use.
         """
-        learned = [learn_column(name, frame.get_column(name), named=named, weights=weights) for name in frame.columns]
-        columns = [column for column in learned if isinstance(column, Column)]
-        used = tuple(sorted(columns, key=lambda column: not isinstance(column, EmbeddedCategory)))
-        dropped = tuple(column for column in learned if isinstance(column, Dropped))
-        if not used:
-            reasons = "; ".join(f"{column.name!r} is {column.reason}" for column in dropped[:5])
-            raise ValueError(f"no column is of use to learn from: {reasons or 'there is none'}")
-        return cls(used, dropped)
-
-    def divided(self, frame: nw.DataFrame[Any], weights: Numbers | None, intervals: int) -> Columns:
-        """Return the same with intervals for every column of numbers, learned from the training table.
-
-        Parameters
-        ----------
-        frame : narwhals.DataFrame
-        weights : array, (rows,), or None
-        intervals : int
-            At most so many for each column; fewer where there are many such columns, so that a row does not become more
-            than about a thousand numbers by them. None where it were fewer than three.
-        """
-        numbers = sum(isinstance(column, Number) for column in self.used)
-        intervals = min(intervals, _INTERVALS_AT_MOST // max(1, numbers))
-        if intervals < _INTERVALS_AT_LEAST:
-            return self
-        return replace(self, used=tuple(_divided(c, frame.get_column(c.name), weights, intervals) for c in self.used))
+        learner = ColumnsLearner(named=named)
+        learner.see(frame, weights)
+        columns = learner.finish()
+        return learner.divided(columns, intervals) if intervals else columns
 
     @property
     def width(self) -> int:
@@ -114,7 +105,7 @@ class Columns:
             hint = _checks.nearest(absent[0], names)
             raise ValueError(f"column {absent[0]!r}{more}, which the model was trained with, is not in the table{hint}")
 
-    @functools.cached_property
+    @cached_property
     def encoding(self) -> Encoding:
         """What compact rows of the table become."""
         return encoding_of(self.used)
@@ -195,14 +186,77 @@ class Columns:
         return cls(tuple(used), dropped)
 
 
+class ColumnsLearner:
+    """Learns the columns of a table piece by piece: `see` each piece, then `finish`.
+
+    Parameters
+    ----------
+    named : bool
+        As in `Columns.learn`.
+
+    Examples
+    --------
+    >>> import narwhals as nw
+    >>> from nineline.tables.columns import ColumnsLearner
+    >>> learner = ColumnsLearner()
+    >>> for sizes, colors in (([1.0, 2.5], ["red", "green"]), ([None, 4.0], ["blue", "red"])):
+    ...     learner.see(nw.from_dict({"size": sizes, "color": colors}, backend="polars"))
+    >>> [(column.name, column.kind) for column in learner.finish().used]
+    [('size', 'number'), ('color', 'category')]
+    """
+
+    def __init__(self, *, named: bool = True) -> None:
+        self.named = named
+        self._columns: dict[str, ColumnLearner] = {}
+
+    def see(self, frame: nw.DataFrame[Any], weights: Numbers | None = None) -> None:
+        """Take note of a piece of the table; a row of weight 2 counts as two rows.
+
+        Raises
+        ------
+        ValueError
+            It has other columns than the pieces before.
+        """
+        if not self._columns:
+            self._columns = {name: ColumnLearner(name, named=self.named) for name in frame.columns}
+        if list(self._columns) != frame.columns:
+            raise ValueError(f"this piece has the columns {frame.columns}; those before had {list(self._columns)}")
+        work = [partial(learner.see, frame.get_column(name), weights) for name, learner in self._columns.items()]
+        each_column(work, len(frame))
+
+    def finish(self) -> Columns:
+        """Return what was learned of every column.
+
+        Raises
+        ------
+        ValueError
+            No column is of use.
+        """
+        learned = [learner.finish() for learner in self._columns.values()]
+        columns = [column for column in learned if isinstance(column, Column)]
+        used = tuple(sorted(columns, key=lambda column: not isinstance(column, EmbeddedCategory)))
+        dropped = tuple(column for column in learned if isinstance(column, Dropped))
+        if not used:
+            reasons = "; ".join(f"{column.name!r} is {column.reason}" for column in dropped[:5])
+            raise ValueError(f"no column is of use to learn from: {reasons or 'there is none'}")
+        return Columns(used, dropped)
+
+    def divided(self, columns: Columns, intervals: int) -> Columns:
+        """Return what `finish` returned with intervals for every column of numbers.
+
+        Parameters
+        ----------
+        columns : Columns
+        intervals : int
+            At most so many for each column; fewer where there are many such columns, so that a row does not become more
+            than about a thousand numbers by them. None where it were fewer than three.
+        """
+        numbers = sum(isinstance(column, Number) for column in columns.used)
+        intervals = min(intervals, _INTERVALS_AT_MOST // max(1, numbers))
+        if intervals < _INTERVALS_AT_LEAST:
+            return columns
+        return replace(columns, used=tuple(self._columns[c.name].divided(c, intervals) for c in columns.used))
+
+
 def _series_of(name: str, value: object) -> nw.Series[Any]:
     return nw.new_series(name, [value], backend="polars")
-
-
-def _divided(column: Column, series: nw.Series[Any], weights: Numbers | None, intervals: int) -> Column:
-    """Return a column of numbers with its intervals, and any other as it is."""
-    if not isinstance(column, Number):
-        return column
-    values = numbers_of(series)
-    assert values is not None
-    return column.divided(values, weights, intervals)

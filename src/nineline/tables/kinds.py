@@ -13,6 +13,7 @@ import functools
 import itertools
 import math
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast, final
@@ -24,6 +25,7 @@ from nineline import _checks
 from nineline.rows import Compact, Encoding, LevelPart, NumberPart
 from nineline.tables.series import (
     FORMATS,
+    Moments,
     first_text,
     is_gone,
     is_number,
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from nineline.tables.series import Codes, Distinct, Moments
+    from nineline.tables.series import Codes
+    from nineline.tables.summaries import NumberSummary
 
     Numbers = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
@@ -155,36 +158,34 @@ class Number(Column):
             )
 
     @classmethod
-    def learn(cls, name: str, values: Numbers, weights: Numbers | None = None) -> Number:
-        """Learn center and scale; a value of weight 2 counts as two."""
-        known, weights = _known(values, weights)
-        if np.isinf(known).any():
-            raise ValueError(f"column {name!r} holds {known[np.isinf(known)][0]}; expected finite numbers or missing")
+    def learn(cls, name: str, summary: NumberSummary) -> Number:
+        """Learn center and scale."""
+        values = summary.values
+        if np.isinf(values[[0, -1]]).any():
+            raise ValueError(f"column {name!r} holds {values[np.isinf(values)][0]}; expected finite numbers or missing")
         with np.errstate(over="ignore", invalid="ignore"):
-            low, center, high = _quantiles(known, [0.25, 0.5, 0.75], weights)
-            scale = (high - low) / 1.349 or _deviation(known, weights) or 1.0
+            low, center, high = summary.quantiles([0.25, 0.5, 0.75])
+            scale = (high - low) / 1.349 or summary.deviation() or 1.0
         if not np.isfinite([center, scale]).all():
-            raise ValueError(f"column {name!r} spans {known.min():g} to {known.max():g}, too far to scale; rescale it")
-        return cls(name, len(known) < len(values), float(center), float(scale))
+            raise ValueError(f"column {name!r} spans {values[0]:g} to {values[-1]:g}, too far to scale; rescale it")
+        return cls(name, summary.missing > 0, float(center), float(scale))
 
-    def divided(self, values: Numbers, weights: Numbers | None, intervals: int) -> Number:
-        """Return the same column with edges for at most so many intervals, learned from the training values.
+    def divided(self, summary: NumberSummary, intervals: int) -> Number:
+        """Return the same column with edges for at most so many intervals, by the summary that it was learned from.
 
         A value that alone has an interval's share of the rows is an edge by itself; the other edges are quantiles of
         what is left, so that a column that is mostly 0 still has intervals where its values differ.
         """
-        known, weights = _known(values, weights)
-        distinct, place = np.unique(known, return_inverse=True)
+        distinct = summary.values
         if intervals < 2 or len(distinct) < 3:
             return self
         edges = distinct
         if len(distinct) > intervals + 1:
-            shares = np.bincount(place, weights).astype(np.float64)
-            heavy, left, rest = _heavy(shares, intervals)
+            heavy, left, rest = _heavy(summary.shares, intervals)
             edges = np.concatenate([distinct[heavy], distinct[[0, -1]]])
             if left > 0 and rest.any():
                 steps = np.linspace(0, 1, left + 1)
-                edges = np.concatenate([edges, _quantiles(distinct[rest], steps, shares[rest])])
+                edges = np.concatenate([edges, summary.only(rest).quantiles(steps)])
         reach = max(distinct[-1] - self.center, self.center - distinct[0])
         kept: list[float] = []
         for edge in np.unique(edges).tolist():  # so far apart that they still differ in float32
@@ -226,23 +227,6 @@ class Number(Column):
 
 
 _CLOSEST: Final = 1e-6  # of two edges, as a share of how far the column reaches
-
-
-def _known(values: Numbers, weights: Numbers | None) -> tuple[Numbers, Numbers | None]:
-    """Return the values that are there, and their weights."""
-    there = ~np.isnan(values)
-    return values[there], None if weights is None else weights[there]
-
-
-def _quantiles(values: Numbers, shares: Sequence[float] | Numbers, weights: Numbers | None) -> Numbers:
-    """Return the smallest values that at least these shares of the weight do not exceed."""
-    quantiles: Numbers = np.quantile(values, shares, method="inverted_cdf", weights=weights)
-    return quantiles
-
-
-def _deviation(values: Numbers, weights: Numbers | None) -> float:
-    mean = np.average(values, weights=weights)
-    return float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
 
 
 def _heavy(shares: Numbers, intervals: int) -> tuple[Mask, int, Mask]:
@@ -328,20 +312,19 @@ class Category(Column):
             raise ValueError(f"column {self.name!r} has {self.rare!r} rare levels; expected a whole number")
 
     @classmethod
-    def learn(cls, name: str, texts: Distinct, weights: Numbers | None = None) -> Self:
-        """Learn the levels that are frequent enough; a value of weight 2 counts as two."""
-        counts = _counts(texts, weights)
+    def learn(cls, name: str, texts: Sequence[str], counts: Numbers, *, missing: bool) -> Self:
+        """Learn which of the levels are frequent enough, by the weight of each."""
         ranked = np.argsort(-counts, kind="stable")[: cls.levels_at_most].tolist()
         common = [
             code for rank, code in enumerate(ranked) if rank < cls.levels_always or counts[code] >= cls.rows_a_level
         ]
-        levels = tuple(sorted(texts.values[code] for code in common))
-        return cls(name, bool(texts.missing.any()), levels, len(texts.values) - len(levels))
+        levels = tuple(sorted(texts[code] for code in common))
+        return cls(name, missing, levels, len(texts) - len(levels))
 
     @classmethod
-    def holds(cls, texts: Distinct, weights: Numbers | None = None) -> bool:
+    def holds(cls, counts: Numbers) -> bool:
         """Return whether all levels of enough rows have a place of their own."""
-        return int((_counts(texts, weights) >= cls.rows_a_level).sum()) <= cls.levels_at_most
+        return int((counts >= cls.rows_a_level).sum()) <= cls.levels_at_most
 
     @property
     def own_width(self) -> int:
@@ -401,12 +384,6 @@ class Category(Column):
         shown = ", ".join(self.levels[:4]) + (", …" if len(self.levels) > 4 else "")
         rare = f" and {self.rare:,} rare ones together" if self.rare else ""
         return f"{len(self.levels)} levels{rare}: {shown}"
-
-
-def _counts(texts: Distinct, weights: Numbers | None) -> npt.NDArray[Any]:
-    """Return the rows, or their weight, of each level."""
-    known = ~texts.missing
-    return np.bincount(texts.codes[known], None if weights is None else weights[known], minlength=len(texts.values))
 
 
 @final
@@ -521,14 +498,14 @@ class Date(Column):
             raise ValueError(f"column {self.name!r} has the parts {self.parts!r}; expected some of {', '.join(_PARTS)}")
 
     @classmethod
-    def learn(cls, name: str, moments: Moments, form: str, weights: Numbers | None = None) -> Date:
-        known = moments.known
-        if weights is not None:
-            weights = weights[~moments.missing]
+    def learn(cls, name: str, summary: NumberSummary, form: str) -> Date:
+        """Learn center, scale and the parts that vary, from moments in microseconds since 1970."""
+        known = Moments(summary.values.astype(np.int64), np.zeros(len(summary.values), bool))
         parts = tuple(part for part, of in _PARTS.items() if len(np.unique(of(known))) > 1)
-        scale = _deviation(known.days, weights) or 1.0
-        center = float(np.average(known.days, weights=weights))
-        return cls(name, bool(moments.missing.any()), form, center, scale, parts)
+        days, shares = known.days, summary.shares
+        center = float(np.average(days, weights=shares))
+        scale = float(np.sqrt(np.average((days - center) ** 2, weights=shares))) or 1.0
+        return cls(name, summary.missing > 0, form, center, scale, parts)
 
     @property
     def own_width(self) -> int:
@@ -595,18 +572,37 @@ def compact(
     encoding = encoding_of(columns)
     numbers = np.empty((rows, len(encoding.numbers)), dtype)
     levels = np.empty((rows, len(encoding.levels)), np.int32)
-    number = level = 0
-    for column, each in zip(columns, series, strict=True):
-        for values in column.values(each):
+
+    def fill(column: Column, series: nw.Series[Any], number: int, level: int) -> None:
+        for values in column.values(series):
             if values.dtype == np.int32:
                 levels[:, level] = values
                 level += 1
             else:
                 np.clip(values, -_LARGEST[dtype], _LARGEST[dtype], out=numbers[:, number], casting="same_kind")
                 number += 1
+
+    work, number, level = [], 0, 0
+    for column, each in zip(columns, series, strict=True):
+        work.append(functools.partial(fill, column, each, number, level))
+        number += sum(isinstance(part, NumberPart) for part in column.encoding)
+        level += sum(isinstance(part, LevelPart) for part in column.encoding)
+    each_column(work, rows)
     return Compact(numbers, levels, encoding)
 
 
+def each_column(work: Sequence[Callable[[], object]], rows: int) -> None:
+    """Do what is to be done for each of several columns: one after the other, or of many rows side by side."""
+    if rows < _ROWS_TO_SHARE:
+        for each in work:
+            each()
+        return
+    with ThreadPoolExecutor(_checks.threads("threads", None)) as pool:
+        for future in [pool.submit(each) for each in work]:
+            future.result()
+
+
+_ROWS_TO_SHARE: Final = 100_000
 _LARGEST: Final = {np.float32: float(np.finfo(np.float32).max), np.float64: 1e100}
 """Of each dtype the largest number in a compact row, whose square is still a number of float64."""
 

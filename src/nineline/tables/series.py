@@ -153,13 +153,19 @@ def _numbers_of_texts(series: nw.Series[Any]) -> Numbers | None:
 
 
 def _numbers_of_distinct(values: Distinct) -> Numbers | None:
+    numbers = numbers_of_values(values.values)
+    return None if numbers is None else values.each(numbers.tolist(), math.nan)
+
+
+def numbers_of_values(values: list[Any]) -> Numbers | None:
+    """Return values of Python as numbers, NaN where one says that it is missing; None where one is no number."""
     numbers = []
-    for value in values.values:
+    for value in values:
         text = text_of(value)
         if text is not None and not is_number(text):
             return None
         numbers.append(math.nan if text is None else float(text))
-    return values.each(numbers, math.nan)
+    return np.array(numbers, np.float64)
 
 
 def is_number(text: str) -> bool:
@@ -192,8 +198,18 @@ def moments_of(series: nw.Series[Any], form: str) -> Moments | None:
     if isinstance(series.dtype, (nw.Date, nw.Datetime)) and (plain := _as_polars(series)) is not None:
         return Moments(plain.dt.epoch("us").fill_null(0).to_numpy(), plain.is_null().to_numpy())
     values = distinct(series)
+    found = moments_of_values(values.values, form)
+    if found is None:
+        return None
+    return Moments(
+        values.each(found.microseconds.tolist(), 0), values.each(found.missing.tolist(), otherwise=True).astype(bool)
+    )
+
+
+def moments_of_values(values: list[Any], form: str) -> Moments | None:
+    """Return values of Python as moments; None where one is anything else."""
     found = []
-    for value in values.values:
+    for value in values:
         if (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and math.isnan(value)):
             found.append((0, True))
             continue
@@ -201,8 +217,7 @@ def moments_of(series: nw.Series[Any], form: str) -> Moments | None:
             found.append(((parse_moment(value, form) - _EPOCH) // timedelta(microseconds=1), False))
         except (ValueError, TypeError):
             return None
-    microseconds, missing = ([each[side] for each in found] for side in (0, 1))
-    return Moments(values.each(microseconds, 0), values.each(missing, otherwise=True))
+    return Moments(np.array([each for each, _ in found], np.int64), np.array([gone for _, gone in found], bool))
 
 
 def _parse_text(text: str, form: str) -> datetime:

@@ -30,7 +30,7 @@ from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.scoring import scorer_of
 from nineline.estimators.tabular.trials import Trial, Tried, try_out
 from nineline.rows import ROWS_AT_ONCE, Rows
-from nineline.tables.columns import Columns
+from nineline.tables.columns import Columns, ColumnsLearner
 
 if TYPE_CHECKING:
     import os
@@ -163,11 +163,14 @@ class Tabular(Pickled, BaseEstimator):
         self._recipe(len(frame))  # wrong settings are said before any work
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
-        columns = Columns.learn(frame, named=named, weights=_double(weights))
+        learner = ColumnsLearner(named=named)
+        learner.see(frame, _double(weights))
+        columns = learner.finish()
         inputs = columns.compact(frame)
         kept, weights = merge(inputs, labels, weights)
         frame, labels, inputs = frame[kept.tolist()], labels[kept], inputs.part(kept)
-        divided = columns.divided(frame, _double(weights), min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
+        divided = learner.divided(columns, min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
+        del learner
         targets, classes = self._learn_target(labels, weights)
         file.check_room(divided, frame.columns, {} if classes is None else self._describe_target())
         plain = Rows(inputs, targets, weights)

@@ -1,0 +1,198 @@
+"""Summaries: what a column's values are, taken note of piece by piece, as much as is needed to learn it.
+
+A summary is begun empty, sees pieces of a column, and is asked in the end. Numbers are kept sorted, each with the
+weight of its rows; past a million different ones neighbours are joined, so that memory is bounded and quantiles are
+right to within a few millionths of the rows. Other values are counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nineline.tables.series import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from nineline.tables.series import Distinct
+
+    Numbers = npt.NDArray[np.float64]
+
+_NUMBERS_AT_MOST: Final = 2**20  # different ones that are kept apart
+_VALUES_AT_MOST: Final = 2**21  # different texts; a column of more is no category
+
+
+class NumberSummary:
+    """The different numbers of a column in ascending order, and the weight of each.
+
+    Attributes
+    ----------
+    rows, missing : int
+        How many rows were seen, and how many of them had no number.
+    values, shares : array, (different,)
+    exact : bool
+        False where numbers had to be joined with their neighbours.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.tables.summaries import NumberSummary
+    >>> summary = NumberSummary()
+    >>> summary.see(np.array([3.0, 1.0, np.nan]))
+    >>> summary.see(np.array([3.0, 2.0]))
+    >>> summary.values, summary.shares, summary.missing
+    (array([1., 2., 3.]), array([1., 1., 2.]), 1)
+    >>> summary.quantiles([0.5])
+    array([2.])
+    """
+
+    def __init__(self) -> None:
+        self.rows = self.missing = 0
+        self.values: Numbers = np.empty(0)
+        self.shares: Numbers = np.empty(0)
+        self.exact = True
+        self._moments = 0.0, 0.0, 0.0  # the weight, the mean and the sum of squares about it, before any were joined
+
+    @classmethod
+    def of(cls, values: Numbers, weights: Numbers | None = None) -> NumberSummary:
+        """Return the summary of numbers that are there at once."""
+        summary = cls()
+        summary.see(values, weights)
+        return summary
+
+    def see(self, values: Numbers, weights: Numbers | None = None) -> None:
+        """Take note of numbers, (rows,), NaN where one is missing; one of weight 2 counts as two."""
+        there = ~np.isnan(values)
+        known = values if there.all() else values[there]
+        self.rows += len(values)
+        self.missing += len(values) - len(known)
+        if weights is not None and len(known) < len(values):
+            weights = weights[there]
+        values, shares = _sorted(known, weights)
+        self._moments = _together(self._moments, _moments(values, shares))
+        if len(self.values):
+            values, shares = _sorted(np.concatenate([self.values, values]), np.concatenate([self.shares, shares]))
+        if len(values) > _NUMBERS_AT_MOST:
+            values, shares = _joined(values, shares, _NUMBERS_AT_MOST // 2)
+            self.exact = False
+        self.values, self.shares = values, shares
+
+    @property
+    def different(self) -> int:
+        """How many different numbers there are; where they are not exact, as many as rows."""
+        return len(self.values) if self.exact else self.rows - self.missing
+
+    def quantiles(self, shares: Sequence[float] | Numbers) -> Numbers:
+        """Return the smallest numbers that at least these shares of the weight do not exceed."""
+        quantiles: Numbers = np.quantile(self.values, shares, method="inverted_cdf", weights=self.shares)
+        return quantiles
+
+    def deviation(self) -> float:
+        """Return the standard deviation."""
+        weight, _, squares = _moments(self.values, self.shares) if self.exact else self._moments
+        return float(np.sqrt(squares / weight))
+
+    def only(self, which: npt.NDArray[np.bool_]) -> NumberSummary:
+        """Return the same of some of the different numbers."""
+        part = NumberSummary()
+        part.rows, part.values, part.shares = self.rows, self.values[which], self.shares[which]
+        return part
+
+
+def _moments(values: Numbers, shares: Numbers) -> tuple[float, float, float]:
+    """Return the weight, the mean, and the sum of squares about it."""
+    weight = float(shares.sum())
+    if weight == 0:
+        return 0.0, 0.0, 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(values @ shares / weight)
+        return weight, mean, float((values - mean) ** 2 @ shares)
+
+
+def _together(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return the moments of two pieces together (Chan, Golub, LeVeque 1983)."""
+    weight = a[0] + b[0]
+    if weight == 0:
+        return a
+    gap = b[1] - a[1]
+    return weight, a[1] + gap * b[0] / weight, a[2] + b[2] + gap * gap * a[0] * b[0] / weight
+
+
+def _sorted(values: Numbers, weights: Numbers | None) -> tuple[Numbers, Numbers]:
+    """Return the different numbers in ascending order, and the weight of each."""
+    if weights is None:
+        values = np.sort(values)
+    else:
+        order = np.argsort(values, kind="stable")
+        values, weights = values[order], weights[order]
+    first = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])) if len(values) else np.empty(0, int)
+    if weights is None:
+        return values[first], np.diff(np.append(first, len(values))).astype(np.float64)
+    return values[first], np.add.reduceat(weights, first) if len(first) else np.empty(0)
+
+
+def _joined(values: Numbers, shares: Numbers, count: int) -> tuple[Numbers, Numbers]:
+    """Return about so many numbers that stand for all: of each stretch of equal weight the largest; and both ends."""
+    reached = np.cumsum(shares)
+    stretch = np.minimum((reached * (count / reached[-1])).astype(np.int64), count - 1)
+    last = np.append(stretch[1:] != stretch[:-1], [True])
+    last[0] = True
+    kept = np.flatnonzero(last)
+    return values[kept], np.diff(np.append(0.0, reached[kept]))
+
+
+class ValueSummary:
+    """The different values of a column that is not of numbers, in the order in which they first came, and their weight.
+
+    Attributes
+    ----------
+    rows, missing : int
+        How many rows were seen, and how many of them had none.
+    values : list
+    shares, counts : array, (different,)
+        The weight of the rows that have each, and their number.
+    """
+
+    def __init__(self) -> None:
+        self.rows = self.missing = 0
+        self.values: list[Any] = []
+        self.shares: Numbers = np.empty(0)
+        self.counts: Numbers = np.empty(0)
+        self._places: dict[tuple[type, Any], int] = {}
+
+    def see(self, given: Distinct, weights: Numbers | None = None) -> None:
+        """Take note of a piece; a value of weight 2 counts as two."""
+        known = given.codes >= 0
+        self.rows += len(given.codes)
+        self.missing += len(given.codes) - int(known.sum())
+        if len(self.values) > _VALUES_AT_MOST:
+            return
+        counts = np.bincount(given.codes[known], minlength=len(given.values))
+        shares = counts
+        if weights is not None:
+            shares = np.bincount(given.codes[known], weights[known], minlength=len(given.values))
+        places = [self._places.setdefault((type(value), value), len(self._places)) for value in given.values]
+        self.values += [value for value, place in zip(given.values, places, strict=True) if place >= len(self.values)]
+        more, which = np.zeros(len(self.values) - len(self.shares)), np.array(places, np.intp)
+        self.shares, self.counts = np.append(self.shares, more), np.append(self.counts, more)
+        np.add.at(self.shares, which, shares)
+        np.add.at(self.counts, which, counts)
+
+    def as_numbers(self, numbers: Numbers) -> NumberSummary:
+        """Return the summary of what the values are as numbers, NaN where one is missing, (different,)."""
+        summary = NumberSummary.of(numbers, self.shares)
+        summary.rows, summary.missing = self.rows, self.missing + int(self.counts[np.isnan(numbers)].sum())
+        return summary
+
+    def as_texts(self) -> tuple[list[str], Numbers, int]:
+        """Return the different texts that the values are, the weight of each, and how many rows have one."""
+        numbers: dict[str, int] = {}
+        texts = [text_of(value) for value in self.values]
+        places = np.array([-1 if text is None else numbers.setdefault(text, len(numbers)) for text in texts], np.intp)
+        shares = np.zeros(len(numbers) + 1)
+        np.add.at(shares, places, self.shares)
+        return [*numbers], shares[:-1], int(self.counts[places >= 0].sum())
