@@ -155,11 +155,11 @@ print(len(model.members_))
 
 def test_where_nothing_is_there_it_is_an_interrupt_and_the_model_is_as_before() -> None:
     first, second = told_by_a_child("""
-divided = base.Columns.divided
+divided = base.ColumnsLearner.divided
 def slow(*given):
     interrupt()
     time.sleep(30)
-base.Columns.divided = slow
+base.ColumnsLearner.divided = slow
 model = fit(TabularClassifier(**FOREVER), X, X[:, 0] > 0)
 print(hasattr(model, "n_features_in_"))
 """)

@@ -8,13 +8,16 @@ import numpy as np
 
 from nineline import _checks
 from nineline.engines.contract import Rule
-from nineline.training.loop import Loop
+from nineline.rows import Compact, arrays_of
+from nineline.training.loop import Loop, Order
 from nineline.training.plan import Plan
 from nineline.training.progress import NoProgress, display
 from nineline.training.trainer import Trainer
 
 if TYPE_CHECKING:
     import os
+
+    import numpy.typing as npt
 
     from nineline._typing import RandomSource
     from nineline.network import Network
@@ -32,21 +35,25 @@ def train(
     rule: Rule,
     plan: Plan,
     *,
+    among: npt.NDArray[Any] | None = None,
     checkpoint: str | os.PathLike[str] | None,
-    checkpoint_every: float,
+    checkpoint_every: float = 10.0,
     resume: bool,
     engine: str,
     threads: int | None,
     rng: RandomSource,
 ) -> History:
-    """Train `network` on data, ``(inputs, outputs, sample_weight)``; `Network.train` documents every argument."""
+    """Train `network` on data, ``(inputs, outputs, sample_weight)``; `Network.train` documents every argument.
+
+    `among` are the numbers of the rows to learn from, ascending; where it is None, these are all.
+    """
     generator = network.rng if rng is None else _checks.generator("rng", rng)
     trainer = Trainer.of(network, rule, engine, threads, generator)
     rows = trainer.check(*data)
     checkpoints = _as_checkpoint(checkpoint, checkpoint_every, resume)
     going_on, random_at_start = None, {}
     if checkpoints is not None:
-        checkpoints.describe(network, generator, rows, _arrays_of(validation), rule, plan)
+        checkpoints.describe(network, generator, rows, among, _arrays_of(validation), rule, plan)
         going_on = checkpoints.open(network, rule.optimizer, generator)
         if going_on is not None:  # so that the same rows are held out, and the seed is the same
             generator.bit_generator.state = going_on.random_at_start
@@ -56,9 +63,19 @@ def train(
         rows, held_out = _split(trainer, rows, validation)
     trainer.draw_seed()
     shown = display(plan.progress, plan.epochs) if plan.in_epochs or plan.progress else NoProgress()
-    loop = Loop(trainer, rows, plan, held_out, progress=shown, checkpoint=checkpoints, random_at_start=random_at_start)
+    order = None if among is None else Order(among, generator if plan.shuffle else None)
+    loop = Loop(
+        trainer,
+        rows,
+        plan,
+        held_out,
+        progress=shown,
+        checkpoint=checkpoints,
+        random_at_start=random_at_start,
+        order=order,
+    )
     if checkpoints is not None and going_on is not None:
-        checkpoints.check_epoch(going_on, len(rows), plan.batch_size)
+        checkpoints.check_epoch(going_on, loop.order.as_they_lie, plan.batch_size)
         loop.resume(going_on)
         if going_on.finished:
             return going_on.history
@@ -102,8 +119,14 @@ def _as_checkpoint(checkpoint: str | os.PathLike[str] | None, every: float, resu
 def _arrays_of(validation: float | tuple[Any, ...] | None) -> object:
     """Return validation data as arrays, and a share as it is."""
     if isinstance(validation, (tuple, list)):
-        return tuple(_entries(part.tocsr()) if hasattr(part, "tocsr") else np.asarray(part) for part in validation)
+        return tuple(_arrays(part) for part in validation)
     return validation
+
+
+def _arrays(part: Any) -> Any:
+    if isinstance(part, Compact):
+        return arrays_of(part)
+    return _entries(part.tocsr()) if hasattr(part, "tocsr") else np.asarray(part)
 
 
 def _entries(matrix: Any) -> tuple[Any, ...]:

@@ -27,6 +27,8 @@ from nineline.training.snapshot_file import arrays_of_loop, describe_loop, reaso
 if TYPE_CHECKING:
     import os
 
+    import numpy.typing as npt
+
     from nineline.engines.contract import Rule
     from nineline.network import Network
     from nineline.optimizers import Optimizer
@@ -82,11 +84,20 @@ class Checkpoint:
             )
 
     def describe(
-        self, network: Network, rng: np.random.Generator, rows: Rows, validation: object, rule: Rule, plan: Plan
+        self,
+        network: Network,
+        rng: np.random.Generator,
+        rows: Rows,
+        among: npt.NDArray[Any] | None,
+        validation: object,
+        rule: Rule,
+        plan: Plan,
     ) -> None:
         """Take note of what shapes the training: it has to be the same when it goes on."""
         lying = arrays_of(rows.inputs)
         inputs: Any = lying if len(lying) > 1 else lying[0]
+        if among is not None:
+            inputs = *lying, among
         data = {"inputs": inputs, "outputs": rows.targets, "sample_weight": rows.sample_weight}
         self.settings = {name: _fingerprint(given) for name, given in {**data, "validation": validation}.items()}
         self.settings["network"] = _words(f"{network!r} of {network.dtype}")
@@ -126,10 +137,10 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FileError(f"{self.path} holds no valid checkpoint: {reason_of(error)}") from error
 
-    def check_epoch(self, snapshot: LoopSnapshot, rows: int, batch_size: int | None) -> None:
-        """Raise FileError where the epoch under way is not one of so many rows to train on, in batches of that size."""
-        batches = 1 if batch_size is None else math.ceil(rows / batch_size)
-        whole = snapshot.order is None or np.array_equal(np.sort(snapshot.order), np.arange(rows))
+    def check_epoch(self, snapshot: LoopSnapshot, rows: npt.NDArray[Any], batch_size: int | None) -> None:
+        """Raise FileError where the epoch under way is not one of these rows, ascending, in batches of that size."""
+        batches = 1 if batch_size is None else math.ceil(len(rows) / batch_size)
+        whole = snapshot.order is None or np.array_equal(np.sort(snapshot.order), rows)
         if not whole or len(snapshot.losses) >= batches or (snapshot.order is None and len(snapshot.losses)):
             raise FileError(f"{self.path} holds no valid checkpoint: the order of its rows does not fit the data")
 

@@ -37,22 +37,28 @@ _RATES_AT_ONCE: Final = 2**13  # steps on the whole batch whose learning rates a
 
 
 class Order:
-    """Which rows an epoch takes, in which order: all of them, anew for each epoch or as they lie.
+    """Which rows an epoch takes, in which order: anew for each epoch or as they lie.
 
     Parameters
     ----------
-    count : int
-        How many rows an epoch takes.
+    rows : int or array of int
+        How many rows there are, all of which an epoch takes; or the numbers of those that it takes.
     rng : numpy.random.Generator, optional
         Where there is none, the rows are taken as they lie.
     """
 
-    def __init__(self, count: int, rng: np.random.Generator | None = None) -> None:
-        self.count, self.rng = count, rng
+    def __init__(self, rows: int | npt.NDArray[Any], rng: np.random.Generator | None = None) -> None:
+        self.rows, self.rng = rows, rng
+        self.count = rows if isinstance(rows, int) else len(rows)
 
-    def next(self) -> npt.NDArray[np.intp]:
+    @property
+    def as_they_lie(self) -> npt.NDArray[Any]:
+        """The row numbers of an epoch in ascending order."""
+        return np.arange(self.rows) if isinstance(self.rows, int) else self.rows
+
+    def next(self) -> npt.NDArray[Any]:
         """Return the row numbers of the epoch that begins."""
-        return np.arange(self.count) if self.rng is None else self.rng.permutation(self.count)
+        return self.as_they_lie if self.rng is None else self.rng.permutation(self.rows)
 
 
 class Measure:

@@ -168,16 +168,21 @@ class Tabular(Pickled, BaseEstimator):
         columns = learner.finish()
         inputs = columns.compact(frame)
         kept, weights = merge(inputs, labels, weights)
-        frame, labels, inputs = frame[kept.tolist()], labels[kept], inputs.part(kept)
+        labels, names = labels[kept], list(frame.columns)
+        del frame
         divided = learner.divided(columns, min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
         del learner
         targets, classes = self._learn_target(labels, weights)
-        file.check_room(divided, frame.columns, {} if classes is None else self._describe_target())
+        file.check_room(divided, names, {} if classes is None else self._describe_target())
+        recipe = self._recipe(len(kept))
+        folds = Folds(len(kept), recipe.share, classes, np.random.default_rng([seed, 2**31]))
+        order = folds.sort()
+        labels, targets = labels[order], targets[order]
+        inputs, weights = inputs.part(kept[order]), None if weights is None else weights[order]
+        del kept, order, classes
         plain = Rows(inputs, targets, weights)
         rows = replace(plain, inputs=replace(inputs, encoding=divided.encoding))
-        recipe = self._recipe(len(rows))
         outputs, output, loss = self._output()
-        folds = Folds(len(rows), recipe.share, classes, np.random.default_rng([seed, 2**31]))
         settings = MemberSettings(
             recipe=recipe,
             activation=self.activation,
@@ -191,7 +196,7 @@ class Tabular(Pickled, BaseEstimator):
             resume=self.resume,
         )
         budget = Budget(None if time_limit is None else max(time_limit - (time.perf_counter() - began), 1e-9), jobs)
-        self.names_ = list(frame.columns)
+        self.names_ = names
         self.target_name_ = str(getattr(y, "name", None) or "target")
         self.evaluation_ = {}
         interruption = Interruption()

@@ -79,6 +79,21 @@ def _fingerprints(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.uint64]
     return code ^ (code >> np.uint64(31))
 
 
+def stretch(numbers: Indices) -> Indices | slice:
+    """Return row numbers as a slice where they follow each other, for which no row is copied.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.estimators.tabular.folds import stretch
+    >>> stretch(np.array([3, 4, 5])), stretch(np.array([3, 5]))
+    (slice(3, 6, None), array([3, 5]))
+    """
+    if not len(numbers) or (np.diff(numbers) != 1).any():
+        return numbers
+    return slice(int(numbers[0]), int(numbers[-1]) + 1)
+
+
 class Folds:
     """Which rows each member holds out.
 
@@ -105,6 +120,12 @@ class Folds:
         if classes is not None:
             alone = np.bincount(classes)[classes] == 1
             self.places[alone] = np.nan
+
+    def sort(self) -> Indices:
+        """Order the rows by their places, and return the order: what a member holds out is a stretch of them then."""
+        order = np.argsort(self.places, kind="stable")
+        self.places = self.places[order]
+        return order
 
     taken: npt.NDArray[np.bool_] | None = None
     """Which rows there are, where these are not all."""

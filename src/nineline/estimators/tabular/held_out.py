@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 from sklearn.utils import Bunch
 
+from nineline.estimators.tabular.folds import stretch
 from nineline.estimators.tabular.scoring import error_of, scores_of
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class HeldOut:
         for member in members:
             out = member.held_out
             if len(out):
-                held = rows.part(out)
+                held = rows.part(stretch(out))
                 said = answers(member.network.run(held.inputs))
                 kept = cast("Compact", held.part(slice(_KEPT)).inputs)
                 parts.append(HeldOutPart(member.network, kept, labels[out], said, held.sample_weight))

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, cast, final
 
 import numpy as np
 
+from nineline.estimators.tabular.folds import stretch
 from nineline.estimators.tabular.interruption import Interruption, Listening
 from nineline.estimators.tabular.recipe import Recipe, vector_width
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer
 from nineline.network import Network
 from nineline.optimizers import AdamW
 from nineline.schedules import Schedule, WarmupStableDecay
+from nineline.training import arguments
 from nineline.training.watch import EarlyStopping
 
 if TYPE_CHECKING:
@@ -190,10 +192,12 @@ def _train(
 ) -> Member:
     """Train one member."""
     recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
-    kept, out = folds.of(number)
-    part, held = rows.part(kept), rows.part(out)
+    learned, out = folds.of(number)
+    kept = learned.astype(np.int32)  # of many rows their numbers are a good part of the memory
+    del learned
+    held = rows.part(stretch(out))
     network = _network(settings, cast("Compact", rows.inputs).encoding, rng)
-    _begin_at_mean(network, part)
+    _begin_at_mean(network, rows, kept)
     schedule: Schedule = WarmupStableDecay()
     if seconds is not None:
         schedule = _ByTheClock(schedule, seconds)
@@ -204,24 +208,30 @@ def _train(
         assert score is not None
         return score(network.run(held.inputs), out)
 
-    history = network.train(
-        part.inputs,
-        part.targets,
+    rule = arguments.Rule(
+        settings.loss,
+        AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay),
+        clip_norm=10.0,
+    )
+    plan = arguments.Plan(
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        loss=settings.loss,
-        optimizer=AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay),
         schedule=schedule,
-        validation=(held.inputs, held.targets, held.sample_weight) if len(out) else None,
         stop=EarlyStopping(recipe.patience, score=None if score is None else watched) if len(out) else None,
-        sample_weight=part.sample_weight,
-        clip_norm=10.0,
         on_epoch=callbacks,
         progress=progress,
-        engine=settings.engine,
-        threads=threads,
+    )
+    history = arguments.train(  # as Network.train does, among rows that lie where they are
+        network,
+        (rows.inputs, rows.targets, rows.sample_weight),
+        (held.inputs, held.targets, held.sample_weight) if len(out) else None,
+        rule,
+        plan,
+        among=kept,
         checkpoint=_checkpoint(settings.checkpoint, number),
         resume=settings.resume,
+        engine=settings.engine,
+        threads=threads,
         rng=rng,
     )
     # Trained in float32; run in float64, so that an answer does not depend on which rows it comes with.
@@ -251,9 +261,10 @@ def _network(settings: MemberSettings, encoding: Encoding, rng: np.random.Genera
     return Network(*layers, dtype=np.float32)
 
 
-def _begin_at_mean(network: Network, rows: Rows) -> None:
-    """Set the last bias so that the network begins about at the mean of the targets, not at 0."""
-    mean = np.average(rows.targets.astype(np.float64), axis=0, weights=rows.sample_weight)
+def _begin_at_mean(network: Network, rows: Rows, kept: npt.NDArray[Any]) -> None:
+    """Set the last bias so that the network begins about at the mean of the targets of some rows, not at 0."""
+    weights = None if rows.sample_weight is None else rows.sample_weight[kept]
+    mean = np.average(rows.targets[kept].astype(np.float64), axis=0, weights=weights)
     name: Any = type(network.output_layer.activation).__name__
     if name == "Sigmoid":
         mean = np.clip(mean, 1e-3, 1 - 1e-3)
