@@ -1,18 +1,193 @@
-"""Scaling of a target of numbers: standardised for the networks, perhaps as its logarithm, and back."""
+"""Targets: what is predicted, as an object; classes, or a quantity that is scaled for the networks and scaled back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, final
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from nineline._typing import Array
 
     Numbers = npt.NDArray[np.float64]
+
+_FIXED_WIDTH: Final = 64  # characters; in an array of text each takes as much memory as the longest
+
+
+class Target(ABC):
+    """What an estimator of a table predicts: how it is learned, and what a network's outputs say about it."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """How many outputs a network has for it."""
+
+    @property
+    @abstractmethod
+    def activation(self) -> str:
+        """The activation of the outputs."""
+
+    @property
+    @abstractmethod
+    def loss(self) -> str:
+        """What is descended on."""
+
+    @abstractmethod
+    def encode(self, y: npt.NDArray[Any]) -> Array:
+        """Return what the networks learn, (rows, outputs), float32."""
+
+    def codes(self, y: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        """Return the number of each row's class, to stratify by; None of a quantity."""
+        return None
+
+    @abstractmethod
+    def answers(self, outputs: Array) -> Numbers:
+        """Return what outputs, (rows, outputs), say: probabilities, (rows, classes), or numbers, (rows,)."""
+
+    @abstractmethod
+    def in_words(self) -> str:
+        """Return what is predicted, for a report."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+
+    @classmethod
+    @abstractmethod
+    def rebuild(cls, described: Mapping[str, Any]) -> Self:
+        """Make it again from its description, which may come from anybody.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            It is none.
+        """
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Classes(Target):
+    """One of several classes: of two, the probability of the second is learned; of more, one of each.
+
+    Attributes
+    ----------
+    classes : array, ascending
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.tables.targets import Classes
+    >>> target = Classes.learn(np.array(["b", "a", "b"]))
+    >>> target.encode(np.array(["a", "b"])).ravel(), target.answers(np.array([[0.25]]))
+    (array([0., 1.], dtype=float32), array([[0.75, 0.25]]))
+    """
+
+    classes: npt.NDArray[Any]
+
+    @classmethod
+    def learn(cls, y: npt.NDArray[Any]) -> Self:
+        """Learn which classes there are."""
+        return cls(np.unique(y))
+
+    @property
+    def outputs(self) -> int:
+        return 1 if len(self.classes) == 2 else len(self.classes)
+
+    @property
+    def activation(self) -> str:
+        return "sigmoid" if self.outputs == 1 else "softmax"
+
+    @property
+    def loss(self) -> str:
+        return "binary_cross_entropy" if self.outputs == 1 else "cross_entropy"
+
+    def codes(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.searchsorted(self.classes, y)
+
+    def encode(self, y: npt.NDArray[Any]) -> Array:
+        codes = self.codes(y)
+        if self.outputs == 1:
+            return codes.astype(np.float32)[:, np.newaxis]
+        return np.eye(len(self.classes), dtype=np.float32)[codes]
+
+    def answers(self, outputs: Array) -> Numbers:
+        outputs = outputs.astype(np.float64)
+        if self.outputs == 1:
+            return np.hstack([1 - outputs, outputs])
+        probabilities: Numbers = outputs / outputs.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def in_words(self) -> str:
+        return f"one of {len(self.classes)} classes"
+
+    def describe(self) -> dict[str, Any]:
+        dtype = {"U": "str", "S": "str", "O": "object"}.get(self.classes.dtype.kind, self.classes.dtype.str)
+        return {"classes": self.classes.tolist(), "dtype": dtype}
+
+    @classmethod
+    def rebuild(cls, described: Mapping[str, Any]) -> Self:
+        classes, dtype = described["classes"], described["dtype"]
+        plain = all(isinstance(value, (str, int, float)) for value in classes)
+        if not plain or not re.fullmatch(r"str|object|[<>|=]?[biuf][1248]", dtype):
+            raise ValueError(f"classes of {dtype!r}")
+        if dtype == "str" and max(len(str(value)) for value in classes) > _FIXED_WIDTH:
+            dtype = "object"
+        array = np.array(classes, dtype=dtype)
+        if len(array) < 2 or len(set(array.tolist())) < len(array):
+            raise ValueError("classes that are not different ones")
+        return cls(array)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Quantity(Target):
+    """A number: standardised for the networks, perhaps as its logarithm.
+
+    Attributes
+    ----------
+    scaling : TargetScaling
+    residuals : array, ascending
+        Truth - answer for rows that were not learned from.
+    """
+
+    scaling: TargetScaling
+    residuals: Numbers = field(default_factory=lambda: np.empty(0))
+
+    outputs: ClassVar[int] = 1
+    activation: ClassVar[str] = "identity"
+    loss: ClassVar[str] = "squared_error"
+
+    @classmethod
+    def learn(cls, y: npt.NDArray[Any], weights: Array | None = None, *, log: bool = False) -> Self:
+        """Learn the scaling; see `TargetScaling.learn`."""
+        return cls(TargetScaling.learn(y, weights, log=log))
+
+    def encode(self, y: npt.NDArray[Any]) -> Array:
+        return self.scaling.targets(y)
+
+    def answers(self, outputs: Array) -> Numbers:
+        return self.scaling.answers(outputs)
+
+    def in_words(self) -> str:
+        how = ", learned by its logarithm, which is less skewed and answered better" if self.scaling.log else ""
+        return f"a number from {self.scaling.low:.6g} to {self.scaling.high:.6g}{how}"
+
+    def describe(self) -> dict[str, Any]:
+        return {**self.scaling.describe(), "residuals": self.residuals.tolist()}
+
+    @classmethod
+    def rebuild(cls, described: Mapping[str, Any]) -> Self:
+        residuals = np.array(described.get("residuals", []), np.float64)
+        if residuals.ndim != 1 or not np.isfinite(residuals).all() or (np.diff(residuals) < 0).any():
+            raise ValueError("residuals that are no finite numbers in order")
+        return cls(TargetScaling.rebuild(described), residuals)
 
 
 @dataclass(frozen=True)
@@ -94,7 +269,7 @@ class TargetScaling:
         return {"mean": self.mean, "scale": self.scale, **bounds, "log": self.log}
 
     @classmethod
-    def rebuild(cls, described: dict[str, Any]) -> Self:
+    def rebuild(cls, described: Mapping[str, Any]) -> Self:
         """Make it again from its description; format 1 had mean and scale alone.
 
         Raises

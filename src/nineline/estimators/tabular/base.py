@@ -7,7 +7,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import narwhals as nw
 import numpy as np
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.network import Network
+    from nineline.tables.targets import Target
     from nineline.training.history import History
 
 
@@ -48,6 +49,7 @@ class Tabular(Pickled, BaseEstimator):
     """See `TabularClassifier` and `TabularRegressor`, which have the constructors."""
 
     columns_: Columns
+    target_: Target
     members_: list[Network]
     network_: Network | Ensemble
     histories_: list[History]
@@ -63,28 +65,11 @@ class Tabular(Pickled, BaseEstimator):
         """Return the target as an array of labels or numbers, (rows,), or raise."""
 
     @abstractmethod
-    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> tuple[Array, npt.NDArray[Any] | None]:
-        """Return the target as the networks learn it, (rows, outputs), and the classes to stratify by."""
+    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> Target:
+        """Return the target as it is learned."""
 
-    @abstractmethod
-    def _output(self) -> tuple[int, str, str]:
-        """Return the number of outputs, the output activation and the loss."""
-
-    @abstractmethod
-    def _answers(self, outputs: Array) -> npt.NDArray[np.float64]:
-        """Return what outputs, (rows, outputs), say: probabilities, (rows, classes), or numbers, (rows,)."""
-
-    @abstractmethod
-    def _target_in_words(self) -> str:
-        """Return what is predicted, for the report."""
-
-    @abstractmethod
-    def _describe_target(self) -> dict[str, Any]:
-        """Return what `_learn_target` learned, as JSON can hold it."""
-
-    @abstractmethod
-    def _rebuild_target(self, described: dict[str, Any]) -> None:
-        """Take over what `_describe_target` described."""
+    target_kind: ClassVar[type[Target]]
+    """What a file holds the target as."""
 
     def _try_targets(
         self,
@@ -100,11 +85,11 @@ class Tabular(Pickled, BaseEstimator):
 
     def _judge(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> HeldOut:
         """Return the held-out rows with what the members answer for them."""
-        return HeldOut.of(members, rows, labels, self._answers)
+        return HeldOut.of(members, rows, labels, self.target_.answers)
 
     def _error(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> float:
         """Return the log-loss, or the root mean squared error, on held-out rows."""
-        return HeldOut.of(members, rows, labels, self._answers).error(self)
+        return HeldOut.of(members, rows, labels, self.target_.answers).error(self)
 
     def _row_weights(self, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
         """Return what each row counts."""
@@ -172,23 +157,20 @@ class Tabular(Pickled, BaseEstimator):
         del frame
         divided = learner.divided(columns, min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
         del learner
-        targets, classes = self._learn_target(labels, weights)
-        file.check_room(divided, names, {} if classes is None else self._describe_target())
+        self.target_ = self._learn_target(labels, weights)
+        file.check_room(divided, names, self.target_.describe())
         recipe = self._recipe(len(kept))
-        folds = Folds(len(kept), recipe.share, classes, np.random.default_rng([seed, 2**31]))
+        folds = Folds(len(kept), recipe.share, self.target_.codes(labels), np.random.default_rng([seed, 2**31]))
         order = folds.sort()
-        labels, targets = labels[order], targets[order]
+        labels = labels[order]
         inputs, weights = inputs.part(kept[order]), None if weights is None else weights[order]
-        del kept, order, classes
-        plain = Rows(inputs, targets, weights)
+        del kept, order
+        plain = Rows(inputs, self.target_.encode(labels), weights)
         rows = replace(plain, inputs=replace(inputs, encoding=divided.encoding))
-        outputs, output, loss = self._output()
         settings = MemberSettings(
             recipe=recipe,
             activation=self.activation,
-            outputs=outputs,
-            output=output,
-            loss=loss,
+            target=self.target_,
             score=scorer_of(self, self.eval_metric, labels, weights),
             seed=seed,
             engine=self.engine,
@@ -210,7 +192,7 @@ class Tabular(Pickled, BaseEstimator):
                 rows=table_rows,
                 different=len(rows),
                 columns=self.columns_,
-                target=self._target_in_words(),
+                target=self.target_.in_words(),
                 trials=trials,
                 recipe=recipe,
                 histories=self.histories_,
@@ -389,6 +371,10 @@ class Tabular(Pickled, BaseEstimator):
         if not isinstance(row, Mapping):
             raise TypeError(f"row is a {type(row).__name__}; expected a dict of each column's name to its value")
         return self.network_.run(self.columns_.compact_one(row))
+
+    def _answers(self, outputs: Array) -> npt.NDArray[np.float64]:
+        """Return what the networks' outputs say."""
+        return self.target_.answers(outputs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file: columns, encodings, networks and settings, nothing that runs.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -12,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
+from nineline.tables.targets import Classes
 
 if TYPE_CHECKING:
     import os
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.activations import Activation
-
-_FIXED_WIDTH: Final = 64  # characters; in an array of text each takes as much memory as the longest
 
 
 class TabularClassifier(ClassifierMixin, Tabular):
@@ -119,7 +117,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     docs/guide/how-the-defaults-were-chosen.md.
     """
 
-    classes_: npt.NDArray[Any]
+    target_kind = Classes
+    target_: Classes
 
     def __init__(
         self,
@@ -209,40 +208,13 @@ class TabularClassifier(ClassifierMixin, Tabular):
         weighted = factors[codes] if weights is None else factors[codes] * weights
         return (weighted / weighted.mean()).astype(np.float32)
 
-    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> tuple[Array, npt.NDArray[Any] | None]:
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) == 2:
-            return codes.astype(np.float32)[:, np.newaxis], codes
-        return np.eye(len(self.classes_), dtype=np.float32)[codes], codes
+    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> Classes:
+        return Classes.learn(y)
 
-    def _output(self) -> tuple[int, str, str]:
-        if len(self.classes_) == 2:
-            return 1, "sigmoid", "binary_cross_entropy"
-        return len(self.classes_), "softmax", "cross_entropy"
-
-    def _target_in_words(self) -> str:
-        return f"one of {len(self.classes_)} classes"
-
-    def _describe_target(self) -> dict[str, Any]:
-        return {"classes": self.classes_.tolist(), "dtype": _portable_dtype(self.classes_)}
-
-    def _rebuild_target(self, described: dict[str, Any]) -> None:
-        classes, dtype = described["classes"], described["dtype"]
-        plain = all(isinstance(value, (str, int, float)) for value in classes)
-        if not plain or not re.fullmatch(r"str|object|[<>|=]?[biuf][1248]", dtype):
-            raise ValueError(f"classes of {dtype!r}")
-        if dtype == "str" and max(len(str(value)) for value in classes) > _FIXED_WIDTH:
-            dtype = "object"
-        self.classes_ = np.array(classes, dtype=dtype)
-        if len(self.classes_) < 2 or len(set(self.classes_.tolist())) < len(self.classes_):
-            raise ValueError("classes that are not different ones")
-
-    def _answers(self, outputs: Array) -> npt.NDArray[np.float64]:
-        outputs = outputs.astype(np.float64)
-        if len(self.classes_) == 2:
-            return np.hstack([1 - outputs, outputs])
-        probabilities: npt.NDArray[np.float64] = outputs / outputs.sum(axis=1, keepdims=True)
-        return probabilities
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """The classes in ascending order, (classes,)."""
+        return self.target_.classes
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the probability of each class, in the order of `classes_`, (rows, classes)."""
@@ -277,7 +249,3 @@ class TabularClassifier(ClassifierMixin, Tabular):
         True
         """
         return self.classes_.tolist()[int(self._answers(self._run_one(row))[0].argmax())]
-
-
-def _portable_dtype(classes: npt.NDArray[Any]) -> str:
-    return {"U": "str", "S": "str", "O": "object"}.get(classes.dtype.kind, classes.dtype.str)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline import _checks, files
-from nineline.activations import ACTIVATIONS, Activation, describe_activation, rebuild_activation
+from nineline import files
+from nineline.activations import ACTIVATIONS, describe_activation, rebuild_activation
 from nineline.ensemble import Ensemble
 from nineline.estimators.tabular.recipe import MEMBERS_AT_MOST
 from nineline.layers import Embedding
@@ -61,7 +61,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     content = {
         "estimator": type(model).__name__,
         "settings": {name: _plain(value) for name, value in settings.items()},
-        "target": {"name": model.target_name_, **model._describe_target()},
+        "target": {"name": model.target_name_, **model.target_.describe()},
         "features": {"names": model.names_, "named": names is not None},
         "columns": model.columns_.describe(),
         "members": [files.describe(_single(network)) for network in model.members_],
@@ -107,7 +107,7 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
             settings["class_weight"] = {key: float(value) for key, value in settings["class_weight"]}
         model = kinds[header["estimator"]](**settings)
         model.target_name_ = header["target"]["name"]
-        model._rebuild_target(header["target"])
+        model.target_ = model.target_kind.rebuild(header["target"])
         model.names_ = header["features"]["names"]
         model.n_features_in_ = len(model.names_)
         if header["features"]["named"]:
@@ -119,8 +119,8 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise files.FileError(f"{os.fspath(path)} holds no valid estimator: {error!r}") from error
     members = [files.rebuild(path, entry, arrays, prefix, "float64") for prefix, entry in described.items()]
-    outputs, output, _ = model._output()
-    wanted = _checks.resolve("output", output, Activation, ACTIVATIONS), outputs, model.columns_.width
+    target = model.target_
+    wanted = ACTIVATIONS[target.activation](), target.outputs, model.columns_.width
     for network in members:
         last = network.output_layer
         first = network.layers[0]

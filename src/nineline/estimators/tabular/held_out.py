@@ -124,5 +124,5 @@ class HeldOut:
 
     def _error(self, model: Any, inputs: Sequence[Compact]) -> float:
         truth = np.concatenate([part.truth[: x.shape[0]] for part, x in zip(self.parts, inputs, strict=True)])
-        said = [model._answers(part.network.run(x)) for part, x in zip(self.parts, inputs, strict=True)]
+        said = [model.target_.answers(part.network.run(x)) for part, x in zip(self.parts, inputs, strict=True)]
         return error_of(model, truth, np.concatenate(said))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nineline.estimators.tabular.folds import Folds
     from nineline.estimators.tabular.progress import MemberProgress
     from nineline.rows import Compact, Encoding, Rows
+    from nineline.tables.targets import Target
     from nineline.training.epoch import Epoch
     from nineline.training.history import History
 
@@ -64,9 +65,7 @@ class MemberSettings:
     ----------
     recipe : Recipe
     activation : str or Activation
-    outputs : int
-    output, loss : str
-        The activation of the outputs, and the loss.
+    target : Target
     score : function or None
         Takes the outputs for held-out rows and the rows' numbers, and returns what is to be as large as can be; None
         watches the loss.
@@ -78,9 +77,7 @@ class MemberSettings:
 
     recipe: Recipe
     activation: str | Activation
-    outputs: int
-    output: str
-    loss: str
+    target: Target
     score: Callable[[Array, npt.NDArray[np.intp]], float] | None
     seed: int
     engine: str
@@ -209,7 +206,7 @@ def _train(
         return score(network.run(held.inputs), out)
 
     rule = arguments.Rule(
-        settings.loss,
+        settings.target.loss,
         AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay),
         clip_norm=10.0,
     )
@@ -257,7 +254,7 @@ def _network(settings: MemberSettings, encoding: Encoding, rng: np.random.Genera
         if settings.recipe.dropout:
             layers.append(Dropout(settings.recipe.dropout))
         width = size
-    layers.append(Layer(width, settings.outputs, settings.output, bias=True, rng=rng))
+    layers.append(Layer(width, settings.target.outputs, settings.target.activation, bias=True, rng=rng))
     return Network(*layers, dtype=np.float32)
 
 

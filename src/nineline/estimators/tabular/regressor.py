@@ -14,7 +14,7 @@ from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
 from nineline.estimators.tabular.held_out import QUANTILES, HeldOut
 from nineline.estimators.tabular.trials import Tried, try_out
-from nineline.tables.targets import TargetScaling, skewness
+from nineline.tables.targets import Quantity, skewness
 
 if TYPE_CHECKING:
     import os
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nineline.estimators.tabular.interruption import Interruption
     from nineline.estimators.tabular.members import Budget, Member, MemberSettings
     from nineline.rows import Rows
+    from nineline.tables.targets import TargetScaling
 
     Numbers = npt.NDArray[np.float64]
 
@@ -56,8 +57,8 @@ class TabularRegressor(RegressorMixin, Tabular):
     True
     """
 
-    scaling_: TargetScaling
-    residuals_: Numbers
+    target_kind = Quantity
+    target_: Quantity
 
     def __init__(
         self,
@@ -112,9 +113,22 @@ class TabularRegressor(RegressorMixin, Tabular):
                 raise ValueError(f"y holds {held}; {expected}") from None
         return _checks.as_float("y", array, np.dtype(np.float64))
 
-    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> tuple[Array, npt.NDArray[Any] | None]:
-        self.scaling_ = TargetScaling.learn(y, weights)
-        return self.scaling_.targets(y), None
+    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> Quantity:
+        return Quantity.learn(y, weights)
+
+    @property
+    def scaling_(self) -> TargetScaling:
+        """Of the target."""
+        return self.target_.scaling
+
+    @property
+    def residuals_(self) -> Numbers:
+        """Truth - answer for the rows that members held out, ascending."""
+        return self.target_.residuals
+
+    @residuals_.setter
+    def residuals_(self, residuals: Numbers) -> None:
+        self.target_ = replace(self.target_, residuals=residuals)
 
     def _try_targets(
         self,
@@ -126,52 +140,33 @@ class TabularRegressor(RegressorMixin, Tabular):
         interruption: Interruption,
     ) -> tuple[Tried, Rows]:
         """Learn the logarithm of a skewed target instead where that answers better."""
-        weights, plain = rows.sample_weight, self.scaling_
+        weights, plain = rows.sample_weight, self.target_
         if labels.min() <= 0 or skewness(labels, weights) < _SKEWED:
             return Tried([], 0, [], budget), rows
-        log = TargetScaling.learn(labels, weights, log=True)
-        ways = ("the target as it is", rows), ("its logarithm", replace(rows, targets=log.targets(labels)))
+        log = Quantity.learn(labels, weights, log=True)
+        ways = ("the target as it is", rows), ("its logarithm", replace(rows, targets=log.encode(labels)))
 
         def error(way: int, members: list[Member]) -> float:
             return self._held_out_with((plain, log)[way], members, ways[way][1], labels)[0].error(self)
 
         tried = try_out(ways, folds, settings, budget, interruption, error)
-        self.scaling_ = (plain, log)[tried.best]
+        self.target_ = (plain, log)[tried.best]
         return tried, ways[tried.best][1]
 
     @staticmethod
     def _held_out_with(
-        scaling: TargetScaling, members: list[Member], rows: Rows, labels: npt.NDArray[Any]
-    ) -> tuple[HeldOut, TargetScaling]:
-        """Return the held-out rows with their answers, and the scaling put right by them."""
-        held_out = HeldOut.of(members, rows, labels, scaling.answers)
-        if scaling.log and held_out.parts:
-            scaling = scaling.calibrated(*held_out.judged())
-            held_out = HeldOut.of(members, rows, labels, scaling.answers)
-        return held_out, scaling
-
-    def _output(self) -> tuple[int, str, str]:
-        return 1, "identity", "squared_error"
-
-    def _target_in_words(self) -> str:
-        how = ", learned by its logarithm, which is less skewed and answered better" if self.scaling_.log else ""
-        return f"a number from {self.scaling_.low:.6g} to {self.scaling_.high:.6g}{how}"
-
-    def _describe_target(self) -> dict[str, Any]:
-        return {**self.scaling_.describe(), "residuals": self.residuals_.tolist()}
-
-    def _rebuild_target(self, described: dict[str, Any]) -> None:
-        self.scaling_ = TargetScaling.rebuild(described)
-        self.residuals_ = np.array(described.get("residuals", []), np.float64)
-        if self.residuals_.ndim != 1 or not np.isfinite(self.residuals_).all() or (np.diff(self.residuals_) < 0).any():
-            raise ValueError("residuals that are no finite numbers in order")
-
-    def _answers(self, outputs: Array) -> Numbers:
-        return self.scaling_.answers(outputs)
+        target: Quantity, members: list[Member], rows: Rows, labels: npt.NDArray[Any]
+    ) -> tuple[HeldOut, Quantity]:
+        """Return the held-out rows with their answers, and the target with its scaling put right by them."""
+        held_out = HeldOut.of(members, rows, labels, target.answers)
+        if target.scaling.log and held_out.parts:
+            target = replace(target, scaling=target.scaling.calibrated(*held_out.judged()))
+            held_out = HeldOut.of(members, rows, labels, target.answers)
+        return held_out, target
 
     def _judge(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> HeldOut:
-        held_out, self.scaling_ = self._held_out_with(self.scaling_, members, rows, labels)
-        self.residuals_ = held_out.residuals()
+        held_out, target = self._held_out_with(self.target_, members, rows, labels)
+        self.target_ = replace(target, residuals=held_out.residuals())
         return held_out
 
     def predict(self, X: Any) -> Numbers:

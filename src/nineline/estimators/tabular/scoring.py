@@ -119,7 +119,7 @@ class _Answered(BaseEstimator):
 
     def predict(self, X: Any) -> Any:
         """Return numbers."""
-        return self.model._answers(self.outputs)
+        return self.model.target_.answers(self.outputs)
 
     def __sklearn_tags__(self) -> Any:
         return self.model.__sklearn_tags__()
@@ -143,4 +143,4 @@ class _AnsweredClasses(_Answered):
 
     def predict_proba(self, X: Any) -> Any:
         """Return probabilities."""
-        return self.model._answers(self.outputs)
+        return self.model.target_.answers(self.outputs)
