@@ -79,18 +79,17 @@ class Ensemble:
     def run(self, inputs: Any) -> Array:
         """Return the mean of the networks' answers for what `Network.run` takes, (rows, n_outputs)."""
         if isinstance(inputs, Compact):
-            return self._run_compact(inputs)
+            return self.answer(cast("Compact", self.networks[0].check_inputs("inputs", inputs)))
         total = self.networks[0].run(inputs)
         for network in self.networks[1:]:
             total += network.run(inputs)
         return total if len(self.networks) == 1 else total / total.dtype.type(len(self.networks))
 
-    def _run_compact(self, inputs: Compact) -> Array:
-        """Do the same for rows that are checked once for all."""
+    def answer(self, given: Compact) -> Array:
+        """Return the mean of the networks' answers for checked rows of a table."""
         from nineline.engines import answer_together
 
-        first = self.networks[0]
-        total = answer_together(self.networks, cast("Compact", first.check_inputs("inputs", inputs)))
+        total = answer_together(self.networks, given)
         total /= len(self.networks)
         return total
 

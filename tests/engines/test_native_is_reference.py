@@ -583,6 +583,22 @@ def test_the_table_has_every_pair():
         assert len(pairs) == len(a) * len(b)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kinds", ["dense", "embeddings", "residual inputs"])
+@pytest.mark.parametrize("batch_size", [None, 64, 600])
+def test_compact_rows_give_the_same_bits_with_any_number_of_threads(batch_size, kinds, dtype):
+    case = Case(kinds=kinds, batch_size=batch_size, rows=1400, inputs=60, width=300, layout="compact", dtype=dtype)
+    network = network_of(case)
+    found = []
+    for threads in (1, 2, 3):
+        data, options = options_of(replace(case, threads=threads), network)
+        ours, history, _ = trained(network, data, options | {"epochs": 3}, "native")
+        found.append((ours.parameters, history.loss))
+    for parameters, losses in found[1:]:
+        np.testing.assert_array_equal(parameters, found[0][0])
+        assert losses == found[0][1]
+
+
 # Nothing is forgotten
 
 

@@ -377,6 +377,14 @@ def test_intervals_are_taken_where_a_trial_says_so() -> None:
     assert nothing_held_out.columns_.width > 4
 
 
+def test_time_limit_cuts_off_an_epoch_that_takes_long() -> None:
+    X = np.random.default_rng(0).normal(size=(200_000, 4))  # an epoch of this takes many seconds
+    model = TabularRegressor([700, 700], time_limit=2.0, n_members=1, random_state=0).fit(X, X[:, 0] + X[:, 1] ** 2)
+    assert model.history_.stopped == "out of time in epoch 1"
+    assert 0 < model.history_.steps < 175_000 / 256
+    assert model.score(X[:2000], X[:2000, 0] + X[:2000, 1] ** 2) > 0.2  # the rate has fallen by then
+
+
 @EITHER
 def test_time_limit_ends_with_a_model(kind: type) -> None:
     X, y = make_classification(3000, 10, random_state=0)

@@ -3,7 +3,7 @@
 A kind is a class here that says what it learned from the training table (a median, the levels), what a compact row
 holds of a value (`values`: scaled numbers, numbers of levels), what that becomes as inputs of a network
 (`encoding`), and how it treats a value that is missing or was never seen. To add a kind, write a class here, enter it
-in `KINDS`, and say in `nineline.tables.inference.learn_column` when a column is of it. What the values of a column are
+in `KINDS`, and say in `nineline.tables.inference.ColumnLearner` when a column is of it. What the values of a column are
 read as, whatever its kind, is in `nineline.tables.series`.
 """
 
@@ -615,7 +615,7 @@ def compact_one(
 ) -> Compact:
     """Return one row's values as a compact row, numbers of float64; `series_of` makes a column of a name and value."""
     held: list[float] = []
-    for column, value in zip(columns, values, strict=True):
+    for column, value in zip(columns, values):  # noqa: B905  (it is asked for each answer)
         one = column.one(value)
         if one is None:  # it needs a closer look, or is of another kind
             one = tuple(each[0] for each in column.values(series_of(column.name, value)))

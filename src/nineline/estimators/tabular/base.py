@@ -7,7 +7,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import narwhals as nw
 import numpy as np
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from nineline.network import Network
     from nineline.tables.targets import Target
     from nineline.training.history import History
+
+
+_FOR_JUDGING: Final = 0.07  # of a time limit: for what comes behind training
 
 
 class Tabular(Pickled, BaseEstimator):
@@ -177,7 +180,9 @@ class Tabular(Pickled, BaseEstimator):
             checkpoint=self.checkpoint,
             resume=self.resume,
         )
-        budget = Budget(None if time_limit is None else max(time_limit - (time.perf_counter() - began), 1e-9), jobs)
+        if time_limit is not None:
+            time_limit = max((1 - _FOR_JUDGING) * time_limit - (time.perf_counter() - began), 1e-9)
+        budget = Budget(time_limit, jobs)
         self.names_ = names
         self.target_name_ = str(getattr(y, "name", None) or "target")
         self.evaluation_ = {}
@@ -370,7 +375,10 @@ class Tabular(Pickled, BaseEstimator):
             check_is_fitted(self, "network_")
         if not isinstance(row, Mapping):
             raise TypeError(f"row is a {type(row).__name__}; expected a dict of each column's name to its value")
-        return self.network_.run(self.columns_.compact_one(row))
+        rows = self.columns_.compact_one(row)
+        if isinstance(self.network_, Ensemble):  # what columns made of a row fits
+            return self.network_.answer(rows.astype(self.network_.dtype))
+        return self.network_.run(rows)
 
     def _answers(self, outputs: Array) -> npt.NDArray[np.float64]:
         """Return what the networks' outputs say."""
@@ -423,8 +431,13 @@ def _double(weights: Array | None) -> npt.NDArray[np.float64] | None:
 
 def refuse_missing(y: npt.NDArray[Any]) -> None:
     """Raise ValueError where a target is missing."""
-    missing = [i for i, value in enumerate(y.tolist()) if is_missing(value)]
-    if missing:
+    if y.dtype.kind == "f":
+        missing = np.flatnonzero(np.isnan(y))
+    elif y.dtype.kind in "iub":
+        return
+    else:
+        missing = np.flatnonzero([is_missing(value) for value in y.tolist()])
+    if len(missing):
         raise ValueError(
             f"y is missing (NaN or None) in {len(missing)} of {len(y)} rows, first in row {missing[0]}; "
             "drop these rows first: Input y contains NaN"

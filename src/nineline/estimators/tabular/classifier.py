@@ -67,7 +67,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         What a row of each class counts, besides its `sample_weight`; "balanced" makes all classes count the same.
     time_limit : float, optional
         Seconds. The learning rate falls in the time there is, and members for which none is left are not trained. The
-        clock is looked at after every epoch, and one epoch is always done.
+        clock is looked at after every epoch, and in one that takes longer than a second while it goes on.
     n_jobs : int, optional
         Members trained at once; by default, as by -1, as many as there are cores. The result does not depend on it.
     random_state : int, RandomState or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from typing import TYPE_CHECKING, Final, Self, TypeVar, final
 
 from nineline.training.progress import Progress
@@ -74,10 +75,20 @@ class Interruption:
 
 @final
 class Listening(Progress):
-    """Shows nothing, and ends a training in the midst of an epoch where Ctrl-C was heard."""
+    """Ends a training in the midst of an epoch where Ctrl-C was heard or its time is over; passes on how far it is.
 
-    def __init__(self, interruption: Interruption) -> None:
-        self.interruption = interruption
+    Parameters
+    ----------
+    interruption : Interruption
+    deadline : float, optional
+        What `time.perf_counter` says then.
+    tell : function
+        Called with the epochs that are done.
+    """
+
+    def __init__(self, interruption: Interruption, deadline: float | None, tell: Callable[[float], object]) -> None:
+        self.interruption, self.deadline, self.tell = interruption, deadline, tell
+        self.out_of_time = False
 
     def __enter__(self) -> Self:
         return self
@@ -87,5 +98,8 @@ class Listening(Progress):
 
     def update(self, epochs: float, rows: int, history: History) -> None:
         """Raise KeyboardInterrupt, as if it had reached this thread: a checkpoint stays one that can go on."""
-        if self.interruption.heard:
+        if self.deadline is not None and time.perf_counter() >= self.deadline:
+            self.out_of_time = True
+        if self.interruption.heard or self.out_of_time:
             raise KeyboardInterrupt
+        self.tell(epochs)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 
 _SOON: Final = 1000  # rows
+_LONG: Final = 1.0  # seconds; an epoch that takes longer may be cut off by a time limit
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,14 @@ def train_members(
     members = settings.recipe.members
     jobs = min(budget.jobs, members)
     clock = _Clock(budget.time_limit, members, jobs)
-    listening = Listening(interruption)
 
     def one(number: int) -> Member | None:
         seconds = clock.seconds(number)
         if seconds == 0 or interruption.heard:
             return None
         callbacks: list[Callable[[Epoch], object]] = [progress.of(number)]
+        deadline = None if seconds is None else time.perf_counter() + max(seconds, _LONG)
+        listening = Listening(interruption, deadline, lambda epochs: progress.moved(number, epochs))
         return _train(rows, folds, settings, number, seconds, max(1, budget.jobs // jobs), callbacks, listening)
 
     with progress, ThreadPoolExecutor(jobs) as pool:
@@ -185,7 +187,7 @@ def _train(
     seconds: float | None,
     threads: int,
     callbacks: list[Callable[[Epoch], object]],
-    progress: Any,
+    progress: Listening,
 ) -> Member:
     """Train one member."""
     recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
@@ -231,6 +233,8 @@ def _train(
         threads=threads,
         rng=rng,
     )
+    if progress.out_of_time:
+        history.stopped = f"out of time in epoch {history.epochs + 1:,}"
     # Trained in float32; run in float64, so that an answer does not depend on which rows it comes with.
     return Member(network.astype(np.float64), history, out)
 

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from nineline.training.history import History
 from nineline.training.progress import display
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class MemberProgress:
         self.table = bool(verbose)
         self.bar = display(None if verbose is None else False, epochs)
         self.rows = rows
-        self.done = 0
+        self.done: dict[int, float] = {}
+        self.history = History()
         self.began = time.perf_counter()
         self.lock = threading.Lock()
 
@@ -49,8 +51,7 @@ class MemberProgress:
 
         def note(epoch: Epoch) -> None:
             with self.lock:
-                self.done += 1
-                self.bar.update(self.done, self.done * self.rows, epoch.history)
+                self.history = epoch.history
                 if self.table:
                     held_out = "" if epoch.validation_loss is None else f"{epoch.validation_loss:.5g}"
                     rate, seconds = epoch.history.learning_rate[-1], time.perf_counter() - self.began
@@ -60,3 +61,10 @@ class MemberProgress:
                     )
 
         return note
+
+    def moved(self, member: int, epochs: float) -> None:
+        """Take note of how many epochs of a member are done, also in the midst of one."""
+        with self.lock:
+            self.done[member] = epochs
+            done = sum(self.done.values())
+            self.bar.update(done, round(done * self.rows), self.history)
