@@ -231,7 +231,7 @@ class Network:
 
         Parameters
         ----------
-        inputs : array_like or SciPy sparse matrix, (rows, n_inputs)
+        inputs : array_like, SciPy sparse matrix or `nineline.rows.Compact`, (rows, n_inputs)
             Or one row, (n_inputs,).
         out : array, (rows, n_outputs) or (n_outputs,), optional
             Where to write them: C-contiguous, of the network's dtype. It is what is returned.
@@ -388,7 +388,7 @@ class Network:
 
         Parameters
         ----------
-        inputs : array_like or SciPy sparse matrix, (rows, n_inputs)
+        inputs : array_like, SciPy sparse matrix or `nineline.rows.Compact`, (rows, n_inputs)
         outputs : array_like, (rows, n_outputs)
             What the network should answer: numbers, 0 or 1, one-hot rows. With cross_entropy also class numbers,
             (rows,), from 0 to n_outputs - 1.

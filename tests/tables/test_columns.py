@@ -125,10 +125,10 @@ def test_levels_of_enough_rows_have_a_place_of_their_own() -> None:
     weighted = learn_column("c", series([f"level {i}" for i in range(100)] * 3), weights=np.full(300, 4.0))
     assert isinstance(weighted, Category)
     assert len(weighted.levels) == 100
-    most = [f"level {i % 512}" for i in range(5120)] + [f"seldom {i % 90}" for i in range(810)]
-    column = learn_column("c", series(most))
+    most = [f"level {i % 422}" for i in range(4220)] + [f"seldom {i % 90}" for i in range(810)]
+    column = learn_column("c", series([*most, *(f"once {i}" for i in range(200))]))
     assert type(column) is Category
-    assert (len(column.levels), column.rare) == (512, 90)
+    assert (len(column.levels), column.rare) == (422, 290)
 
 
 def test_many_levels_are_numbers_of_learned_vectors() -> None:

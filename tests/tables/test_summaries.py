@@ -99,6 +99,25 @@ def test_values_are_counted_by_type_and_in_their_order() -> None:
     assert (texts, shares.tolist(), known) == (["b", "a", "1", "True"], [4, 3, 1, 1], 6)
 
 
+def test_texts_without_end_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summaries, "_VALUES_AT_MOST", 3)
+    summary = ValueSummary()
+    for values in (["a", "b", "c", "a"], ["d", "a", "d"], ["b", None]):
+        summary.see(distinct(nw.from_native(pl.Series("c", values), series_only=True)))
+    assert (summary.values, summary.counts.tolist(), summary.others) == (["a", "b", "c"], [3, 2, 1], 2)
+    assert summary.as_texts()[2] == 8
+
+
+def test_whole_numbers_that_come_twice_are_no_identifier_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summaries, "_NUMBERS_AT_MOST", 64)
+    counted, drawn = ColumnLearner("n"), ColumnLearner("n")
+    for start in range(0, 1000, 100):
+        counted.see(nw.new_series("n", list(range(start, start + 100)), backend="polars"))
+        drawn.see(nw.new_series("n", [*range(start, start + 99), start], backend="polars"))
+    assert "identifier-like" in str(counted.finish())
+    assert getattr(drawn.finish(), "kind", "") == "number"
+
+
 def test_pieces_that_do_not_fit() -> None:
     learner = ColumnsLearner()
     learner.see(nw.from_dict({"a": [1.0, 2.0]}, backend="polars"))

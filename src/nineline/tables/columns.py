@@ -16,17 +16,9 @@ import narwhals as nw
 import numpy as np
 
 from nineline import _checks
+from nineline.tables.compact import compact, compact_one, each_column, encoding_of
 from nineline.tables.inference import ColumnLearner, Dropped
-from nineline.tables.kinds import (
-    KINDS,
-    Column,
-    EmbeddedCategory,
-    Number,
-    compact,
-    compact_one,
-    each_column,
-    encoding_of,
-)
+from nineline.tables.kinds import KINDS, Column, EmbeddedCategory, Number
 
 if TYPE_CHECKING:
     from collections.abc import Collection

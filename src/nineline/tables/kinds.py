@@ -13,7 +13,6 @@ import functools
 import itertools
 import math
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast, final
@@ -22,7 +21,8 @@ import narwhals as nw
 import numpy as np
 
 from nineline import _checks
-from nineline.rows import Compact, Encoding, LevelPart, NumberPart
+from nineline.rows import LevelPart, NumberPart
+from nineline.tables.compact import compact
 from nineline.tables.series import (
     FORMATS,
     Moments,
@@ -323,8 +323,8 @@ class Category(Column):
 
     @classmethod
     def holds(cls, counts: Numbers) -> bool:
-        """Return whether all levels of enough rows have a place of their own."""
-        return int((counts >= cls.rows_a_level).sum()) <= cls.levels_at_most
+        """Return whether there are places enough for all levels of which something can be learned."""
+        return int((counts >= EmbeddedCategory.rows_a_level).sum()) <= cls.levels_at_most
 
     @property
     def own_width(self) -> int:
@@ -391,9 +391,9 @@ class Category(Column):
 class EmbeddedCategory(Category):
     """One of many levels: a whole number, for which an `Embedding` has a learned vector.
 
-    So is a category of which more than 512 levels have ten rows each. Each level of at least three rows has a vector of
-    its own; rarer ones share one with those that training did not see, and missing values have one where some were
-    missing in training.
+    So is a category of which more than 512 levels have three rows each. Each of these has a vector of its own; rarer
+    ones share one with those that training did not see, and missing values have one where some were missing in
+    training.
     """
 
     kind = "embedded"
@@ -563,77 +563,3 @@ KINDS: Final[dict[str, type[Column]]] = {
     kind.kind: kind for kind in (Number, Presence, Category, EmbeddedCategory, Boolean, Date)
 }
 """Every kind of column under its name."""
-
-
-def compact(
-    columns: Sequence[Column], series: Sequence[nw.Series[Any]], rows: int, dtype: type[np.floating[Any]]
-) -> Compact:
-    """Return the values of some columns as compact rows, with numbers of a dtype, and what they become beside them."""
-    encoding = encoding_of(columns)
-    numbers = np.empty((rows, len(encoding.numbers)), dtype)
-    levels = np.empty((rows, len(encoding.levels)), np.int32)
-
-    def fill(column: Column, series: nw.Series[Any], number: int, level: int) -> None:
-        for values in column.values(series):
-            if values.dtype == np.int32:
-                levels[:, level] = values
-                level += 1
-            else:
-                np.clip(values, -_LARGEST[dtype], _LARGEST[dtype], out=numbers[:, number], casting="same_kind")
-                number += 1
-
-    work, number, level = [], 0, 0
-    for column, each in zip(columns, series, strict=True):
-        work.append(functools.partial(fill, column, each, number, level))
-        number += sum(isinstance(part, NumberPart) for part in column.encoding)
-        level += sum(isinstance(part, LevelPart) for part in column.encoding)
-    each_column(work, rows)
-    return Compact(numbers, levels, encoding)
-
-
-def each_column(work: Sequence[Callable[[], object]], rows: int) -> None:
-    """Do what is to be done for each of several columns: one after the other, or of many rows side by side."""
-    if rows < _ROWS_TO_SHARE:
-        for each in work:
-            each()
-        return
-    with ThreadPoolExecutor(_checks.threads("threads", None)) as pool:
-        for future in [pool.submit(each) for each in work]:
-            future.result()
-
-
-_ROWS_TO_SHARE: Final = 100_000
-_LARGEST: Final = {np.float32: float(np.finfo(np.float32).max), np.float64: 1e100}
-"""Of each dtype the largest number in a compact row, whose square is still a number of float64."""
-
-
-def compact_one(
-    columns: Sequence[Column],
-    values: Sequence[object],
-    series_of: Callable[[str, object], nw.Series[Any]],
-    encoding: Encoding,
-) -> Compact:
-    """Return one row's values as a compact row, numbers of float64; `series_of` makes a column of a name and value."""
-    held: list[float] = []
-    for column, value in zip(columns, values):  # noqa: B905  (it is asked for each answer)
-        one = column.one(value)
-        if one is None:  # it needs a closer look, or is of another kind
-            one = tuple(each[0] for each in column.values(series_of(column.name, value)))
-        held += one
-    all_held = np.array([held])
-    numbers = all_held[:, encoding.number_places]
-    most = _LARGEST[np.float64]
-    if not np.abs(numbers).max(initial=0) <= most:
-        numbers = np.clip(numbers, -most, most)
-    return Compact(numbers, all_held[:, encoding.level_places].astype(np.int32), encoding)
-
-
-def encoding_of(columns: Sequence[Column]) -> Encoding:
-    """Return what compact rows of some columns become: the inputs of one column beside those of the next."""
-    parts: list[Part] = []
-    start = 0
-    for column in columns:
-        parts += [part._replace(place=start + part.place) for part in column.encoding]
-        start += column.width
-    numbers = tuple(part for part in parts if isinstance(part, NumberPart))
-    return Encoding(numbers, tuple(part for part in parts if isinstance(part, LevelPart)), start)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
 
 _NUMBERS_AT_MOST: Final = 2**20  # different ones that are kept apart
-_VALUES_AT_MOST: Final = 2**21  # different texts; a column of more is no category
+_VALUES_AT_MOST: Final = 2**21  # different texts that are told apart; later ones are others
 
 
 class NumberSummary:
@@ -55,6 +55,7 @@ class NumberSummary:
         self.values: Numbers = np.empty(0)
         self.shares: Numbers = np.empty(0)
         self.exact = True
+        self._repeated = False  # some number came twice
         self._moments = 0.0, 0.0, 0.0  # the weight, the mean and the sum of squares about it, before any were joined
 
     @classmethod
@@ -73,6 +74,7 @@ class NumberSummary:
         if weights is not None and len(known) < len(values):
             weights = weights[there]
         values, shares = _sorted(known, weights)
+        self._repeated = self._repeated or len(values) < len(known)
         self._moments = _together(self._moments, _moments(values, shares))
         if len(self.values):
             values, shares = _sorted(np.concatenate([self.values, values]), np.concatenate([self.shares, shares]))
@@ -83,8 +85,8 @@ class NumberSummary:
 
     @property
     def different(self) -> int:
-        """How many different numbers there are; where they are not exact, as many as rows."""
-        return len(self.values) if self.exact else self.rows - self.missing
+        """How many different numbers there are; where they are not exact and none was seen twice, as many as rows."""
+        return len(self.values) if self.exact or self._repeated else self.rows - self.missing
 
     def quantiles(self, shares: Sequence[float] | Numbers) -> Numbers:
         """Return the smallest numbers that at least these shares of the weight do not exceed."""
@@ -155,10 +157,12 @@ class ValueSummary:
     values : list
     shares, counts : array, (different,)
         The weight of the rows that have each, and their number.
+    others : int
+        Rows of values that came when there were two million already, and are not among them.
     """
 
     def __init__(self) -> None:
-        self.rows = self.missing = 0
+        self.rows = self.missing = self.others = 0
         self.values: list[Any] = []
         self.shares: Numbers = np.empty(0)
         self.counts: Numbers = np.empty(0)
@@ -169,18 +173,26 @@ class ValueSummary:
         known = given.codes >= 0
         self.rows += len(given.codes)
         self.missing += len(given.codes) - int(known.sum())
-        if len(self.values) > _VALUES_AT_MOST:
-            return
         counts = np.bincount(given.codes[known], minlength=len(given.values))
         shares = counts
         if weights is not None:
             shares = np.bincount(given.codes[known], weights[known], minlength=len(given.values))
-        places = [self._places.setdefault((type(value), value), len(self._places)) for value in given.values]
-        self.values += [value for value, place in zip(given.values, places, strict=True) if place >= len(self.values)]
-        more, which = np.zeros(len(self.values) - len(self.shares)), np.array(places, np.intp)
+        which = np.array([self._place(value) for value in given.values], np.intp)
+        more = np.zeros(len(self.values) - len(self.shares))
         self.shares, self.counts = np.append(self.shares, more), np.append(self.counts, more)
-        np.add.at(self.shares, which, shares)
-        np.add.at(self.counts, which, counts)
+        kept = which >= 0
+        np.add.at(self.shares, which[kept], shares[kept])
+        np.add.at(self.counts, which[kept], counts[kept])
+        self.others += int(counts[~kept].sum())
+
+    def _place(self, value: Any) -> int:
+        """Return the number of a value, a new one for one that was not there yet; -1 where there are too many."""
+        key = type(value), value
+        place = self._places.get(key, -1)
+        if place < 0 and len(self.values) < _VALUES_AT_MOST:
+            place = self._places[key] = len(self.values)
+            self.values.append(value)
+        return place
 
     def as_numbers(self, numbers: Numbers) -> NumberSummary:
         """Return the summary of what the values are as numbers, NaN where one is missing, (different,)."""
@@ -195,4 +207,4 @@ class ValueSummary:
         places = np.array([-1 if text is None else numbers.setdefault(text, len(numbers)) for text in texts], np.intp)
         shares = np.zeros(len(numbers) + 1)
         np.add.at(shares, places, self.shares)
-        return [*numbers], shares[:-1], int(self.counts[places >= 0].sum())
+        return [*numbers], shares[:-1], int(self.counts[places >= 0].sum()) + self.others

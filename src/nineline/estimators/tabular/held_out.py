@@ -66,9 +66,10 @@ class HeldOut:
             out = member.held_out
             if len(out):
                 held = rows.part(stretch(out))
+                weights = None if held.sample_weight is None else held.sample_weight.copy()
                 said = answers(member.network.run(held.inputs))
-                kept = cast("Compact", held.part(slice(_KEPT)).inputs)
-                parts.append(HeldOutPart(member.network, kept, labels[out], said, held.sample_weight))
+                kept = cast("Compact", held.part(np.arange(min(_KEPT, len(out)))).inputs)  # a copy: no more is held
+                parts.append(HeldOutPart(member.network, kept, labels[out], said, weights))
         return cls(tuple(parts))
 
     @classmethod
