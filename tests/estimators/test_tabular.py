@@ -584,3 +584,11 @@ def test_a_number_of_one_row() -> None:
     model = TabularRegressor(max_epochs=3, n_members=2, random_state=0).fit(frame, numbers)
     expected = model.predict(frame[:5])
     assert [model.predict_one(row) for row in frame[:5].iter_rows(named=True)] == expected.tolist()
+
+
+def test_a_row_of_nothing_but_levels() -> None:
+    table = pl.DataFrame({"color": ["red", "green", "blue"] * 30, "ok": [True, False] * 45})
+    for frame in (table, table.select("color")):
+        model = TabularClassifier(max_epochs=2, n_members=1, random_state=0).fit(frame, table["color"] == "red")
+        row = frame.row(0, named=True)
+        assert [*model.predict_proba_one(row).values()] == model.predict_proba(frame)[0].tolist()

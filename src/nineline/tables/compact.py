@@ -90,7 +90,7 @@ def compact_one(
         if one is None:  # it needs a closer look, or is of another kind
             one = tuple(each[0] for each in column.values(series_of(column.name, value)))
         held += one
-    all_held = np.array([held])
+    all_held = np.array([held], np.float64)  # levels alone would be whole numbers
     numbers = all_held[:, encoding.number_places]
     most = _LARGEST[np.float64]
     if not np.abs(numbers).max(initial=0) <= most:
