@@ -525,7 +525,7 @@ def model_of_every_kind() -> TabularClassifier:
 
 
 def same_answers(ours: Any, theirs: Any) -> None:
-    """Hold answers of one row and of a table equal: to the bit, but where BLAS adds up a row as it comes with others."""
+    """Hold answers of one row and of a table equal, to the bit but where BLAS adds up rows as they come together."""
     if native._native is None or os.environ.get("NINELINE_SIMD") == "none":
         np.testing.assert_allclose(ours, theirs, rtol=1e-13)
     else:
