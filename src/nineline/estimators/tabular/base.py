@@ -433,7 +433,7 @@ def refuse_missing(y: npt.NDArray[Any]) -> None:
     """Raise ValueError where a target is missing."""
     if y.dtype.kind == "f":
         missing = np.flatnonzero(np.isnan(y))
-    elif y.dtype.kind in "iub":
+    elif y.dtype.kind in "iubUS":
         return
     else:
         missing = np.flatnonzero([is_missing(value) for value in y.tolist()])
