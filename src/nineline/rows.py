@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Which: TypeAlias = npt.NDArray[np.intp] | slice | None
     Inputs: TypeAlias = "Array | Sparse | Compact"
 
+_SINGLE: Final = np.dtype(np.float32)
 ROWS_AT_ONCE: Final = 16_384
 """What goes in pieces of so many rows, and so in bounded memory: spread-out rows, hidden layers in NumPy."""
 
@@ -220,7 +221,7 @@ class Compact:
     numbers: Array
     levels: npt.NDArray[np.int32]
     encoding: Encoding
-    dtype: np.dtype[np.floating[Any]] = np.dtype(np.float32)  # noqa: RUF009  (it never changes)
+    dtype: np.dtype[np.floating[Any]] = _SINGLE
 
     def __len__(self) -> int:
         return len(self.numbers)

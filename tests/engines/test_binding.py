@@ -166,9 +166,9 @@ CONTENTS = {
 }
 
 
-def with_part(number, change):
+def with_part(number, change, parts_of=sparse_of):
     def changed(inputs):
-        parts = list(sparse_of(inputs))
+        parts = list(parts_of(inputs))
         parts[number] = change(parts[number])
         return tuple(parts)
 
@@ -198,12 +198,7 @@ def compact_of(rows, parts=(((), False), 2), width=3):
 
 
 def with_compact_part(number, change):
-    def changed(inputs):
-        parts = list(compact_of(inputs))
-        parts[number] = change(parts[number])
-        return tuple(parts)
-
-    return changed
+    return with_part(number, change, compact_of)
 
 
 COMPACT = {

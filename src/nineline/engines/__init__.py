@@ -11,7 +11,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline.engines.contract import Rule
-from nineline.engines.native import Native, NotNativeError, answer_rows, answerer, hand_over
+from nineline.engines.native import Native, NotNativeError, answer_rows, answerer
 from nineline.engines.reference import Reference
 
 if TYPE_CHECKING:
@@ -56,13 +56,8 @@ def answer_together(networks: Sequence[Network], inputs: Compact) -> Array:
     """Return the sum of what networks of one shape answer for checked rows, (rows, n_outputs)."""
     total = np.zeros((len(inputs), networks[0].n_outputs), networks[0].dtype)
     answers = np.empty_like(total)
-    handed = None
     for network in networks:
-        quick = network.quick_answer()
-        if hasattr(quick, "rows"):
-            handed = hand_over(inputs) if handed is None else handed
-            quick.rows(handed, answers)
-        else:
+        if answer_rows(network.quick_answer(), inputs, answers) is None:
             network.answer(inputs, answers)
         total += answers
     return total

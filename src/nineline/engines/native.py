@@ -168,8 +168,10 @@ def answerer(network: Network) -> Callable[..., Array | None]:
 
 def answer_rows(answer: Any, inputs: Sparse | Compact, out: Array) -> Array | None:
     """Write the outputs for rows that are no array into `out`; None where `answer` is not the native engine's."""
-    answered = hasattr(answer, "rows") and answer.rows(hand_over(inputs), out)
-    return None if answered is False else answered
+    if not hasattr(answer, "rows"):
+        return None
+    outputs: Array | None = answer.rows(_hand_over(inputs), out)
+    return outputs
 
 
 def _module() -> Any:
@@ -181,10 +183,10 @@ def _module() -> Any:
 def _data(rows: Rows) -> tuple[Any, Any, Any]:
     weights = rows.sample_weight
     targets = np.ascontiguousarray(rows.targets)
-    return hand_over(rows.inputs), targets, None if weights is None else np.ascontiguousarray(weights)
+    return _hand_over(rows.inputs), targets, None if weights is None else np.ascontiguousarray(weights)
 
 
-def hand_over(inputs: Inputs) -> Any:
+def _hand_over(inputs: Inputs) -> Any:
     """Return inputs of any layout as the engine takes them."""
     if isinstance(inputs, Sparse):
         return inputs

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from nineline import _checks
-from nineline.tables.series import text_of
+from nineline.tables.series import is_missing, text_of
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -59,8 +59,3 @@ def _plain(column: np.ndarray[Any, Any]) -> Any:
     if all(gone or isinstance(value, Number) for value, gone in zip(values, missing, strict=True)):
         return np.array([np.nan if gone else value for value, gone in zip(values, missing, strict=True)], float)
     return [None if gone else text_of(value) for value, gone in zip(values, missing, strict=True)]
-
-
-def is_missing(value: object) -> bool:
-    """Return whether a value is None, NaN, NaT or pandas' NA."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value  # noqa: PLR0124

@@ -85,7 +85,7 @@ def compact_one(
 ) -> Compact:
     """Return one row's values as a compact row, numbers of float64; `series_of` makes a column of a name and value."""
     held: list[float] = []
-    for column, value in zip(columns, values):  # noqa: B905  (it is asked for each answer)
+    for column, value in zip(columns, values, strict=True):
         one = column.one(value)
         if one is None:  # it needs a closer look, or is of another kind
             one = tuple(each[0] for each in column.values(series_of(column.name, value)))

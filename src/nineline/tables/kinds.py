@@ -27,11 +27,11 @@ from nineline.tables.series import (
     FORMATS,
     Moments,
     first_text,
-    is_gone,
+    is_missing,
     is_number,
     moments_of,
+    moments_of_values,
     numbers_of,
-    one_moment,
     one_number,
     texts_of,
 )
@@ -356,7 +356,7 @@ class Category(Column):
 
     def one_code(self, value: object) -> int | None:
         """Return the number of a text's level, as `codes` does; None for what is no text."""
-        if is_gone(value):
+        if is_missing(value):
             return _MISSING
         if type(value) is not str:
             return None
@@ -463,7 +463,7 @@ class Boolean(Column):
         return (texts.each(signs, np.nan),)
 
     def one(self, value: object) -> tuple[float, ...] | None:
-        if is_gone(value):
+        if is_missing(value):
             return (math.nan,)
         if type(value) is not bool and type(value) is not str:
             return None
@@ -530,10 +530,12 @@ class Date(Column):
         return values
 
     def one(self, value: object) -> tuple[float, ...] | None:
-        if is_gone(value):
+        if is_missing(value):
             return (math.nan,) * self.own_width
-        moment = one_moment(value, self.format)
-        return None if moment is None else tuple(float(each[0]) for each in self._of(moment))
+        moment = moments_of_values([value], self.format)
+        if moment is None:
+            return None
+        return tuple(math.nan if moment.missing[0] else float(each[0]) for each in self._of(moment))
 
     def summary(self) -> str:
         middle = min(_UNIX + round(self.center), date.max.toordinal())

@@ -244,14 +244,14 @@ def parse_moment(value: object, form: str) -> datetime:
     raise TypeError(value)
 
 
-def is_gone(value: object) -> bool:
-    """Return whether one value of Python says that it is missing: None, NaN, NaT."""
-    return value is None or (isinstance(value, (float, datetime)) and not value == value)  # noqa: SIM201, PLR0124
+def is_missing(value: object) -> bool:
+    """Return whether a value is None, NaN, NaT or pandas' NA."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value  # noqa: PLR0124
 
 
 def one_number(value: object) -> float | None:
     """Return a value of Python as a number, NaN where it is missing, as `numbers_of` does; None for anything else."""
-    if is_gone(value):
+    if is_missing(value):
         return math.nan
     if isinstance(value, (float, int)):
         return float(value)
@@ -259,17 +259,6 @@ def one_number(value: object) -> float | None:
         return None
     text = value.strip()
     return math.nan if not text else float(text) if is_number(text) else None
-
-
-def one_moment(value: object, form: str) -> Moments | None:
-    """Return a moment, or a text that is one; None for anything else."""
-    if not isinstance(value, (date, str)):
-        return None
-    try:
-        microseconds = (parse_moment(value, form) - _EPOCH) // timedelta(microseconds=1)
-    except ValueError:
-        return None
-    return Moments(np.array([microseconds]), np.zeros(1, bool))
 
 
 def first_text(series: nw.Series[Any]) -> object:

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nineline import _checks
 from nineline.ensemble import Ensemble
-from nineline.estimators.frames import as_frame, is_missing
+from nineline.estimators.frames import as_frame
 from nineline.estimators.pickles import Pickled
 from nineline.estimators.tabular import file
 from nineline.estimators.tabular.folds import Folds, merge
@@ -31,6 +31,7 @@ from nineline.estimators.tabular.scoring import scorer_of
 from nineline.estimators.tabular.trials import Trial, Tried, try_out
 from nineline.rows import ROWS_AT_ONCE, Rows
 from nineline.tables.columns import Columns, ColumnsLearner
+from nineline.tables.series import is_missing
 
 if TYPE_CHECKING:
     import os

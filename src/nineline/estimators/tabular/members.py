@@ -196,7 +196,8 @@ def _train(
     kept = learned.astype(np.int32)  # of many rows their numbers are a good part of the memory
     del learned
     held = rows.part(stretch(out))
-    network = _network(settings, cast("Compact", rows.inputs).encoding, rng)
+    encoding = cast("Compact", rows.inputs).encoding
+    network = _network(settings, encoding, rng)
     _begin_at_mean(network, rows, kept)
     schedule: Schedule = WarmupStableDecay()
     if seconds is not None:
@@ -208,7 +209,7 @@ def _train(
         assert score is not None
         return score(network.run(held.inputs), out)
 
-    factors = _FACTORS if cast("Compact", rows.inputs).encoding.embedded else {}
+    factors = _FACTORS if encoding.embedded else {}
     rule = arguments.Rule(
         settings.target.loss,
         AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay, factors=factors),
