@@ -10,13 +10,15 @@
 
 namespace nineline::NINELINE_LEVEL {
 
-// value(z) is the output for a weighted sum z; slope(z, y) is d y / d z. `a` is the setting (slope or alpha).
+// value(z) is the output for a weighted sum z; slope(z, y) is d y / d z, and bend(z, y) is d slope / d z, which only
+// second derivatives of a network ask for. `a` is the setting (slope or alpha).
 // Where `needs_z` is false the slope is written in terms of the output alone, and z is not kept.
 struct Identity {
   static constexpr const char* name = "identity";
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return z; }
   template <class V> static V slope(V, V, V) { return splat(Element<V>(1)); }
+  template <class V> static V bend(V, V, V) { return V{}; }
 };
 
 struct Sigmoid {
@@ -24,6 +26,7 @@ struct Sigmoid {
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return sigmoid(z); }
   template <class V> static V slope(V, V y, V) { return y * (1 - y); }
+  template <class V> static V bend(V, V y, V) { return y * (1 - y) * (1 - 2 * y); }
 };
 
 struct Tanh {
@@ -31,6 +34,7 @@ struct Tanh {
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return tanh(z); }
   template <class V> static V slope(V, V y, V) { return 1 - y * y; }
+  template <class V> static V bend(V, V y, V) { return -2 * y * (1 - y * y); }
 };
 
 struct Relu {
@@ -38,6 +42,7 @@ struct Relu {
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return positive_part(z); }
   template <class V> static V slope(V, V y, V) { return y > 0 ? splat(Element<V>(1)) : V{}; }
+  template <class V> static V bend(V, V, V) { return V{}; }
 };
 
 struct LeakyRelu {
@@ -45,6 +50,7 @@ struct LeakyRelu {
   static constexpr bool needs_z = true;
   template <class V> static V value(V z, V a) { return z > 0 ? z : a * z; }
   template <class V> static V slope(V z, V, V a) { return z > 0 ? splat(Element<V>(1)) : a; }
+  template <class V> static V bend(V, V, V) { return V{}; }
 };
 
 struct Elu {
@@ -52,6 +58,7 @@ struct Elu {
   static constexpr bool needs_z = true;
   template <class V> static V value(V z, V a) { return z > 0 ? z : a * expm1(z > 0 ? V{} : z); }
   template <class V> static V slope(V z, V y, V a) { return z > 0 ? splat(Element<V>(1)) : y + a; }
+  template <class V> static V bend(V z, V y, V a) { return z > 0 ? V{} : y + a; }
 };
 
 struct Selu {
@@ -64,6 +71,7 @@ struct Selu {
   template <class V> static V slope(V z, V y, V) {
     return z > 0 ? splat(Element<V>(scale)) : y + Element<V>(scale * alpha);
   }
+  template <class V> static V bend(V z, V y, V) { return z > 0 ? V{} : y + Element<V>(scale * alpha); }
 };
 
 struct Softplus {
@@ -71,6 +79,10 @@ struct Softplus {
   static constexpr bool needs_z = true;
   template <class V> static V value(V z, V) { return softplus(z); }
   template <class V> static V slope(V z, V, V) { return sigmoid(z); }
+  template <class V> static V bend(V z, V, V) {
+    const V s = sigmoid(z);
+    return s * (1 - s);
+  }
 };
 
 struct Exponential {
@@ -78,6 +90,7 @@ struct Exponential {
   static constexpr bool needs_z = false;
   template <class V> static V value(V z, V) { return exp(z); }
   template <class V> static V slope(V, V y, V) { return y; }
+  template <class V> static V bend(V, V y, V) { return y; }
 };
 
 struct Silu {
@@ -87,6 +100,10 @@ struct Silu {
   template <class V> static V slope(V z, V y, V) {
     const V s = sigmoid(z);
     return s + y * (1 - s);
+  }
+  template <class V> static V bend(V z, V, V) {
+    const V s = sigmoid(z);
+    return s * (1 - s) * (2 + z * (1 - 2 * s));
   }
 };
 
@@ -98,6 +115,10 @@ struct Mish {
     const V t = tanh(softplus(z));
     return t + z * (1 - t * t) * sigmoid(z);
   }
+  template <class V> static V bend(V z, V, V) {
+    const V t = tanh(softplus(z)), s = sigmoid(z);
+    return (1 - t * t) * s * (2 + z * (1 - s - 2 * t * s));
+  }
 };
 
 struct Gelu {
@@ -107,6 +128,9 @@ struct Gelu {
   template <class V> static V slope(V z, V, V) {
     const V density = exp(z * z * Element<V>(-0.5)) * Element<V>(0.39894228040143267794);
     return normal_distribution(z) + z * density;
+  }
+  template <class V> static V bend(V z, V, V) {
+    return (2 - z * z) * exp(z * z * Element<V>(-0.5)) * Element<V>(0.39894228040143267794);
   }
 };
 

@@ -774,42 +774,45 @@ class BoundTraining {
   Gate gate_;
 };
 
-// Runners that are not in use. One is taken, and given back, by exchanging a pointer: there is no lock that a fork, a
-// handler of signals or another thread could find closed.
-class Runners {
+// Objects of the engine that are not in use. One is taken, and given back, by exchanging a pointer: there is no lock that
+// a fork, a handler of signals or another thread could find closed.
+template <class Object>
+class Pool {
  public:
-  explicit Runners(const Layout& layout) : layout_{layout} {}
-  Runners(const Runners&) = delete;
-  Runners& operator=(const Runners&) = delete;
-  ~Runners() {
-    for (std::atomic<Runner*>& spare : spares_) delete spare.load();
+  using Maker = Object* (Layout::*)() const;
+  Pool(const Layout& layout, Maker make) : layout_{layout}, make_{make} {}
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() {
+    for (std::atomic<Object*>& spare : spares_) delete spare.load();
   }
 
   class Borrowed {
    public:
-    explicit Borrowed(Runners& from) : from_{from} {
-      for (std::atomic<Runner*>& spare : from.spares_)
-        if ((runner_ = spare.exchange(nullptr)) != nullptr) return;
-      runner_ = from.layout_.run();
+    explicit Borrowed(Pool& from) : from_{from} {
+      for (std::atomic<Object*>& spare : from.spares_)
+        if ((object_ = spare.exchange(nullptr)) != nullptr) return;
+      object_ = (from.layout_.*from.make_)();
     }
     ~Borrowed() {
-      if (runner_->worth_keeping())
-        for (std::atomic<Runner*>& spare : from_.spares_)
-          if (Runner* none = nullptr; spare.compare_exchange_strong(none, runner_)) return;
-      delete runner_;
+      if (object_->worth_keeping())
+        for (std::atomic<Object*>& spare : from_.spares_)
+          if (Object* none = nullptr; spare.compare_exchange_strong(none, object_)) return;
+      delete object_;
     }
     Borrowed(const Borrowed&) = delete;
     Borrowed& operator=(const Borrowed&) = delete;
-    Runner* operator->() const { return runner_; }
+    Object* operator->() const { return object_; }
 
    private:
-    Runners& from_;
-    Runner* runner_ = nullptr;
+    Pool& from_;
+    Object* object_ = nullptr;
   };
 
  private:
   const Layout& layout_;
-  std::atomic<Runner*> spares_[4]{};
+  Maker make_;
+  std::atomic<Object*> spares_[4]{};
 };
 
 // Answers for rows, with as little around the arithmetic as can be: what needs a second look is answered with None. It
@@ -818,7 +821,8 @@ class BoundRunner {
  public:
   BoundRunner(nb::object layout, nb::object parameters, nb::object empty, int threads)
       : held_layout_{std::move(layout)}, held_parameters_{std::move(parameters)}, empty_{std::move(empty)},
-        layout_{BoundLayout::of(held_layout_)}, threads_{checked(threads)}, runners_{*layout_} {
+        layout_{BoundLayout::of(held_layout_)}, threads_{checked(threads)}, runners_{*layout_, &Layout::run},
+        differentiators_{*layout_, &Layout::differentiate} {
     const AnyArray flat = array_of("parameters", held_parameters_);
     check("parameters", flat, layout_.type(), {layout_.size()});
     parameters_ = flat.data();
@@ -828,18 +832,26 @@ class BoundRunner {
   nb::object operator()(nb::handle inputs, nb::object out) {
     if (Py_TYPE(inputs.ptr()) != Py_TYPE(held_parameters_.ptr())) return nb::none();  // not an array, or a special kind
     const View view{inputs, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT};
-    const Index n = layout_.inputs();
-    if (!view.is(layout_.single() ? "f" : "d")) return nb::none();
-    const bool one_row = view.buffer.ndim == 1 && view.shape(0) == n && n > 1;
-    if (!one_row && (view.buffer.ndim != 2 || view.shape(1) != n || view.shape(0) == 0)) return nb::none();
-    if (!(layout_.single() ? finite(static_cast<const float*>(view.buffer.buf), view.count())
-                           : finite(static_cast<const double*>(view.buffer.buf), view.count())))
-      return nb::none();
     Rows rows;
-    rows.count = one_row ? 1 : view.shape(0);
-    rows.inputs = view.buffer.buf;
-    if (!layout_.are_all_levels(rows.inputs, rows.count)) return nb::none();
+    bool one_row = false;
+    if (!take(view, rows, one_row)) return nb::none();
     return answer(rows, one_row, std::move(out));
+  }
+
+  // d outputs / d inputs, (rows, outputs, inputs), or (outputs, inputs) of one row; None where a closer look is needed.
+  nb::object jacobian(nb::handle inputs) {
+    return differentiate(inputs, layout_.outputs(), [&](Differentiator& by, const Rows& rows, void* into, Team& team, const Interrupt& interrupt) {
+      return by.jacobian(parameters_, rows, into, team, interrupt);
+    });
+  }
+
+  // The second derivatives of one output, (rows, inputs, inputs), or (inputs, inputs).
+  nb::object hessian(nb::handle inputs, Index output) {
+    const Index n = layout_.inputs();
+    if (output < 0 || output >= layout_.outputs()) throw nb::index_error("there is no such output");
+    return differentiate(inputs, n, [&](Differentiator& by, const Rows& rows, void* into, Team& team, const Interrupt& interrupt) {
+      return by.hessian(parameters_, rows, output, into, team, interrupt);
+    });
   }
 
   // Answers for sparse rows, (data, indices, indptr, columns), and compact ones, (numbers, levels, encoding).
@@ -851,6 +863,46 @@ class BoundRunner {
   }
 
  private:
+  // Whether an array is rows as they are, or one row.
+  bool take(const View& view, Rows& rows, bool& one_row) const {
+    const Index n = layout_.inputs();
+    if (!view.is(layout_.single() ? "f" : "d")) return false;
+    one_row = view.buffer.ndim == 1 && view.shape(0) == n && n > 1;
+    if (!one_row && (view.buffer.ndim != 2 || view.shape(1) != n || view.shape(0) == 0)) return false;
+    if (!(layout_.single() ? finite(static_cast<const float*>(view.buffer.buf), view.count())
+                           : finite(static_cast<const double*>(view.buffer.buf), view.count())))
+      return false;
+    rows.count = one_row ? 1 : view.shape(0);
+    rows.inputs = view.buffer.buf;
+    return layout_.are_all_levels(rows.inputs, rows.count);
+  }
+
+  // Matrices of `lines` lines of inputs, one a row of the data.
+  template <class Work>
+  nb::object differentiate(nb::handle inputs, Index lines, const Work& work) {
+    if (Py_TYPE(inputs.ptr()) != Py_TYPE(held_parameters_.ptr())) return nb::none();
+    const View view{inputs, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT};
+    Rows rows;
+    bool one_row = false;
+    if (!take(view, rows, one_row)) return nb::none();
+    const Index n = layout_.inputs();
+    nb::object out = one_row ? empty_(nb::make_tuple(lines, n), dtype_) : empty_(nb::make_tuple(rows.count, lines, n), dtype_);
+    const View written{out, PyBUF_WRITABLE};
+    const Pool<Differentiator>::Borrowed by{differentiators_};
+    bool knows = false;
+    if (rows.count * layout_.size_for_a_row() * lines < short_work) {
+      Team team{1};
+      knows = work(*by.operator->(), rows, written.buffer.buf, team, {});
+    } else {
+      without_gil([&] {
+        Team team{threads_};
+        knows = work(*by.operator->(), rows, written.buffer.buf, team, {ctrl_c, nullptr});
+      });
+    }
+    raise_if_interrupted();
+    return knows ? out : nb::none();
+  }
+
   // Whether memory of the caller's is such as answers are written into.
   bool fits(const View& out, Index rows, bool one_row) const {
     return out.is(layout_.single() ? "f" : "d") && out.buffer.ndim == (one_row ? 1 : 2) &&
@@ -863,7 +915,7 @@ class BoundRunner {
     if (!given) out = one_row ? empty_(m, dtype_) : empty_(nb::make_tuple(rows.count, m), dtype_);
     const View written{out, given ? PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT : PyBUF_WRITABLE};
     if (given && !fits(written, rows.count, one_row)) return nb::none();
-    const Runners::Borrowed runner{runners_};
+    const Pool<Runner>::Borrowed runner{runners_};
     if (rows.count * layout_.size_for_a_row() < short_work) {
       Team team{1};
       runner->run(parameters_, rows, written.buffer.buf, team, {});
@@ -880,8 +932,108 @@ class BoundRunner {
   nb::object held_layout_, held_parameters_, empty_, dtype_;
   BoundLayout& layout_;
   int threads_;
-  Runners runners_;
+  Pool<Runner> runners_;
+  Pool<Differentiator> differentiators_;
   const void* parameters_;
+};
+
+// The loss of some rows around the parameters, to second order.
+class BoundCurvature {
+ public:
+  BoundCurvature(nb::object layout, const LossSpec& loss, const RuleSpec& rule, nb::object parameters, int threads,
+                 const std::vector<double>& factors, nb::handle inputs, nb::handle targets, nb::handle weights)
+      : held_layout_{std::move(layout)}, held_parameters_{std::move(parameters)}, layout_{BoundLayout::of(held_layout_)},
+        threads_{checked(threads)}, given_{layout_, loss, inputs, targets, weights} {
+    layout_.check_fits(loss);
+    const OwnArray flat = own_array_of("parameters", held_parameters_);
+    if (layout_.single()) throw nb::type_error("layout is of float32; a curvature is found in float64");
+    check("parameters", flat, layout_.type(), {layout_.size()});
+    given_.check_contents();
+    curvature_.reset(layout_->bend(loss, rule, layout_.factors_of(factors).data(), flat.data()));
+    is_short_ = given_.rows.count * layout_.size_for_a_row() * layout_.outputs() < short_work;
+  }
+
+  Curvature::Measured measure(double decay) {
+    Curvature::Measured found{};
+    call([&](Team& team, const Interrupt& interrupt) { found = curvature_->measure(given_.rows, decay, team, interrupt); });
+    measured_ = true;
+    return found;
+  }
+
+  // Iterations of Levenberg and Marquardt's method into `losses` and `dampings`; returns how many, why they ended, and
+  // damping and growth before the last and after it. `point` and `scaling_before` become what was before the last.
+  nb::tuple descend(double damping, double growth, double goal, double min_gradient, double max_damping,
+                    const OwnArray& losses, const OwnArray& dampings, const OwnArray& point, const OwnArray& scaling_before) {
+    check("losses", losses, nb::dtype<double>(), {-1});
+    const Index count = Index(losses.shape(0)), n = size();
+    check("dampings", dampings, nb::dtype<double>(), {count});
+    check("point", point, nb::dtype<double>(), {n});
+    check("scaling_before", scaling_before, nb::dtype<double>(), {n});
+    Curvature::Descent how{goal, min_gradient, max_damping, damping, growth};
+    Index done = 0;
+    call(
+        [&](Team& team, const Interrupt& interrupt) {
+          done = curvature_->descend(given_.rows, how, count, static_cast<double*>(losses.data()),
+                                     static_cast<double*>(dampings.data()), team, interrupt);
+        },
+        count);
+    measured_ = true;
+    std::memcpy(point.data(), curvature_->point(), std::size_t(n) * sizeof(double));
+    std::memcpy(scaling_before.data(), curvature_->scaling_before(), std::size_t(n) * sizeof(double));
+    return nb::make_tuple(done, int(how.why), how.damping_before, how.growth_before, how.damping, how.growth);
+  }
+
+  nb::object step(double damping, double decay) {
+    check_measured();
+    Curvature::Trial trial{};
+    bool solved = false;
+    call([&](Team& team, const Interrupt& interrupt) {
+      solved = curvature_->step(given_.rows, damping, decay, trial, team, interrupt);
+    });
+    return solved ? nb::cast(trial) : nb::none();
+  }
+
+  void back() {
+    if (measured_) curvature_->back();
+  }
+
+  double effective_parameters(double decay) {
+    check_measured();
+    double found = 0;
+    call([&](Team& team, const Interrupt&) { found = curvature_->effective_parameters(decay, team); });
+    return found;
+  }
+
+  Index size() const { return curvature_->size(); }
+  double* scaling() const { return curvature_->scaling(); }
+
+ private:
+  void check_measured() const {
+    if (!measured_) throw std::runtime_error("nothing has been measured yet");
+  }
+
+  template <class Work>
+  void call(const Work& work, Index times = 1) {
+    const Gate::Turn turn{gate_};
+    if (is_short_ && times < 100) {
+      Team team{1, Denormals::zeros};
+      work(team, {});
+    } else {
+      without_gil([&] {
+        Team team{threads_, Denormals::zeros};
+        work(team, {ctrl_c, nullptr});
+      });
+    }
+    raise_if_interrupted();
+  }
+
+  nb::object held_layout_, held_parameters_;  // alive as long as this
+  BoundLayout& layout_;
+  int threads_;
+  GivenRows given_;
+  std::unique_ptr<Curvature> curvature_;
+  bool is_short_ = false, measured_ = false;
+  Gate gate_;
 };
 
 nb::object apply(const std::string& function, const AnyArray& array, const std::string& level) {
@@ -1006,7 +1158,35 @@ NB_MODULE(_native, module) {
       .def(nb::init<nb::object, nb::object, nb::object, int>(), nb::arg("layout"), nb::arg("parameters"), nb::arg("empty"),
            nb::arg("threads"))
       .def("__call__", &BoundRunner::operator(), nb::arg("inputs").none(), nb::arg("out").none() = nb::none())
+      .def("jacobian", &BoundRunner::jacobian, nb::arg("inputs").none())
+      .def("hessian", &BoundRunner::hessian, nb::arg("inputs").none(), nb::arg("output"))
       .def("rows", &BoundRunner::rows, nb::arg("inputs"), nb::arg("out").none() = nb::none());
+
+  nb::class_<Curvature::Measured>(module, "Measured")
+      .def_ro("loss", &Curvature::Measured::loss)
+      .def_ro("squares", &Curvature::Measured::squares)
+      .def_ro("steepest", &Curvature::Measured::steepest);
+  nb::class_<Curvature::Trial>(module, "Trial")
+      .def_ro("foreseen", &Curvature::Trial::foreseen)
+      .def_ro("loss", &Curvature::Trial::loss)
+      .def_ro("squares", &Curvature::Trial::squares);
+  nb::class_<BoundCurvature>(module, "Curvature")
+      .def(nb::init<nb::object, const LossSpec&, const RuleSpec&, nb::object, int, const std::vector<double>&, nb::handle,
+                    nb::handle, nb::handle>(),
+           nb::arg("layout"), nb::arg("loss"), nb::arg("rule"), nb::arg("parameters"), nb::arg("threads"), nb::arg("factors"),
+           nb::arg("inputs"), nb::arg("targets"), nb::arg("weights").none())
+      .def("measure", &BoundCurvature::measure, nb::arg("decay"))
+      .def("step", &BoundCurvature::step, nb::arg("damping"), nb::arg("decay"))
+      .def("back", &BoundCurvature::back)
+      .def("descend", &BoundCurvature::descend, nb::arg("damping"), nb::arg("growth"), nb::arg("goal"),
+           nb::arg("min_gradient"), nb::arg("max_damping"), nb::arg("losses").noconvert(), nb::arg("dampings").noconvert(),
+           nb::arg("point").noconvert(), nb::arg("scaling_before").noconvert())
+      .def("effective_parameters", &BoundCurvature::effective_parameters, nb::arg("decay"))
+      .def_prop_ro("size", &BoundCurvature::size)
+      .def_prop_ro("scaling", [](BoundCurvature& self) {
+        const std::size_t shape[1] = {std::size_t(self.size())};
+        return nb::ndarray<nb::numpy, double>(self.scaling(), 1, shape, nb::find(self));
+      });
 
   module.def("apply", &apply, nb::arg("function"), nb::arg("array"), nb::arg("level"));
   module.def("levels", &levels);

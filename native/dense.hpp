@@ -167,6 +167,23 @@ struct Dense {
       for (Index r = 0; r < block.rows; ++r)
         for (Index i = larger(at.inputs - block.first_column, 0); i < block.columns; ++i) gradient.row(r)[i] = 0;
   }
+
+  // A row's gradient of the weights, inputs.T @ delta, as Python has them. What lies behind it may be written, too.
+  template <class T>
+  static void learn_row(const Layer& at, const T* inputs, const T* delta, const T*, T* gradient) {
+    constexpr Index w = width<T>;
+    if (at.outputs == 1) {
+      for (Index i = 0; i < at.inputs; ++i) gradient[i] = inputs[i] * delta[0];
+      return;
+    }
+    if (at.outputs <= w && !at.turned) {  // its padding of zeros goes with it
+      const Vec<T> all = load(delta);
+      for (Index i = 0; i < at.inputs; ++i) store(gradient + i * at.outputs, inputs[i] * all);
+      return;
+    }
+    for (Index i = 0; i < at.inputs; ++i)
+      for (Index o = 0; o < at.outputs; ++o) gradient[i * at.outputs + o] = inputs[i] * delta[o];
+  }
 };
 
 }  // namespace nineline::NINELINE_LEVEL

@@ -43,6 +43,9 @@ struct Dropout {
   template <class T>
   static void learn(const Layer&, const Stage<T>&, RowList<T>, const Block&, bool, Matrix<T>) {}
 
+  template <class T>
+  static void learn_row(const Layer&, const T*, const T*, const T*, T*) {}
+
  private:
   template <class T>
   static void times(const T* mask, const T* from, Index count, T* to) {

@@ -53,8 +53,18 @@ struct Embedding {
     return false;
   }
 
+  // A row's gradient by the vector that it reads in a column.
+  template <class T>
+  static void learn_row(const EmbeddingColumn& column, Index level, const T* errors, T* gradient) {
+    __builtin_memset(gradient, 0, column.levels * column.width * sizeof(T));
+    copy_row(errors + column.start, column.width, gradient + level * column.width);
+  }
+
   template <class T>
   static void learn(const Layer&, const Stage<T>&, RowList<T>, const Block&, bool, Matrix<T>) {}
+
+  template <class T>
+  static void learn_row(const Layer&, const T*, const T*, const T*, T*) {}
 };
 
 // Rows of numbers by a key, in the order in which the keys first came.

@@ -1,4 +1,6 @@
 // Compiled once per instruction set, which NINELINE_LEVEL names.
+#include "curvature.hpp"
+#include "differentiator.hpp"
 #include "kernels.hpp"
 #include "runner.hpp"
 #include "training.hpp"

@@ -48,6 +48,54 @@ class Runner {
   virtual bool worth_keeping() const = 0;
 };
 
+// A network that is differentiated by its inputs. It may be asked by one thread at a time.
+class Differentiator {
+ public:
+  virtual ~Differentiator() = default;
+  // Writes d outputs / d inputs, (rows, n_outputs, n_inputs), of dense rows; false where it does not know how.
+  virtual bool jacobian(const void* parameters, const Rows&, void* into, Team&, const Interrupt&) = 0;
+  // Writes the second derivatives of one output by the inputs, (rows, n_inputs, n_inputs), of dense rows; false where it
+  // does not know how.
+  virtual bool hessian(const void* parameters, const Rows&, Index output, void* into, Team&, const Interrupt&) = 0;
+  // Whether the memory that it holds is little enough to wait for the next call.
+  virtual bool worth_keeping() const = 0;
+};
+
+// The loss of some rows around the parameters to second order, as Gauss and Newton see it; all in double.
+class Curvature {
+ public:
+  struct Measured {
+    double loss, squares, steepest;
+  };
+  struct Trial {
+    double foreseen, loss, squares;
+  };
+  // Levenberg and Marquardt's method for some iterations: where it ends, how it damps, and how it went.
+  struct Descent {
+    enum Why { going_on, goal_reached, flat, no_damping, interrupted };
+    double goal, min_gradient, max_damping;
+    double damping, growth;
+    double damping_before = 0, growth_before = 0;  // the last iteration
+    Why why = going_on;
+  };
+  virtual ~Curvature() = default;
+  // How many parameters learn, and of each the largest diagonal of J'J so far.
+  virtual Index size() const = 0;
+  virtual double* scaling() = 0;
+  // Finds loss, gradient and J'J where the caller's parameters are now.
+  virtual Measured measure(const Rows&, double decay, Team&, const Interrupt&) = 0;
+  // Moves the caller's parameters by the damped step from there; false where the matrix is not positive definite.
+  virtual bool step(const Rows&, double damping, double decay, Trial&, Team&, const Interrupt&) = 0;
+  // Puts them back.
+  virtual void back() = 0;
+  // Takes up to `count` iterations, and writes the loss before each and the damping of its step; returns how many.
+  virtual Index descend(const Rows&, Descent&, Index count, double* losses, double* dampings, Team&, const Interrupt&) = 0;
+  // The parameters and the scaling before the last iteration.
+  virtual const double* point() const = 0;
+  virtual const double* scaling_before() const = 0;
+  virtual double effective_parameters(double decay, Team&) = 0;
+};
+
 // A network laid out for numbers of one type and one instruction set. It never changes, so any number of trainings
 // and runners may share it, as long as it lives longer than they.
 class Layout {
@@ -57,6 +105,9 @@ class Layout {
   virtual Training* train(const LossSpec&, const RuleSpec&, const double* factors, void* flat) const = 0;
   virtual Index block_count() const = 0;
   virtual Runner* run() const = 0;
+  virtual Differentiator* differentiate() const = 0;
+  // Of a network in double; null where it is in float.
+  virtual Curvature* bend(const LossSpec&, const RuleSpec&, const double* factors, void* flat) const = 0;
 };
 
 // The names of the kinds, in the order of their lists; null ends each.

@@ -8,6 +8,7 @@
 //   backward   carries the errors of the outputs back to those of the inputs; true where it has carried them through the
 //              activation of the layer below, too
 //   learn      the gradient of a block of its weights
+//   learn_row  that of its weights from one row alone, as Python has them
 //
 // Twin: src/nineline/layers/__init__.py.
 #pragma once

@@ -75,6 +75,12 @@ struct LayerNorm {
     }
   }
 
+  // A row's gradient of the gain.
+  template <class T>
+  static void learn_row(const Layer& at, const T*, const T* errors, const T* beside, T* gradient) {
+    for (Index i = 0; i < at.inputs; ++i) gradient[i] = errors[i] * beside[i];
+  }
+
  private:
   // The sum of the vectors from(0), from(w), ... below a stride.
   template <class T, class From>

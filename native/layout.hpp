@@ -48,6 +48,8 @@ class Layout final : public nineline::Layout {
 
   nineline::Training* train(const LossSpec&, const RuleSpec&, const double* factors, void* flat) const override;
   nineline::Runner* run() const override;
+  nineline::Differentiator* differentiate() const override;
+  nineline::Curvature* bend(const LossSpec&, const RuleSpec&, const double* factors, void* flat) const override;
 
   Index count() const { return count_; }
   const Layer& layer(Index l) const { return layers_[l]; }
@@ -57,6 +59,12 @@ class Layout final : public nineline::Layout {
   // is none, or another layer reads the data too.
   Index reader() const { return reader_; }
   Index outputs() const { return last().outputs; }
+  // The first layer that is there when the network runs.
+  Index first_running() const {
+    Index l = 0;
+    while (!runs(layers_[l].kind)) ++l;
+    return l;
+  }
   Index flat_size() const { return flat_size_; }
   Index block_count() const override { return blocks_; }
   Index size() const { return size_; }  // of a padded vector

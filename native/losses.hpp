@@ -9,7 +9,7 @@ namespace nineline::NINELINE_LEVEL {
 
 // value(y, t) is the loss of one output y with target t, gradient(y, t) its derivative by y; `a` is the setting.
 // A loss that `Joins` an activation has a closed form behind it: delta is y - t there, and the value is taken from the
-// weighted sum z. Where it is `only_joined` no other output fits it.
+// weighted sum z. Where it is `only_joined` no other output fits it. variance(y) is that of targets with mean y.
 struct AnyOutput {
   using Joins = void;
   static constexpr bool only_joined = false;
@@ -69,6 +69,7 @@ struct Poisson {
   template <class V> static V value(V y, V t, V) { return y - t * log(away_from_zero(y)); }
   template <class V> static V gradient(V y, V t, V) { return 1 - t / away_from_zero(y); }
   template <class V> static V joined_value(V z, V y, V t) { return y - t * z; }
+  template <class V> static V variance(V y) { return y; }
 };
 
 struct BinaryCrossEntropy {
@@ -77,6 +78,7 @@ struct BinaryCrossEntropy {
   static constexpr bool only_joined = true;
   static constexpr Targets targets = Targets::shares;
   template <class V> static V joined_value(V z, V, V t) { return softplus(z) - t * z; }
+  template <class V> static V variance(V y) { return y * (1 - y); }
 };
 
 struct CrossEntropy {
@@ -84,6 +86,7 @@ struct CrossEntropy {
   using Joins = Softmax;
   static constexpr bool only_joined = true;
   static constexpr Targets targets = Targets::distributions;
+  template <class V> static V variance(V y) { return y; }
 };
 
 // The targets are errors that point downhill, and the gradient is minus them: where the loss lies behind a chain rule.

@@ -43,6 +43,9 @@ struct Shortcut {
   template <class T>
   static void learn(const Layer&, const Stage<T>&, RowList<T>, const Block&, bool, Matrix<T>) {}
 
+  template <class T>
+  static void learn_row(const Layer&, const T*, const T*, const T*, T*) {}
+
   // And there they are added to those that came down the layers.
   template <class T>
   static void add_errors(RowList<T> errors, Index rows, Index count, Index stride, T* to) {

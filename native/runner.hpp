@@ -4,18 +4,19 @@
 #pragma once
 
 #include "batches.hpp"
+#include "placed.hpp"
 
 namespace nineline::NINELINE_LEVEL {
 
 template <class T>
 class Runner final : public nineline::Runner {
  public:
-  explicit Runner(const Layout<T>& layout) : layout_{layout}, places_{layout.count()} {}
+  explicit Runner(const Layout<T>& layout) : layout_{layout}, placed_{layout, false} {}
 
   void run(const void* parameters, const Rows& rows, void* outputs, Team& team, const Interrupt& interrupt) override {
     const Partition parts = partition(rows.count, layout_.work_of_a_row());
     make_workspaces(layout_, parts, team.threads(), Purpose::answering, workspaces_);
-    place(static_cast<const T*>(parameters));
+    placed_.take(static_cast<const T*>(parameters));
     const bool zeros = is_mostly_zeros(layout_, rows);
     const Batch<T> batch{rows, nullptr, rows.count};
     const Index m = layout_.outputs(), stride = layout_.last().stride;
@@ -24,8 +25,8 @@ class Runner final : public nineline::Runner {
       Workspace<T>& workspace = workspaces_[who];
       workspace.mostly_zeros = zeros;
       tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index count) {
-        list_inputs(layout_, batch, first, count, places_[0], static_cast<const T*>(nullptr), workspace);
-        workspace.forward(places_.data(), count);
+        list_inputs(layout_, batch, first, count, placed_[0], static_cast<const T*>(nullptr), workspace);
+        workspace.forward(placed_.parameters(), count);
         T* const to = static_cast<T*>(outputs) + first * m;
         for (Index r = 0; r < count; ++r) __builtin_memcpy(to + r * m, workspace.answers() + r * stride, m * sizeof(T));
       });
@@ -38,24 +39,8 @@ class Runner final : public nineline::Runner {
   }
 
  private:
-  // Where Python's layout is ours, a layer's parameters are read where they are; the others are packed.
-  void place(const T* flat) {
-    for (Index l = 0; l < layout_.count(); ++l) {
-      const Layer& at = layout_.layer(l);
-      if (at.blocks() == 0) continue;
-      if (at.vectors != nullptr || at.as_in_python()) {
-        places_[l] = flat + at.flat;
-      } else {
-        if (!packed_) packed_ = Array<T>{layout_.size()};
-        pack(at, flat + at.flat, packed_.data() + at.place);
-        places_[l] = packed_.data() + at.place;
-      }
-    }
-  }
-
   const Layout<T>& layout_;
-  Array<const T*> places_;  // of each layer's parameters
-  Array<T> packed_;
+  Placed<T> placed_;
   List<Workspace<T>> workspaces_;  // of tiles, one a thread
 };
 

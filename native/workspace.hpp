@@ -118,6 +118,76 @@ class Workspace {
     columns_times(by_column, at.inputs + first, count, errors_[layout_->reader()].rows(), 0, at.stride, {to, at.stride});
   }
 
+  // Derivatives of a network as it runs: each row stands once for each of its outputs, and goes back with an error there.
+
+  // Takes over what rows of another workspace have become, each once for each output.
+  void copy_for_each_output(const Workspace& from, Index rows) {
+    const Index times = layout_->outputs();
+    for (Index l = 0; l < layout_->count(); ++l) {
+      const Layer& at = layout_->layer(l);
+      if (!runs(at.kind)) continue;
+      for (Index r = 0; r < rows; ++r)
+        for (Index row = r * times; row < (r + 1) * times; ++row) {
+          copy_row(from.outputs_[l].row(r), at.stride, outputs_[l].row(row));
+          if (z_[l]) copy_row(from.z(l, r), at.stride, z_[l].data() + row * at.stride);
+          if (beside_[l]) copy_row(from.beside_[l].data() + r * at.beside, at.beside, beside_[l].data() + row * at.beside);
+        }
+    }
+  }
+
+  // Begins the way back with an error of scale(r, o) at output o of row r, which is there once for each output; with
+  // `joined` beyond its activation.
+  template <class Scale>
+  void begin_with_each_output(Index rows, bool joined, const Scale& scale) {
+    const Index l = layout_->count() - 1, outputs = layout_->outputs();
+    const Layer& last = layout_->layer(l);
+    T* const errors = errors_[l].data();
+    __builtin_memset(errors, 0, rows * outputs * last.stride * sizeof(T));
+    for (Index r = 0; r < rows; ++r)
+      for (Index o = 0; o < outputs; ++o) errors[(r * outputs + o) * last.stride + o] = scale(r, o);
+    if (!joined)
+      carry_back(last.activation, T(last.setting), z(l, 0), outputs_[l].data(), errors, rows * outputs, outputs, last.stride);
+    else if (is<Softmax>(last.activation))
+      for (Index p = 0; p < rows * outputs; ++p)
+        for (Index o = 0; o < outputs; ++o) errors[p * last.stride + o] -= scale(p / outputs, p % outputs) * outputs_[l].row(p)[o];
+    for (Index d = 0; d < l; ++d)  // dropout passes on what comes
+      if (!runs(layout_->layer(d).kind))
+        for (Index i = 0; i < rows * outputs * layout_->layer(d).beside; ++i) beside_[d][i] = 1;
+  }
+
+  // The errors of the data, rows side by side, once those of the first layer that is there are known. There must be room
+  // for rows of its `input_stride`.
+  void errors_of_data(const T* const* parameters, Index rows, T* to) const {
+    const Index l = layout_->first_running();
+    const Layer& at = layout_->layer(l);
+    const Below<T> nothing{at, false, nullptr, nullptr};
+    const T* const not_turned = nullptr;
+    with_kind(at.kind, [&](auto kind) {
+      kind.backward(at, stage(l, parameters[l], {0, rows, 0}, &undrawn), not_turned, errors_[l].rows(), nothing, to);
+    });
+    if (!is<Dense>(at.kind))  // which writes them side by side
+      for (Index r = 1; r < rows; ++r) __builtin_memmove(to + r * at.inputs, to + r * at.input_stride, at.inputs * sizeof(T));
+    for (Index end = l; end < layout_->count(); ++end)
+      if (is<Shortcut>(layout_->layer(end).kind) && source(layout_->layer(end).from, nullptr) < 0)
+        Shortcut::add_errors(errors_[end].rows(), rows, layout_->inputs(), layout_->inputs(), to);
+  }
+
+  const T* sums_of(Index l, Index r) const { return z_[l] ? z(l, r) : nullptr; }
+  const T* outputs_of(Index l, Index r) const { return outputs_[l].row(r); }
+  const T* errors_of(Index l, Index r) const { return errors_[l].row(r); }
+  const T* beside_of(Index l, Index r) const {
+    return beside_[l] ? beside_[l].data() + r * layout_->layer(l).beside : nullptr;
+  }
+
+  // A row that a layer is given when the network runs; `room` is used where it is not there as numbers side by side.
+  const T* inputs_of(Index l, Index r, T* room) const {
+    const Index from = source(l - 1, nullptr);
+    if (from >= first()) return outputs_[from].row(r);
+    if (!is_sparse) return inputs[r];
+    Stage<T>::copy_of(nullptr, sparse.data(), r, layout_->layer(l).inputs, room);
+    return room;
+  }
+
   // The level of a row in a column of an embedding.
   Index level(Index r, int column) const {
     return is_compact ? Index(levels[r][column]) : Index(inputs[r][column]);

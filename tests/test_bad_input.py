@@ -241,7 +241,7 @@ TRAIN = [
     ),
     # optimizer
     ({"optimizer": "adm"}, ValueError, ["optimizer is 'adm', which is not known; did you mean 'adam'"]),
-    ({"optimizer": "lbfgs"}, ValueError, ["known names are adam, adamw, gradient_descent, rmsprop"]),
+    ({"optimizer": "sgd"}, ValueError, ["known names are adam, adamw, gradient_descent, lbfgs, levenberg_marquardt"]),
     ({"optimizer": Adam}, TypeError, ["optimizer is the class Adam; pass an instance: Adam()"]),
     ({"optimizer": 0.1}, TypeError, ["optimizer is 0.1 (float); expected a Optimizer or one of the names adam"]),
     (

@@ -13,7 +13,7 @@ from nineline.initializers import Initializer
 from nineline.layers import Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.losses import Loss
 from nineline.network import Network
-from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
+from nineline.optimizers import LBFGS, Adam, AdamW, GradientDescent, LevenbergMarquardt, Optimizer, RMSprop
 
 if TYPE_CHECKING:
     from nineline.schedules import Schedule
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nineline.training.watch import EarlyStopping
 
 __all__ = [
+    "LBFGS",
     "Activation",
     "Adam",
     "AdamW",
@@ -38,6 +39,7 @@ __all__ = [
     "Initializer",
     "Layer",
     "LayerNorm",
+    "LevenbergMarquardt",
     "Loss",
     "Network",
     "Optimizer",

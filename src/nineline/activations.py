@@ -2,7 +2,8 @@
 
 An activation turns a layer's weighted sums ``z = inputs @ weights + bias`` into its outputs. Its
 derivative is written in terms of the outputs where that is possible, as in the tutorial:
-``sigmoid_prime(s) = s * (1 - s)``. To add one, write a class here and enter it in `ACTIVATIONS`.
+``sigmoid_prime(s) = s * (1 - s)``. To add one, write a class here and enter it in `ACTIVATIONS`. The second derivative
+beside it is what `Network.hessian` asks for; training never does.
 
 At every finite weighted sum, to the ends of the numbers, values and derivatives are finite (but for exponential) and
 off by at most 32 units of rounding of ``max(1, |truth|)``, on both engines. A weighted sum below the smallest normal
@@ -93,9 +94,25 @@ class Activation(Value, ABC):
         """Return d outputs / d z, element by element, (rows, units)."""
         raise TypeError(f"{type(self).__name__} has no derivative element by element; see its backward()")
 
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        """Return d derivative / d z, element by element, (rows, units)."""
+        raise TypeError(
+            f"{type(self).__name__} has no second derivative, which Network.hessian asks for; "
+            "write second_derivative(z, outputs) beside its derivative"
+        )
+
     def backward(self, errors: Array, z: Array, outputs: Array) -> Array:
         """Carry errors of the outputs back to the weighted sums: ``errors * derivative``."""
         return errors * self.derivative(z, outputs)
+
+    def push_forward(self, tangents: Array, z: Array, outputs: Array) -> Array:
+        """Carry directions of the weighted sums, (rows, directions, units), on to the outputs."""
+        return tangents * self.derivative(z, outputs)[:, np.newaxis]
+
+    def curvature(self, tangents: Array, errors: Array, z: Array, outputs: Array) -> Array:
+        """Return d² sum(errors * outputs) along each pair of directions of z, (rows, directions, directions)."""
+        bent = errors * self.second_derivative(z, outputs)
+        return (tangents * bent[:, np.newaxis]) @ tangents.swapaxes(1, 2)
 
 
 @final
@@ -110,6 +127,9 @@ class Identity(Activation):
     def derivative(self, z: Array, outputs: Array) -> Array:
         return np.ones_like(outputs)
 
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        return np.zeros_like(outputs)
+
 
 @final
 class Sigmoid(Activation):
@@ -122,6 +142,9 @@ class Sigmoid(Activation):
 
     def derivative(self, z: Array, outputs: Array) -> Array:
         return sigmoid_prime(outputs)
+
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        return outputs * (1 - outputs) * (1 - 2 * outputs)
 
 
 @final
@@ -136,6 +159,9 @@ class Tanh(Activation):
     def derivative(self, z: Array, outputs: Array) -> Array:
         return 1 - outputs**2
 
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        return -2 * outputs * (1 - outputs**2)
+
 
 @final
 class Relu(Activation):
@@ -149,6 +175,9 @@ class Relu(Activation):
 
     def derivative(self, z: Array, outputs: Array) -> Array:
         return (outputs > 0).astype(outputs.dtype)
+
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        return np.zeros_like(outputs)
 
 
 @final
@@ -168,6 +197,9 @@ class LeakyRelu(Activation):
 
     def derivative(self, z: Array, outputs: Array) -> Array:
         return np.where(z > 0, 1, self.slope).astype(outputs.dtype)
+
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        return np.zeros_like(outputs)
 
 
 @final
@@ -192,6 +224,9 @@ class Elu(Activation):
 
     def derivative(self, z: Array, outputs: Array) -> Array:
         return np.where(z > 0, 1, outputs + self.alpha).astype(outputs.dtype)
+
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        return np.where(z > 0, 0, outputs + self.alpha).astype(outputs.dtype)
 
 
 SELU_SCALE: Final = 1.0507009873554804934193349852946
@@ -218,6 +253,9 @@ class Selu(Activation):
     def derivative(self, z: Array, outputs: Array) -> Array:
         return np.where(z > 0, SELU_SCALE, outputs + SELU_SCALE * SELU_ALPHA).astype(outputs.dtype)
 
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        return np.where(z > 0, 0, outputs + SELU_SCALE * SELU_ALPHA).astype(outputs.dtype)
+
 
 @final
 class Softplus(Activation):
@@ -232,6 +270,9 @@ class Softplus(Activation):
     def derivative(self, z: Array, outputs: Array) -> Array:
         return sigmoid(z)
 
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        return sigmoid_prime(sigmoid(z))
+
 
 @final
 class Exponential(Activation):
@@ -243,6 +284,9 @@ class Exponential(Activation):
         return np.exp(z)
 
     def derivative(self, z: Array, outputs: Array) -> Array:
+        return outputs
+
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
         return outputs
 
 
@@ -265,6 +309,10 @@ class Silu(Activation):
         s = sigmoid(z)
         return s + outputs * (1 - s)
 
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        s = sigmoid(z)
+        return s * (1 - s) * (2 + z * (1 - 2 * s))
+
 
 @final
 class Mish(Activation):
@@ -284,6 +332,10 @@ class Mish(Activation):
     def derivative(self, z: Array, outputs: Array) -> Array:
         t = np.tanh(np.logaddexp(z, 0)).astype(z.dtype)
         return t + z * (1 - t**2) * sigmoid(z)
+
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        t, s = np.tanh(np.logaddexp(z, 0)).astype(z.dtype), sigmoid(z)
+        return (1 - t**2) * s * (2 + z * (1 - s - 2 * t * s))
 
 
 @final
@@ -306,6 +358,10 @@ class Gelu(Activation):
     def derivative(self, z: Array, outputs: Array) -> Array:
         density = np.exp(-(z**2) / 2) * z.dtype.type(1 / np.sqrt(2 * np.pi))
         return _normal_distribution(z) + z * density
+
+    def second_derivative(self, z: Array, outputs: Array) -> Array:
+        density = np.exp(-(z**2) / 2) * z.dtype.type(1 / np.sqrt(2 * np.pi))
+        return (2 - z**2) * density
 
 
 def _normal_distribution(z: Array) -> Array:
@@ -330,6 +386,18 @@ class Softmax(Activation):
 
     def backward(self, errors: Array, z: Array, outputs: Array) -> Array:
         return outputs * (errors - (errors * outputs).sum(axis=-1, keepdims=True))
+
+    def push_forward(self, tangents: Array, z: Array, outputs: Array) -> Array:
+        return outputs[:, np.newaxis] * self._from_mean(tangents, outputs)
+
+    def curvature(self, tangents: Array, errors: Array, z: Array, outputs: Array) -> Array:
+        apart = self._from_mean(tangents, outputs)
+        bent = outputs * (errors - (errors * outputs).sum(axis=-1, keepdims=True))
+        return (apart * bent[:, np.newaxis]) @ apart.swapaxes(1, 2)
+
+    def _from_mean(self, tangents: Array, outputs: Array) -> Array:
+        """Return directions less their mean by the probabilities."""
+        return tangents - tangents @ outputs[:, :, np.newaxis]
 
 
 def describe_activation(activation: Activation) -> dict[str, Any]:

@@ -74,6 +74,24 @@ class Loss(Value, ABC):
         """Return d loss of a row / d `z`, the delta that backpropagation starts from."""
         return activation.backward(self.gradient(outputs, targets), z, outputs)
 
+    # What methods of second order use.
+
+    def check_residuals(self, activation: Activation) -> None:
+        """Raise ValueError where this loss has no residuals behind an output activation."""
+        raise ValueError(
+            f"loss {type(self).__name__} behind {type(activation).__name__} has no residuals for LevenbergMarquardt; "
+            "it takes squared_error, and cross_entropy, binary_cross_entropy and poisson behind softmax, sigmoid and "
+            "exponential; for any other loss there is optimizer='lbfgs'"
+        )
+
+    def residuals(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> tuple[Array, Array]:
+        """Return residuals c, (rows, outputs), and their derivatives R by `z`, (rows, outputs, outputs).
+
+        ``R'c`` is the gradient of a row's loss by its weighted sums, and ``R'R`` is its Hessian there, as Gauss and
+        Newton take it.
+        """
+        raise NotImplementedError
+
     def row_factors(self, rows: int, sample_weight: Array | None) -> Array | float:
         """Return what each row's loss is multiplied by before they are added: ``w / sum(w)`` or ``w``."""
         if self.reduction == "sum":
@@ -103,6 +121,12 @@ class SquaredError(Loss):
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return outputs - targets
+
+    def check_residuals(self, activation: Activation) -> None:
+        pass
+
+    def residuals(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> tuple[Array, Array]:
+        return outputs - targets, derivatives_by_sums(activation, z, outputs)
 
 
 @final
@@ -193,6 +217,26 @@ class JoinedLoss(Loss):
             return outputs - targets
         return super().delta_at(activation, z, outputs, targets)
 
+    @abstractmethod
+    def variance(self, outputs: Array) -> Array:
+        """Return the variance of targets whose means are the outputs, element by element."""
+
+    def check_residuals(self, activation: Activation) -> None:
+        if not isinstance(activation, self.joins):
+            super().check_residuals(activation)
+
+    def residuals(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> tuple[Array, Array]:
+        """Return Pearson's residuals, ``(outputs - targets) / deviation``, and their derivatives by `z`.
+
+        These are the square root of the Hessian by z, which is the derivative of the outputs, so nothing is left out:
+        ``deviation`` of an output by its own sum, and behind a softmax ``deviation * (1 - p)`` by its own and
+        ``-deviation * p`` by the others.
+        """
+        deviation = np.sqrt(_away_from_zero(self.variance(outputs)))
+        own = np.eye(outputs.shape[1], dtype=outputs.dtype)
+        moved = own - outputs[:, np.newaxis] if isinstance(activation, Softmax) else own[np.newaxis]
+        return (outputs - targets) / deviation, deviation[:, :, np.newaxis] * moved
+
     def _check_output(self, activation: Activation, *fitting: type[Activation]) -> None:
         if not isinstance(activation, fitting):
             raise ValueError(
@@ -220,6 +264,9 @@ class Poisson(JoinedLoss):
 
     def joined_value(self, z: Array, targets: Array) -> Array:
         return (np.exp(z) - targets * z).sum(axis=1)
+
+    def variance(self, outputs: Array) -> Array:
+        return outputs
 
     def check_output(self, activation: Activation) -> None:
         self._check_output(activation, Softplus, Exponential)
@@ -250,6 +297,9 @@ class BinaryCrossEntropy(JoinedLoss):
 
     def joined_value(self, z: Array, targets: Array) -> Array:
         return (np.logaddexp(z, 0).astype(z.dtype) - targets * z).sum(axis=1)
+
+    def variance(self, outputs: Array) -> Array:
+        return outputs * (1 - outputs)
 
     def check_output(self, activation: Activation) -> None:
         self._check_output(activation, Sigmoid)
@@ -282,6 +332,9 @@ class CrossEntropy(JoinedLoss):
         z = z - z.max(axis=1, keepdims=True)
         return np.log(np.exp(z).sum(axis=1)) - (targets * z).sum(axis=1)
 
+    def variance(self, outputs: Array) -> Array:
+        return outputs
+
     def check_output(self, activation: Activation) -> None:
         self._check_output(activation, Softmax)
 
@@ -310,6 +363,14 @@ class OutputErrors(Loss):
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return -targets
+
+
+def derivatives_by_sums(activation: Activation, z: Array, outputs: Array) -> Array:
+    """Return d outputs / d weighted sums of each row, (rows, outputs, outputs)."""
+    count = outputs.shape[1]
+    every = np.broadcast_to(np.eye(count, dtype=outputs.dtype), (len(outputs), count, count))
+    slopes = [activation.backward(every[:, output], z, outputs) for output in range(count)]
+    return np.stack(slopes, axis=1)
 
 
 def _away_from_zero(x: Array) -> Array:

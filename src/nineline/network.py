@@ -259,10 +259,7 @@ class Network:
 
     def _run_checked(self, inputs: Any, out: Array | None) -> Array:
         """Answer for inputs that need a closer look."""
-        is_laid_out = hasattr(inputs, "tocsr") or isinstance(inputs, Compact)
-        rows = inputs if is_laid_out else _checks.as_float("inputs", inputs, self.dtype)
-        one_row = not is_laid_out and rows.ndim == 1 and rows.shape[0] == self.n_inputs > 1
-        given = self.check_inputs("inputs", rows[np.newaxis] if one_row else rows)
+        given, one_row = self.check_rows_or_one(inputs)
         shape = (self.n_outputs,) if one_row else (given.shape[0], self.n_outputs)
         if out is None:
             out = np.empty(shape, self.dtype)
@@ -275,6 +272,13 @@ class Network:
             )
         self.answer(given, out.reshape(1, -1) if one_row else out)
         return out
+
+    def check_rows_or_one(self, inputs: Any) -> tuple[Inputs, bool]:
+        """Return what a user passed as inputs of this network, and whether it was one row, (n_inputs,), or raise."""
+        is_laid_out = hasattr(inputs, "tocsr") or isinstance(inputs, Compact)
+        rows = inputs if is_laid_out else _checks.as_float("inputs", inputs, self.dtype)
+        one_row = not is_laid_out and rows.ndim == 1 and rows.shape[0] == self.n_inputs > 1
+        return self.check_inputs("inputs", rows[np.newaxis] if one_row else rows), one_row
 
     def quick_answer(self) -> Callable[..., Array | None]:
         """Return the engine's way from inputs to outputs, see `nineline.engines.choose_answerer`; it is kept."""
@@ -301,6 +305,81 @@ class Network:
         for layer in self.layers:
             outputs, _ = layer.compute(outputs)
         return outputs
+
+    def jacobian(self, inputs: Any) -> Array:
+        """Return the derivatives of the outputs by the inputs, ``d outputs[r, o] / d inputs[r, i]``.
+
+        Exact, by backpropagation with an error of 1 at each output, and as the network runs: without dropout. At a kink
+        (relu at 0) it is one of the two slopes; where an `Embedding` reads levels, which have no derivative, it is 0.
+
+        Parameters
+        ----------
+        inputs : array_like, SciPy sparse matrix or `nineline.rows.Compact`, (rows, n_inputs)
+            Or one row, (n_inputs,). Fastest as a C-contiguous array of the network's dtype.
+
+        Returns
+        -------
+        array, (rows, n_outputs, n_inputs)
+            Or (n_outputs, n_inputs) for one row.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The inputs are of no use.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nineline import Network
+        >>> network = Network(3, 6, 2, rng=0)
+        >>> slopes = network.jacobian([[0, 0, 1], [1, 0, 1]])
+        >>> slopes.shape
+        (2, 2, 3)
+        >>> h = np.array([1e-6, 0, 0])
+        >>> by_hand = (network.run([0, 0, 1] + h) - network.run([0, 0, 1] - h)) / 2e-6
+        >>> np.allclose(slopes[0, :, 0], by_hand)
+        True
+        """
+        from nineline.engines import jacobian
+
+        return jacobian(self, inputs)
+
+    def hessian(self, inputs: Any, output: int = 0) -> Array:
+        """Return the second derivatives of one output by the inputs, as the network runs.
+
+        ``d² outputs[r, output] / d inputs[r, i] d inputs[r, j]``: exact, and symmetric. Where the activations are
+        straight but for kinks (relu) it is 0.
+
+        Parameters
+        ----------
+        inputs : array_like, SciPy sparse matrix or `nineline.rows.Compact`, (rows, n_inputs)
+            Or one row, (n_inputs,).
+        output : int
+            Its number, from 0.
+
+        Returns
+        -------
+        array, (rows, n_inputs, n_inputs)
+            Or (n_inputs, n_inputs) for one row.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The inputs are of no use, or there is no such output; or an activation or layer of your own has no second
+            derivative.
+
+        Examples
+        --------
+        >>> from nineline import Layer, Network
+        >>> bowl = Network(Layer.of([[1.0, 1.0], [1.0, -1.0]], activation="exponential"),
+        ...                Layer.of([[1.0], [1.0]], activation="identity"))         # exp(a + b) + exp(a - b)
+        >>> bowl.hessian([0.0, 0.0])
+        array([[2., 0.],
+               [0., 2.]])
+        """
+        from nineline.engines import hessian
+
+        return hessian(self, inputs, output)
 
     def forward(self, inputs: npt.ArrayLike) -> Array:
         """Return the network's answers, as `run` does, and let every layer remember what it saw.

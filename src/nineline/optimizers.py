@@ -14,6 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 import numpy as np
@@ -26,15 +27,21 @@ if TYPE_CHECKING:
 
 
 class State:
-    """What a rule remembers: the number of steps taken, and vectors as long as the parameters."""
+    """What a rule remembers: the number of steps taken, vectors about the parameters, and single numbers."""
 
-    def __init__(self, vectors: dict[str, Array], steps: int = 0) -> None:
+    def __init__(self, vectors: dict[str, Array], steps: int = 0, numbers: dict[str, float] | None = None) -> None:
         self.steps = steps
         self.vectors = vectors
+        self.numbers = {} if numbers is None else numbers
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The names of what is remembered, and the shape of each."""
+        return {**{name: vector.shape for name, vector in self.vectors.items()}, **dict.fromkeys(self.numbers, ())}
 
     def copy(self) -> State:
         """Return the same, with vectors of its own."""
-        return State({name: vector.copy() for name, vector in self.vectors.items()}, self.steps)
+        return State({name: vector.copy() for name, vector in self.vectors.items()}, self.steps, dict(self.numbers))
 
 
 @dataclass(eq=False, repr=False)
@@ -268,5 +275,145 @@ class AdamW(_AdamRule):
         super().step(parameters, gradient, rate, state)
 
 
-OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {kind.name: kind for kind in (GradientDescent, RMSprop, Adam, AdamW)}
+class WholeBatchOptimizer(Optimizer):
+    """A method that looks at all rows before each step, and finds for itself how far to go: it has no learning rate.
+
+    Its step is an iteration of the method, and an iteration is an epoch. What an iteration is stands in
+    `nineline.training.lbfgs` and `nineline.training.levenberg_marquardt`.
+    """
+
+    learning_rate = 1.0
+    factors: Mapping[str, float] = MappingProxyType({})
+
+    goal: float
+    """The loss at which it has arrived."""
+
+    def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
+        raise TypeError(
+            f"{type(self).__name__} needs the rows for a step, not a gradient alone; take steps by Trainer.step or "
+            "Network.train"
+        )
+
+
+@final
+class LBFGS(WholeBatchOptimizer):
+    """Limited-memory BFGS: the gradient times an estimate of the inverse Hessian from the last few steps.
+
+    With the steps s and the changes y of the gradient over them, newest first: ``a = s·d / s·y; d -= a * y``; then
+    ``d *= s·y / y·y`` of the newest; and back again ``d += (a - y·d / s·y) * s``; where d begins and ends as minus the
+    gradient and as the direction. How far to go is found by a search that keeps Wolfe's strong conditions.
+
+    It takes any loss, in either dtype. It goes where the loss is smooth; on its kinks (relu, absolute error) it may end
+    early.
+
+    Parameters
+    ----------
+    memory : int
+        How many steps are remembered, at least 1; each is two vectors as long as the parameters.
+    tolerance : float
+        It has arrived where no entry of the gradient is larger, 0 or more.
+    goal : float
+        Or where the loss is not above this.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline import LBFGS, Network
+    >>> x = np.linspace(-1, 1, 50).reshape(-1, 1)
+    >>> network = Network(1, 8, 1, activation="tanh", output="identity", bias=True, rng=0)
+    >>> history = network.train(x, np.sin(3 * x), epochs=500, loss="squared_error", optimizer=LBFGS(goal=1e-5))
+    >>> history.stopped
+    'the goal of 1e-05 is reached'
+
+    References
+    ----------
+    Nocedal, Wright (2006), Numerical Optimization, algorithms 7.4, 3.5 and 3.6.
+    """
+
+    name = "lbfgs"
+    memory: int  # type: ignore[assignment,misc]  # the field's word; what its state holds is said by `start`
+
+    def __init__(self, memory: int = 10, *, tolerance: float = 1e-6, goal: float = 0.0) -> None:
+        self.memory = _checks.positive_integer("memory", memory)
+        self.tolerance = _checks.number("tolerance", tolerance, low=0)
+        self.goal = _checks.number("goal", goal)
+
+    def start(self, parameters: Array) -> State:
+        shape = self.memory, len(parameters)
+        vectors = {"steps": np.zeros(shape, parameters.dtype), "changes": np.zeros(shape, parameters.dtype)}
+        return State(vectors, numbers={"remembered": 0.0})
+
+
+@final
+class LevenbergMarquardt(WholeBatchOptimizer):
+    """Between Gauss and Newton's step and a short one downhill, by a damping that follows how well it went.
+
+    With the residuals c and their derivatives J by the parameters: ``(J'J + damping * D) step = -J'c``, D diagonal: the
+    largest diagonal of J'J so far, but at least a tenth of its mean. Where the loss fell by a share ``q`` of what was
+    foreseen, the step is taken and ``damping *= max(1/3, 1 - (2 q - 1)**3)``; where it did not fall, ``damping *= 2, 4,
+    8, ...`` until it does. It is what MATLAB's users know as trainlm, and with `bayesian` as trainbr.
+
+    For a few thousand parameters at most, on a few thousand rows: there nothing is faster. Squared error, with weighted
+    rows and several outputs; and cross_entropy, binary_cross_entropy and poisson behind softmax, sigmoid and
+    exponential, by their own Hessian. It computes in float64, whatever the network's dtype.
+
+    Parameters
+    ----------
+    damping : float
+        At first, positive.
+    goal : float
+        It has arrived where the loss is not above this. A loss given by name is the mean over rows of half the squared
+        error: MATLAB's goal times n_outputs / 2.
+    min_gradient : float
+        Or where no entry of the gradient is larger, 0 or more.
+    max_damping : float
+        Or where no damping up to this one has a step that lowers the loss.
+    bayesian : bool
+        Bayesian regularisation: adds ``l2 / 2 * sum(p**2)`` over all parameters, and finds l2 from the rows, as their
+        noise against the size of the parameters, by the effective number of parameters; History has both. No rows need
+        be kept for validation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline import LevenbergMarquardt, Network
+    >>> x = np.linspace(-1, 1, 41).reshape(-1, 1)
+    >>> network = Network(1, 5, 1, activation="tanh", output="identity", bias=True, rng=0)
+    >>> optimizer = LevenbergMarquardt(goal=0.001)
+    >>> history = network.train(x, np.sin(np.pi * x), epochs=100, loss="squared_error", optimizer=optimizer)
+    >>> history.stopped, history.epochs < 30
+    ('the goal of 0.001 is reached', True)
+
+    References
+    ----------
+    Marquardt (1963), An algorithm for least-squares estimation of nonlinear parameters; Nielsen (1999), Damping
+    parameter in Marquardt's method, section 2, for how the damping follows; Hagan, Menhaj (1994), Training feedforward
+    networks with the Marquardt algorithm; Foresee, Hagan (1997), Gauss-Newton approximation to Bayesian learning.
+    """
+
+    name = "levenberg_marquardt"
+
+    def __init__(
+        self,
+        damping: float = 1e-3,
+        *,
+        goal: float = 0.0,
+        min_gradient: float = 1e-7,
+        max_damping: float = 1e10,
+        bayesian: bool = False,
+    ) -> None:
+        self.damping = _checks.number("damping", damping, low=0, low_open=True)
+        self.goal = _checks.number("goal", goal)
+        self.min_gradient = _checks.number("min_gradient", min_gradient, low=0)
+        self.max_damping = _checks.number("max_damping", max_damping, low=self.damping)
+        self.bayesian = _checks.boolean("bayesian", bayesian)
+
+    def start(self, parameters: Array) -> State:
+        numbers = {"damping": self.damping, "growth": 2.0, "l2": -1.0, "effective": 0.0, "settled": 0.0}
+        return State({"scaling": np.zeros(len(parameters))}, numbers=numbers)
+
+
+OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {
+    kind.name: kind for kind in (GradientDescent, RMSprop, Adam, AdamW, LBFGS, LevenbergMarquardt)
+}
 """Every optimizer under its public name."""

@@ -87,9 +87,11 @@ def test_every_loss_and_optimizer_trains():
     outputs = {"binary_cross_entropy": "sigmoid", "cross_entropy": "softmax", "poisson": "exponential"}
     for loss in LOSSES:
         for optimizer in OPTIMIZERS:
+            if optimizer == "levenberg_marquardt" and loss not in outputs and loss != "squared_error":
+                continue  # it has no residuals
             network = Network(3, 2, output=outputs.get(loss, "identity"), rng=0)
             targets = np.hstack([Y, 1 - Y])
-            history = network.train(X, targets, epochs=20, loss=loss, optimizer=OPTIMIZERS[optimizer](0.01))
+            history = network.train(X, targets, epochs=20, loss=loss, optimizer=optimizer)
             assert history.engine == "reference"
             assert history.loss[-1] < history.loss[0]
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from nineline import (
+    LBFGS,
     Activation,
     Adam,
     AdamW,
@@ -23,6 +24,7 @@ from nineline import (
     EarlyStopping,
     GradientDescent,
     Layer,
+    LevenbergMarquardt,
     Network,
     RMSprop,
     files,
@@ -74,6 +76,12 @@ CASES = {
     "one batch an epoch": (dropping, {**BATCHES, "batch_size": 100, "optimizer": "adam", "validation": (X, Y)}),
     "rows in their order": (small, {**BATCHES, "shuffle": False, "optimizer": "adam"}),
     "a plain function as schedule": (small, {**BATCHES, "optimizer": Adam(0.01), "schedule": lambda e: 0.9**e}),
+    "lbfgs": (small, {"epochs": 14, "loss": "huber", "optimizer": LBFGS(3), "l2": 1e-3, "validation": 0.25, "stop": 5}),
+    "levenberg and marquardt": (small, {"epochs": 9, "loss": "squared_error", "optimizer": LevenbergMarquardt()}),
+    "bayesian regularisation": (
+        small,
+        {"epochs": 12, "loss": "squared_error", "optimizer": LevenbergMarquardt(bayesian=True), "validation": (X, Y)},
+    ),
     "a sum": (small, {**BATCHES, "loss": SquaredError(reduction="sum"), "optimizer": GradientDescent(0.002)}),
 }
 

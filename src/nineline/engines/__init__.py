@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from nineline import _checks
+from nineline.engines import derivatives
 from nineline.engines.contract import Rule
 from nineline.engines.native import Native, NotNativeError, answer_rows, answerer
 from nineline.engines.reference import Reference
+from nineline.rows import ROWS_AT_ONCE, dense
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,9 +22,18 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.engines.contract import Engine
     from nineline.network import Network
-    from nineline.rows import Compact
+    from nineline.rows import Compact, Inputs
 
-__all__ = ["Rule", "answer_rows", "answer_together", "check_name", "choose", "choose_answerer"]
+__all__ = [
+    "Rule",
+    "answer_rows",
+    "answer_together",
+    "check_name",
+    "choose",
+    "choose_answerer",
+    "hessian",
+    "jacobian",
+]
 
 _NAMES: Final = ("auto", "native", "reference")
 
@@ -61,6 +72,60 @@ def answer_together(networks: Sequence[Network], inputs: Compact) -> Array:
             network.answer(inputs, answers)
         total += answers
     return total
+
+
+def jacobian(network: Network, inputs: Any) -> Array:
+    """Return d outputs / d inputs; see `Network.jacobian`."""
+    quick = getattr(network.quick_answer(), "jacobian", _unknown)
+    found = quick(inputs)
+    if found is None:  # not an array such as the engine reads
+        given, one_row = network.check_rows_or_one(inputs)
+        found = _in_pieces(network, given, quick, (network.n_outputs, network.n_inputs), derivatives.jacobian)
+        found = found[0] if one_row else found
+    return found
+
+
+def hessian(network: Network, inputs: Any, output: int) -> Array:
+    """Return the second derivatives of one output by the inputs; see `Network.hessian`."""
+    output = _checks.positive_integer("output", output, minimum=0)
+    if output >= network.n_outputs:
+        raise ValueError(f"output is {output}; the network has {network.n_outputs} outputs, numbered from 0")
+    known = getattr(network.quick_answer(), "hessian", _unknown)
+    found = known(inputs, output)
+    if found is None:
+        given, one_row = network.check_rows_or_one(inputs)
+
+        def by_hand(network: Network, some: Array, into: Array) -> None:
+            derivatives.hessian(network, some, output, into)
+
+        shape = network.n_inputs, network.n_inputs
+        found = _in_pieces(network, given, lambda some: known(some, output), shape, by_hand)
+        found = found[0] if one_row else found
+    return found
+
+
+def _in_pieces(
+    network: Network,
+    given: Inputs,
+    quick: Callable[[Array], Array | None],
+    shape: tuple[int, int],
+    by_hand: Callable[[Network, Array, Array], None],
+) -> Array:
+    """Return a matrix for each of some checked rows, by the native engine where it can, else by the reference."""
+    found = np.empty((given.shape[0], *shape), network.dtype)
+    for start in range(0, given.shape[0], ROWS_AT_ONCE):
+        piece = slice(start, start + ROWS_AT_ONCE)
+        some = np.ascontiguousarray(dense(given, piece))
+        answer = quick(some)
+        if answer is None:
+            by_hand(network, some, found[piece])
+        else:
+            found[piece] = answer
+    return found
+
+
+def _unknown(*_: object) -> None:
+    """Answer as an engine that does not know."""
 
 
 def choose_answerer(network: Network) -> Callable[..., Array | None]:

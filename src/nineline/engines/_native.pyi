@@ -84,7 +84,51 @@ class Training:
 class Runner:
     def __init__(self, layout: Layout, parameters: _Array, empty: Callable[..., _Array], threads: int) -> None: ...
     def __call__(self, inputs: object, out: _Array | None = None) -> _Array | None: ...
+    def jacobian(self, inputs: object) -> _Array | None: ...
+    def hessian(self, inputs: object, output: int) -> _Array | None: ...
     def rows(self, inputs: _Sparse | _Compact, out: _Array | None = None) -> _Array | None: ...
+
+class Measured:
+    loss: float
+    squares: float
+    steepest: float
+
+class Trial:
+    foreseen: float
+    loss: float
+    squares: float
+
+class Curvature:
+    size: int  # to be read only
+    scaling: npt.NDArray[np.float64]
+    def __init__(
+        self,
+        layout: Layout,
+        loss: LossSpec,
+        rule: RuleSpec,
+        parameters: _Array,
+        threads: int,
+        factors: Sequence[float],
+        inputs: _Inputs,
+        targets: _Targets,
+        weights: _Array | None,
+    ) -> None: ...
+    def measure(self, decay: float) -> Measured: ...
+    def step(self, damping: float, decay: float) -> Trial | None: ...
+    def back(self) -> None: ...
+    def descend(
+        self,
+        damping: float,
+        growth: float,
+        goal: float,
+        min_gradient: float,
+        max_damping: float,
+        losses: npt.NDArray[np.float64],
+        dampings: npt.NDArray[np.float64],
+        point: npt.NDArray[np.float64],
+        scaling_before: npt.NDArray[np.float64],
+    ) -> tuple[int, int, float, float, float, float]: ...  # how many, why; damping and growth before the last, and now
+    def effective_parameters(self, decay: float) -> float: ...
 
 def apply(function: str, array: _Array, level: str) -> _Array: ...
 def levels() -> list[str]: ...

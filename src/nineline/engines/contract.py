@@ -5,7 +5,7 @@ An engine is made of a network and a rule. Data are no part of it: rows come wit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from nineline import _checks
 from nineline._value import Value
@@ -13,6 +13,8 @@ from nineline.losses import LOSSES, Loss, SquaredError
 from nineline.optimizers import OPTIMIZERS, GradientDescent, Optimizer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import numpy.typing as npt
 
@@ -65,6 +67,18 @@ class Rule(Value):
         self.penalty_by_rows = penalty_by_rows
         self.seed = seed
 
+    def with_optimizer(self, optimizer: Optimizer) -> Rule:
+        """Return the same rule with another optimizer."""
+        return Rule(
+            self.loss,
+            optimizer,
+            l1=self.l1,
+            l2=self.l2,
+            clip_norm=self.clip_norm,
+            penalty_by_rows=self.penalty_by_rows,
+            seed=self.seed,
+        )
+
     def check(self, network: Network) -> None:
         """Raise ValueError where the loss does not fit the output, or the optimizer names a block that is not there."""
         self.loss.check_output(network.output_layer.activation)
@@ -83,6 +97,82 @@ class Rule(Value):
             self.optimizer.factor(block.name, block.kind) if learns else 0.0
             for block, learns in zip(network.blocks, network.trainable(), strict=True)
         ]
+
+
+class Measured(NamedTuple):
+    """What a `Curvature` finds where it measures; all but the last without what `decay` adds.
+
+    Attributes
+    ----------
+    loss : float
+        Penalties of the rule included.
+    squares : float
+        The sum of the squares of the parameters that learn.
+    steepest : float
+        The largest magnitude in the gradient of ``loss + decay / 2 * squares``.
+    """
+
+    loss: float
+    squares: float
+    steepest: float
+
+
+class Trial(NamedTuple):
+    """What a `Curvature` finds one step further.
+
+    Attributes
+    ----------
+    foreseen : float
+        By how much ``loss + decay / 2 * squares`` would fall, were the Hessian all there is.
+    loss, squares : float
+        As in `Measured`, there.
+    """
+
+    foreseen: float
+    loss: float
+    squares: float
+
+
+class Curvature(Protocol):
+    """The loss of some rows around a network's parameters, to second order, as Gauss and Newton see it.
+
+    With J the derivatives of the residuals by the parameters that learn and c the residuals (see `Loss.residuals`),
+    ``J'c`` is the gradient and ``J'J`` the Hessian; `decay` adds ``decay / 2 * p**2`` for each of those parameters.
+    Neither J nor anything else is kept that grows with the rows, but where there are fewer residuals than parameters.
+    """
+
+    @property
+    def size(self) -> int:
+        """How many parameters learn."""
+        ...
+
+    @property
+    def scaling(self) -> npt.NDArray[np.float64]:
+        """Of each parameter that learns the largest diagonal entry of ``J'J`` so far, (size,). It may be written."""
+        ...
+
+    def measure(self, decay: float) -> Measured:
+        """Find loss, gradient and Hessian where the parameters are now."""
+        ...
+
+    def step(self, damping: float, decay: float) -> Trial | None:
+        """Move the parameters by the damped step from where they were measured, and find the loss there.
+
+        The step solves ``(J'J + decay + damping * diag(d)) step = -gradient``, with d the scaling, but at least a
+        tenth of its mean. Where that matrix is not positive definite to rounding, nothing is moved, and None returned.
+        """
+        ...
+
+    def back(self) -> None:
+        """Put the parameters back to where they were measured."""
+        ...
+
+    def effective_parameters(self, decay: float) -> float:
+        """Return how many parameters the rows determine: the sum of ``v / (v + decay)``, v the eigenvalues of J'J.
+
+        It is ``size - decay * trace(inverse(J'J + decay))``; where there is no inverse to rounding, `size`.
+        """
+        ...
 
 
 class Engine(Protocol):
@@ -165,4 +255,21 @@ class Engine(Protocol):
 
     def parameters(self) -> Array:
         """Return the parameters: the network's own vector, wherever the engine keeps them in between."""
+        ...
+
+    def curvature(self, rows: Rows) -> Curvature:
+        """Return the loss of some rows to second order, by the rule's loss and penalties."""
+        ...
+
+    @property
+    def converged(self) -> str:
+        """Why no further step would go anywhere, in words, and "" while that is not known.
+
+        A step that goes nowhere is taken, counted and the last of its call.
+        """
+        ...
+
+    @property
+    def records(self) -> Mapping[str, list[float]]:
+        """What a History writes down besides, by its column: a number for each step of the last call."""
         ...

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
 from nineline import _checks
 from nineline.activations import ACTIVATIONS, Activation, setting_of
 from nineline.draws import Draw
+from nineline.engines.curvature import ReferenceCurvature
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.losses import LOSSES, Loss, OutputErrors
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
@@ -28,12 +30,12 @@ except ImportError:  # installed without a C++ compiler
     _native = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
     from nineline._typing import Array
-    from nineline.engines.contract import Rule
+    from nineline.engines.contract import Curvature, Rule
     from nineline.network import Network
     from nineline.optimizers import State
     from nineline.rows import Encoding, Inputs, Rows
@@ -61,17 +63,15 @@ class Native:
     """
 
     name = "native"
+    converged = ""
+    records: Mapping[str, list[float]] = MappingProxyType({})
 
     def __init__(self, network: Network, rule: Rule, threads: int) -> None:
         self.network, self.rule = network, rule
-        self._training = _module().Training(
-            _layout(network),
-            _loss(rule.loss),
-            _rule(rule),
-            network.parameters,
-            min(threads, _MOST_THREADS),
-            rule.factors(network),
-        )
+        threads = min(threads, _MOST_THREADS)
+        said = _layout(network), _loss(rule.loss), _rule(rule), network.parameters, threads, rule.factors(network)
+        self._said = said  # in the engine's words
+        self._training = _module().Training(*said)
         self._other: tuple[Loss | None, Any] = None, None  # a loss that a gradient was asked for, and its spec
         self.quick_step: Callable[[object, object, float], float | None] = self._training.step
 
@@ -137,6 +137,11 @@ class Native:
 
     def parameters(self) -> Array:
         return self.network.parameters
+
+    def curvature(self, rows: Rows) -> Curvature:
+        if self.network.dtype != np.float64:
+            return ReferenceCurvature(self.network, self.rule, rows)
+        return cast("Curvature", _module().Curvature(*self._said, *_data(rows)))
 
 
 def level() -> str:

@@ -7,21 +7,23 @@ step's rows have read.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nineline.draws import Draw
+from nineline.engines.curvature import ReferenceCurvature
 from nineline.optimizers import State
 from nineline.rows import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
     from nineline._typing import Array
-    from nineline.engines.contract import Rule
+    from nineline.engines.contract import Curvature, Rule
     from nineline.losses import Loss
     from nineline.network import Network
     from nineline.rows import Batch, Rows
@@ -31,6 +33,8 @@ class Reference:
     """See `nineline.engines.contract.Engine`."""
 
     name = "reference"
+    converged = ""  # there is always another step by a gradient
+    records: Mapping[str, list[float]] = MappingProxyType({})
 
     def __init__(self, network: Network, rule: Rule) -> None:
         self.network, self.rule, self.seed = network, rule, rule.seed
@@ -122,6 +126,9 @@ class Reference:
 
     def parameters(self) -> Array:
         return self.network.parameters
+
+    def curvature(self, rows: Rows) -> Curvature:
+        return ReferenceCurvature(self.network, self.rule, rows)
 
     def _measure(self, rows: Rows, which: npt.NDArray[np.intp] | None, loss: Loss) -> float:
         """Return the loss of some rows, penalties included, and leave its gradient in `_gradient`."""

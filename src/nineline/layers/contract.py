@@ -10,7 +10,7 @@ import numpy as np
 from nineline import _checks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -70,6 +70,23 @@ class AbstractLayer(ABC):
     def updates(self, seen: Any, output_errors: Array) -> dict[str, Array]:
         """Return the updates of `backprop`, where nobody asks for the errors of the inputs."""
         return self.backprop(seen, output_errors)[1]
+
+    # What second-order methods and second derivatives ask for besides; a layer of your own may do without.
+
+    def row_updates(self, seen: Any, output_errors: Array) -> dict[str, Array]:
+        """Return the updates of `backprop` of each row by itself: of each block (rows, *shape)."""
+        raise TypeError(f"{self!r} has no row_updates, which LevenbergMarquardt asks of a layer")
+
+    def push_forward(self, seen: Any, tangents: Array) -> Array:
+        """Carry directions of the inputs, (rows, directions, n_inputs), on: those of the outputs as the inputs move."""
+        raise TypeError(f"{self!r} has no push_forward, which Network.hessian asks of a layer")
+
+    def curvature(self, seen: Any, tangents: Array, output_errors: Array) -> Array:
+        """Return d² sum(output_errors * outputs) along each pair of directions, (rows, directions, directions).
+
+        `tangents` are directions of the inputs, (rows, directions, n_inputs); a layer that is linear gives 0.
+        """
+        return np.zeros((*tangents.shape[:2], tangents.shape[1]), tangents.dtype)
 
     def connect(self, width: int) -> int:
         """Return the number of outputs for `width` inputs, or raise ValueError where it does not take so many."""
@@ -207,6 +224,22 @@ class AbstractLayer(ABC):
         for name in ("inputs", "outputs", "seen"):  # what it has seen stays behind
             own.pop(name, None)
         return {**own, "adopted": False}
+
+
+def curvature_of_chain(layers: Sequence[AbstractLayer], seen: Sequence[Any], tangents: Array, errors: Array) -> Array:
+    """Return the curvature of layers one behind the other; see `AbstractLayer.curvature`.
+
+    Each layer bends what comes in by itself, along the directions that have come as far as it, weighed by the errors
+    that have come back to it: ``sum over layers of t' (d² sum(e * outputs)) t``.
+    """
+    directions = [tangents]
+    for layer, saw in zip(layers[:-1], seen[:-1], strict=True):
+        directions.append(layer.push_forward(saw, directions[-1]))
+    total = np.zeros((*tangents.shape[:2], tangents.shape[1]), tangents.dtype)
+    for layer, saw, each in zip(reversed(layers), reversed(seen), reversed(directions), strict=True):
+        total += layer.curvature(saw, each, errors)
+        errors, _ = layer.backprop(saw, errors)
+    return total
 
 
 LAYERS_AT_MOST: Final = 1000

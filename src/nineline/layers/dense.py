@@ -226,6 +226,20 @@ class Layer(AbstractLayer):
     def updates(self, seen: Seen, output_errors: Array) -> dict[str, Array]:
         return self._updates(seen, self._delta(seen, output_errors))
 
+    def row_updates(self, seen: Seen, output_errors: Array) -> dict[str, Array]:
+        return self.row_updates_delta(seen, self._delta(seen, output_errors))
+
+    def row_updates_delta(self, seen: Seen, delta: Array) -> dict[str, Array]:
+        """Return the updates of `backprop_delta` of each row by itself: ``outer(inputs, delta)`` and ``delta``."""
+        updates: dict[str, Array] = {"weights": seen.inputs[:, :, np.newaxis] * delta[:, np.newaxis]}
+        return updates if self._bias is None else {**updates, "bias": delta}
+
+    def push_forward(self, seen: Seen, tangents: Array) -> Array:
+        return self.activation.push_forward(tangents @ self._weights, seen.weighted_sums, seen.outputs)
+
+    def curvature(self, seen: Seen, tangents: Array, output_errors: Array) -> Array:
+        return self.activation.curvature(tangents @ self._weights, output_errors, seen.weighted_sums, seen.outputs)
+
     def _delta(self, seen: Seen, output_errors: Array) -> Array:
         return self.activation.backward(output_errors, seen.weighted_sums, seen.outputs)
 

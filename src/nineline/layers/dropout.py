@@ -58,6 +58,12 @@ class Dropout(AbstractLayer):
     def backprop(self, seen: Array | None, output_errors: Array) -> tuple[Array, dict[str, Array]]:
         return output_errors if seen is None else output_errors * seen, {}
 
+    def row_updates(self, seen: Array | None, output_errors: Array) -> dict[str, Array]:
+        return {}
+
+    def push_forward(self, seen: Array | None, tangents: Array) -> Array:
+        return tangents if seen is None else tangents * seen[:, np.newaxis]
+
     def describe(self) -> dict[str, Any]:
         return {"kind": self.kind, "rate": self.rate}
 

@@ -217,6 +217,23 @@ class Embedding(AbstractLayer):
         input_errors[:, len(self._vectors) :] = output_errors[:, start:]
         return input_errors, updates
 
+    def row_updates(self, seen: npt.NDArray[np.intp], output_errors: Array) -> dict[str, Array]:
+        rows, start = np.arange(len(output_errors)), 0
+        updates = {}
+        for column, vectors in enumerate(self._vectors):
+            end = start + vectors.shape[1]
+            update = np.zeros((len(rows), *vectors.shape), vectors.dtype)
+            update[rows, seen[:, column]] = output_errors[:, start:end]
+            updates[f"{column}.vectors"] = update
+            start = end
+        return updates
+
+    def push_forward(self, seen: npt.NDArray[np.intp], tangents: Array) -> Array:
+        columns, numbers = len(self._vectors), self.n_outputs - self.numbers
+        outputs = np.zeros((*tangents.shape[:2], self.n_outputs), tangents.dtype)
+        outputs[:, :, numbers:] = tangents[:, :, columns:]
+        return outputs
+
     def _levels_of(self, inputs: Array) -> npt.NDArray[np.intp]:
         return inputs[:, : len(self._vectors)].astype(np.intp)
 

@@ -6,7 +6,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
 from nineline import _checks
-from nineline.layers.contract import LAYERS_AT_MOST, AbstractLayer, kind_of
+from nineline.layers.contract import LAYERS_AT_MOST, AbstractLayer, curvature_of_chain, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,6 +106,24 @@ class Residual(AbstractLayer):
             errors, found = self.layers[place].backprop(seen[place], errors)
             updates |= {f"{place}.{name}": update for name, update in found.items()}
         return output_errors + errors, updates
+
+    def row_updates(self, seen: list[Any], output_errors: Array) -> dict[str, Array]:
+        errors = output_errors
+        updates: dict[str, Array] = {}
+        for place in reversed(range(len(self.layers))):
+            layer = self.layers[place]
+            updates |= {f"{place}.{name}": each for name, each in layer.row_updates(seen[place], errors).items()}
+            errors, _ = layer.backprop(seen[place], errors)
+        return updates
+
+    def push_forward(self, seen: list[Any], tangents: Array) -> Array:
+        inner = tangents
+        for layer, saw in zip(self.layers, seen, strict=True):
+            inner = layer.push_forward(saw, inner)
+        return tangents + inner
+
+    def curvature(self, seen: list[Any], tangents: Array, output_errors: Array) -> Array:
+        return curvature_of_chain(self.layers, seen, tangents, output_errors)
 
     def blocks(self) -> dict[str, Array]:
         return {

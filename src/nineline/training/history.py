@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,12 @@ class History:
     validation_loss : list of float
         After the epoch; empty where there was no validation.
     learning_rate : list of float
-        At the epoch's first step.
+        At the epoch's first step; 1 where the optimizer finds the length of its steps itself.
+    damping : list of float
+        With `LevenbergMarquardt` that of the epoch's step; else empty.
+    effective_parameters, l2 : list of float
+        With ``bayesian=True`` how many parameters the rows determine, and the weight of the parameters' squares that
+        follows; else empty.
     seconds : list of float
         Since training began, when the engine came back with this epoch; short ones come back many at a time.
     engine : str
@@ -46,6 +52,9 @@ class History:
     stopped: str = ""
     best_epoch: int | None = None
     restored: bool = False
+    damping: list[float] = field(default_factory=list)
+    effective_parameters: list[float] = field(default_factory=list)
+    l2: list[float] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
@@ -66,6 +75,11 @@ class History:
         return min(self.validation_loss)
 
     @property
+    def records(self) -> tuple[list[float], ...]:
+        """What an optimizer has written down beside the losses, a list a column."""
+        return self.damping, self.effective_parameters, self.l2
+
+    @property
     def columns(self) -> dict[str, list[float]]:
         """The table by column name, as pandas.DataFrame or polars.DataFrame take it."""
         columns: dict[str, list[float]] = {
@@ -73,6 +87,9 @@ class History:
             "loss": self.loss,
             "validation_loss": self.validation_loss,
             "learning_rate": self.learning_rate,
+            "damping": self.damping,
+            "effective_parameters": self.effective_parameters,
+            "l2": self.l2,
             "seconds": self.seconds,
         }
         return {name: list(values) for name, values in columns.items() if values}
@@ -105,6 +122,10 @@ class History:
         lines.append(f"  loss        {_curve(self.loss)}")
         if self.validation_loss:
             lines.append(f"  validation  {_curve(self.validation_loss)}")
+        if self.damping:
+            lines.append(f"  damping     {_curve([math.log10(each) for each in self.damping])} (powers of ten)")
+        if self.effective_parameters:
+            lines.append(f"  effective   {_curve(self.effective_parameters)} parameters")
         if self.best_epoch is not None:
             back = "; the network is back at it" if self.restored else ""
             lines.append(f"  best        after epoch {self.best_epoch:,}{back}")

@@ -176,7 +176,7 @@ class Loop:
                 self.whole_batch_epochs(self.epochs_to_next_look())
             else:
                 self.mini_batch_epoch()
-            reason = self.look()
+            reason = self.look() or self.engine.converged
             if reason:
                 return reason
             if self.checkpoint is not None and self.checkpoint.due:
@@ -202,6 +202,8 @@ class Loop:
             taken = self.take(losses)
             done = history.epochs - first
             history.loss += taken.tolist()
+            for column, values in self.engine.records.items():
+                getattr(history, column).extend(values[: len(taken)])
             history.learning_rate += rates[done : done + len(taken)].tolist()
             history.seconds += [time.perf_counter() - self.began] * len(taken)
             if len(taken) < len(losses):
@@ -306,7 +308,7 @@ class Loop:
     def cut_history(self) -> None:
         """Cut the History back to epochs that have all their entries."""
         history = self.history
-        columns = [history.loss, history.learning_rate, history.seconds]
+        columns = [history.loss, history.learning_rate, history.seconds, *filter(None, history.records)]
         if self.validation is not None:
             columns.append(history.validation_loss)
         done = min(map(len, columns))

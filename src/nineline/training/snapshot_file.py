@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline._value import Value
     from nineline.network import Network
-    from nineline.optimizers import Optimizer
+    from nineline.optimizers import Optimizer, State
 
 _GENERATORS: Final = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 # Places in the buffers of NumPy's generators, which take any number and read there.
 _LIMITS: Final = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "uinteger": 2**32 - 1}
 _COLUMNS: Final = ("loss", "validation_loss", "learning_rate", "seconds")
+_RECORDS: Final = ("damping", "effective_parameters", "l2")  # columns that most trainings have not
 
 
 # A loop's
@@ -39,7 +40,7 @@ def describe_loop(snapshot: LoopSnapshot) -> dict[str, Any]:
     """Return what of a loop's snapshot is no array, as JSON can hold it."""
     history = snapshot.history
     return {
-        "steps": snapshot.trainer.state.steps,
+        **_facts_of_state(snapshot.trainer.state),
         "random_at_start": _plain(snapshot.random_at_start),
         "random": _plain(snapshot.trainer.random),
         "best_loss": snapshot.best_loss if math.isfinite(snapshot.best_loss) else None,
@@ -61,8 +62,10 @@ def arrays_of_loop(network: Network, snapshot: LoopSnapshot) -> dict[str, npt.ND
         arrays |= {"order": snapshot.order, "losses": snapshot.losses}
     if snapshot.best is not None:
         arrays["best"] = snapshot.best
-    for column in _COLUMNS:
-        arrays[f"history.{column}"] = np.array(getattr(snapshot.history, column), np.float64)
+    for column in (*_COLUMNS, *_RECORDS):
+        values = getattr(snapshot.history, column)
+        if values or column in _COLUMNS:
+            arrays[f"history.{column}"] = np.array(values, np.float64)
     return arrays
 
 
@@ -72,6 +75,11 @@ def _arrays_of_trainer(network: Network, snapshot: Snapshot) -> dict[str, npt.ND
     }
     arrays["before"] = snapshot.before
     return arrays | {f"optimizer.{name}": vector for name, vector in snapshot.state.vectors.items()}
+
+
+def _facts_of_state(state: State) -> dict[str, Any]:
+    """Return what of an optimizer's memory is no array."""
+    return {"steps": state.steps, **({"numbers": state.numbers} if state.numbers else {})}
 
 
 def _trainer_snapshot(
@@ -90,7 +98,9 @@ def _trainer_snapshot(
         parameters[block.place] = array.ravel()
     state = optimizer.start(network.parameters)
     for name, memory in state.vectors.items():
-        memory[...] = _vector(arrays, f"optimizer.{name}", network)
+        memory[...] = _array(arrays, f"optimizer.{name}", memory)
+    for name in state.numbers:
+        state.numbers[name] = _finite(kept["numbers"][name])
     state.steps = _count(kept["steps"])
     return Snapshot(
         parameters=parameters,
@@ -102,10 +112,14 @@ def _trainer_snapshot(
 
 
 def _vector(arrays: Mapping[str, npt.NDArray[Any]], name: str, network: Network) -> Array:
+    return _array(arrays, name, network.parameters).copy()
+
+
+def _array(arrays: Mapping[str, npt.NDArray[Any]], name: str, like: Array) -> Array:
     array = arrays[name]
-    if array.dtype != network.dtype or array.shape != network.parameters.shape:
+    if array.dtype != like.dtype or array.shape != like.shape:
         raise ValueError(f"array {name} does not fit")
-    return array.copy()
+    return array
 
 
 def rebuild_loop(
@@ -116,7 +130,8 @@ def rebuild_loop(
     rng: np.random.Generator,
 ) -> LoopSnapshot:
     """Rebuild a loop's snapshot, every array and number checked against the network and the data."""
-    columns = [arrays[f"history.{column}"] for column in _COLUMNS]
+    names = [*_COLUMNS, *(column for column in _RECORDS if f"history.{column}" in arrays)]
+    columns = [arrays[f"history.{column}"] for column in names]
     if any(column.dtype != np.float64 or column.ndim != 1 for column in columns):
         raise ValueError("the History does not fit")
     facts = kept["history"]
@@ -126,9 +141,11 @@ def rebuild_loop(
         stopped=str(facts["stopped"]),
         best_epoch=None if facts["best_epoch"] is None else _count(facts["best_epoch"]),
         restored=facts["restored"] is True,
-        **{name: column.tolist() for name, column in zip(_COLUMNS, columns, strict=True)},
+        **{name: column.tolist() for name, column in zip(names, columns, strict=True)},
     )
-    if not len(history.loss) == len(history.learning_rate) == len(history.seconds):
+    if any(
+        len(each) != history.epochs for each in (history.learning_rate, history.seconds, *filter(None, history.records))
+    ):
         raise ValueError("the History does not fit")
     order, losses = arrays.get("order"), arrays.get("losses", np.empty(0))
     if losses.dtype != np.float64 or losses.ndim != 1 or (order is not None and order.dtype != np.int64):
@@ -160,7 +177,7 @@ def save_trainer(path: str | os.PathLike[str], network: Network, rule: Rule, sna
             "l2": rule.l2,
             "clip_norm": rule.clip_norm,
         },
-        "training": {"steps": snapshot.state.steps, "random": _plain(snapshot.random), "seed": snapshot.seed},
+        "training": {**_facts_of_state(snapshot.state), "random": _plain(snapshot.random), "seed": snapshot.seed},
     }
     files.write(path, files.TRAINER, content, _arrays_of_trainer(network, snapshot))
 
@@ -214,6 +231,12 @@ def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{value!r} is no whole number")
     return value
+
+
+def _finite(value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return float(value)
 
 
 def _count(value: object) -> int:

@@ -13,6 +13,7 @@ from nineline import _checks, engines
 from nineline.engines.contract import Rule
 from nineline.losses import OutputErrors
 from nineline.network import Network
+from nineline.optimizers import GradientDescent, WholeBatchOptimizer
 from nineline.rows import Rows
 from nineline.training.errors import DivergenceError
 from nineline.training.history import History
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array, RandomSource
+    from nineline.engines.contract import Engine
     from nineline.losses import Loss
     from nineline.optimizers import Optimizer
 
 CALL_SECONDS: Final = 0.05
 """About how long an engine works at a time: between two calls Ctrl-C is heard, and whoever wants to look, does."""
-
 
 _OUTPUT_ERRORS: Final = OutputErrors(reduction="sum")
 
@@ -130,7 +131,7 @@ class Trainer:
         rule.check(network)
         self.network, self.rule, self.rng = network, rule, network.rng if rng is None else rng
         self._asked = engine, threads
-        self.engine = engines.choose(engine, network, rule, _checks.threads("threads", threads))
+        self.engine: Engine = _engine(engine, network, rule, _checks.threads("threads", threads))
         self._quick: Callable[[Any, Any, float], float | None] = getattr(self.engine, "quick_step", _look_again)
         self._rate = rule.optimizer.learning_rate
         self._stepping = network.stepping
@@ -248,6 +249,8 @@ class Trainer:
         size = len(rows) if batch_size is None else _checks.positive_integer("batch_size", batch_size)
         shuffle = _checks.boolean("shuffle", shuffle)
         batches = math.ceil(len(rows) / size)
+        if batches > 1:
+            self.check_batches(size)
         losses: list[Array] = []
         for _ in range(epochs if batches > 1 else 1):
             if batches == 1:
@@ -261,6 +264,13 @@ class Trainer:
                     self._diverged(f"the loss became {some[-1]}", rows)
         return np.concatenate(losses)
 
+    def check_batches(self, batch_size: int) -> None:
+        """Raise ValueError where the optimizer takes all rows at each step: there are more batches than one."""
+        if isinstance(self.rule.optimizer, WholeBatchOptimizer):
+            from nineline.training.whole_batch import refuse_batches
+
+            refuse_batches(self.rule, batch_size)
+
     def walk(
         self,
         rows: Rows,
@@ -272,7 +282,8 @@ class Trainer:
     ) -> Iterator[Array]:
         """Take ``rates[start:]`` steps, about 50 ms of them at a time, and yield the losses of each call.
 
-        This is the way of many steps, which `Network.train` takes too. A loss that is not finite is the last one.
+        This is the way of many steps, which `Network.train` takes too. A loss that is not finite is the last one, and
+        so is that of a step after which there is nowhere to go (`converged`).
 
         Parameters
         ----------
@@ -294,7 +305,7 @@ class Trainer:
             pace = CALL_SECONDS / max(time.perf_counter() - began, 1e-9)
             self._steps_a_call = max(1, min(int((stop - start) * pace), 4 * self._steps_a_call))
             yield losses
-            if len(losses) < stop - start or not math.isfinite(losses[-1]):
+            if len(losses) < stop - start or not math.isfinite(losses[-1]) or self.engine.converged:
                 return
             start = stop
 
@@ -438,6 +449,22 @@ class Trainer:
         """How many steps this training has taken."""
         return self.engine.steps_taken
 
+    @property
+    def converged(self) -> str:
+        """Why another step on the rows of the last would go nowhere, in words; "" where it may go on.
+
+        Methods that look at all rows, `LBFGS` and `LevenbergMarquardt`, say so.
+
+        Examples
+        --------
+        >>> from nineline import LBFGS, Network, Trainer
+        >>> trainer = Trainer(Network(2, 1, output="identity", rng=0), optimizer=LBFGS(goal=1e-8))
+        >>> losses = trainer.steps([[0, 1], [1, 0]], [[1], [2]], epochs=50)
+        >>> trainer.converged, len(losses) < 20
+        ('the goal of 1e-08 is reached', True)
+        """
+        return self.engine.converged
+
     def evaluate(self, inputs: Any, outputs: Any, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return the loss of these rows as the network runs: no dropout, no penalties; nothing is moved.
 
@@ -490,8 +517,7 @@ class Trainer:
         >>> losses == [trainer.step([[0, 0, 1]], [[0]]) for _ in range(10)]
         True
         """
-        kept = {name: vector.shape for name, vector in snapshot.state.vectors.items()}
-        wanted = {name: vector.shape for name, vector in self.engine.state.vectors.items()}
+        kept, wanted = snapshot.state.shapes, self.engine.state.shapes
         if kept != wanted or snapshot.parameters.shape != self.network.parameters.shape:
             raise ValueError(
                 f"snapshot is of a training of {snapshot.parameters.size} parameters whose optimizer remembers "
@@ -590,6 +616,16 @@ class Trainer:
 
     def __repr__(self) -> str:
         return f"Trainer({self.network!r}, loss={self.rule.loss!r}, optimizer={self.rule.optimizer!r})"
+
+
+def _engine(name: str, network: Network, rule: Rule, threads: int) -> Engine:
+    """Return what takes the steps of a rule."""
+    if not isinstance(rule.optimizer, WholeBatchOptimizer):
+        return engines.choose(name, network, rule, threads)
+    from nineline.training import methods
+
+    within = rule.with_optimizer(GradientDescent())
+    return methods.around(lambda of: engines.choose(name, of, within, threads), network, rule)
 
 
 def _rate(learning_rate: float) -> float:

@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from nineline.engines import Rule
 from nineline.estimators.mlp.measure import SklearnMeasure
+from nineline.estimators.mlp.scipy_lbfgs import lbfgs
 from nineline.optimizers import GradientDescent
-from nineline.training.lbfgs import lbfgs
 from nineline.training.trainer import Trainer
 
 if TYPE_CHECKING:

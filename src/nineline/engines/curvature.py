@@ -1,0 +1,171 @@
+"""The loss around a network's parameters to second order, by Gauss and Newton, in NumPy: meant to be read.
+
+With residuals c, one for each output of each row, and J their derivatives by the parameters, the gradient is ``J'c``
+and the Hessian about ``J'J``: what the network itself bends is left out, so that no step by it goes uphill. What
+residuals are is the loss's to say (`Loss.residuals`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nineline.engines.contract import Measured, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nineline._typing import Array
+    from nineline.engines.contract import Rule
+    from nineline.network import Network
+    from nineline.rows import Rows
+
+_NUMBERS_AT_ONCE: Final = 2**20  # of J
+
+
+def _solve_by_root(root: Array, right: Array) -> Array:
+    """Return the solution x of ``root @ root.T @ x = right``, root being a lower triangle."""
+    return np.linalg.solve(root.T, np.linalg.solve(root, right))
+
+
+class ReferenceCurvature:
+    """See `nineline.engines.contract.Curvature`."""
+
+    def __init__(self, network: Network, rule: Rule, rows: Rows) -> None:
+        self.network, self.rule, self.rows = network, rule, rows
+        learns = np.zeros(len(network.parameters), bool)
+        penalised = np.zeros(len(network.parameters), bool)
+        for block, learning in zip(network.blocks, network.trainable(), strict=True):
+            learns[block.place], penalised[block.place] = learning, block.penalised
+        self._learns = np.flatnonzero(learns)
+        weigh = len(rows) if rows.sample_weight is None else float(rows.sample_weight.sum(dtype=np.float64))
+        share = 1 / weigh if rule.penalty_by_rows and weigh > 0 else 1.0
+        self._l2 = rule.l2 * share * penalised[learns]
+        self._factors = np.broadcast_to(rule.loss.row_factors(len(rows), rows.sample_weight), len(rows))
+        self._is_wide = len(rows) * network.n_outputs < len(self._learns)
+        """Whether J has more columns than rows: then ``JJ'`` is smaller than ``J'J``, and J is kept."""
+        self._jacobian: Array = np.empty(0)
+        self._residuals: Array = np.empty(0)
+        self._matrix: Array = np.empty(0)
+        self._gradient: Array = np.empty(0)
+        self._point: Array = np.empty(0)
+        self.scaling = np.zeros(len(self._learns))
+
+    @property
+    def size(self) -> int:
+        return len(self._learns)
+
+    def measure(self, decay: float) -> Measured:
+        network = self.network
+        self._point = network.parameters[self._learns]
+        matrix, gradient = np.zeros((self.size, self.size) if not self._is_wide else 0), np.zeros(self.size)
+        kept, value = [], 0.0
+        for jacobian, residuals, loss in self._pieces():
+            value += loss
+            gradient += residuals @ jacobian
+            if self._is_wide:
+                kept.append((jacobian, residuals))
+            else:
+                matrix += jacobian.T @ jacobian
+        if self._is_wide:
+            self._jacobian = np.concatenate([jacobian for jacobian, _ in kept])
+            self._residuals = np.concatenate([residuals for _, residuals in kept])
+            diagonal = (self._jacobian**2).sum(axis=0)
+            self._matrix = self._jacobian @ self._jacobian.T
+        else:
+            diagonal = matrix.diagonal()
+            self._matrix = matrix
+        self._gradient = gradient + self._l2 * self._point
+        np.maximum(self.scaling, diagonal, out=self.scaling)
+        steepest = float(np.abs(self._gradient + decay * self._point).max(initial=0))
+        return Measured(value + self._penalty(self._point), float(self._point @ self._point), steepest)
+
+    def step(self, damping: float, decay: float) -> Trial | None:
+        damped = damping * np.maximum(self.scaling, self.scaling.mean() / 10)
+        step = self._solve(damped + self._l2 + decay, decay)
+        if step is None or not np.isfinite(step).all():
+            return None
+        slope = self._gradient + decay * self._point
+        foreseen = float(step @ (damped * step - slope)) / 2
+        there = self._point + step
+        self.network.parameters[self._learns] = there
+        return Trial(foreseen, self._loss(), float(there @ there))
+
+    def back(self) -> None:
+        self.network.parameters[self._learns] = self._point
+
+    def effective_parameters(self, decay: float) -> float:
+        count = len(self._matrix)
+        try:
+            root = np.linalg.cholesky(self._matrix + decay * np.eye(count))
+        except np.linalg.LinAlgError:
+            return float(count)
+        return count - decay * float((np.linalg.inv(root) ** 2).sum())
+
+    def _solve(self, added: Array, decay: float) -> Array | None:
+        """Return minus ``(J'J + diag(added))`` inverse times the gradient; None where that is not to be had."""
+        try:
+            if not self._is_wide:
+                root = np.linalg.cholesky(self._matrix + np.diag(added))
+                return -_solve_by_root(root, self._gradient + decay * self._point)
+            # The same by the smaller matrix: with E = diag(added) and w the penalties' part of the gradient,
+            # E⁻¹ (J' (1 + J E⁻¹ J')⁻¹ (c - J E⁻¹ w) + w)
+            scaled = self._jacobian / added
+            root = np.linalg.cholesky(np.eye(len(scaled)) + scaled @ self._jacobian.T)
+            penalties = (self._l2 + decay) * self._point
+            inner = _solve_by_root(root, self._residuals - scaled @ penalties)
+            return -(inner @ self._jacobian + penalties) / added
+        except np.linalg.LinAlgError:
+            return None
+
+    def _loss(self) -> float:
+        """Return the loss where the parameters are, penalties of the rule included."""
+        value, layer = 0.0, self.network.output_layer
+        for piece, seen in self._forward():
+            batch = self.rows.spread(self.network.n_outputs, piece)
+            at = layer.activation, seen[-1].weighted_sums, seen[-1].outputs, batch.targets
+            value += float(self.rule.loss.value_at(*at) @ self._factors[piece])
+        return value + self._penalty(self.network.parameters[self._learns])
+
+    def _penalty(self, parameters: Array) -> float:
+        return float(self._l2 @ parameters**2) / 2
+
+    def _forward(self) -> Iterator[tuple[slice, list[Any]]]:
+        """Run the rows forward a piece at a time."""
+        step = max(1, _NUMBERS_AT_ONCE // (self.size * self.network.n_outputs + 1))
+        for start in range(0, len(self.rows), step):
+            piece = slice(start, min(start + step, len(self.rows)))
+            outputs, seen = self.rows.spread(self.network.n_outputs, piece).inputs, []
+            for layer in self.network.layers:
+                outputs, saw = layer.compute(outputs)
+                seen.append(saw)
+            yield piece, seen
+
+    def _pieces(self) -> Iterator[tuple[Array, Array, float]]:
+        """Yield for a piece of the rows J, (rows * outputs, learning parameters), c, and the loss."""
+        network, loss = self.network, self.rule.loss
+        layers, last = network.layers, network.output_layer
+        for piece, seen in self._forward():
+            rows = self.rows.spread(network.n_outputs, piece)
+            z, outputs, factors = seen[-1].weighted_sums, seen[-1].outputs, self._factors[piece]
+            value = float(loss.value_at(last.activation, z, outputs, rows.targets) @ factors)
+            residuals, roots = loss.residuals(last.activation, z, outputs, rows.targets)
+            roots *= np.sqrt(factors)[:, np.newaxis, np.newaxis]
+            residuals *= np.sqrt(factors)[:, np.newaxis]
+            jacobian = np.empty((len(z), network.n_outputs, len(network.parameters)))
+            for output in range(network.n_outputs):
+                delta = roots[:, output]
+                found = {
+                    f"{len(layers) - 1}.{name}": each for name, each in last.row_updates_delta(seen[-1], delta).items()
+                }
+                errors, _ = last.backprop_delta(seen[-1], delta)
+                for number in reversed(range(len(layers) - 1)):
+                    layer = layers[number]
+                    found |= {
+                        f"{number}.{name}": each for name, each in layer.row_updates(seen[number], errors).items()
+                    }
+                    errors, _ = layer.backprop(seen[number], errors)
+                for block in network.blocks:
+                    jacobian[:, output, block.place] = found[block.name].reshape(len(z), -1)
+            yield jacobian[:, :, self._learns].reshape(-1, self.size), residuals.reshape(-1), value
