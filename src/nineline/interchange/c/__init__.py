@@ -15,6 +15,7 @@ import numpy as np
 
 from nineline import _checks, writing
 from nineline.interchange.c.activations import REALS
+from nineline.interchange.c.jacobian import check_jacobian
 from nineline.interchange.c.network import Writer
 from nineline.interchange.c.text import stem
 from nineline.interchange.model import TrainedModel
@@ -39,7 +40,7 @@ class CProgram:
     flash : int
         Bytes of its tables, in read-only memory. The code comes on top, one to three KiB.
     ram : int
-        Bytes of its arrays, on the stack while it runs.
+        Bytes of its arrays, on the stack while it runs; with a Jacobian, of the function that takes more.
     """
 
     name: str
@@ -73,7 +74,13 @@ class CProgram:
 
 
 def to_c(
-    model: object, name: str = "network", *, dtype: npt.DTypeLike = np.float32, libm: bool = True, int8: bool = False
+    model: object,
+    name: str = "network",
+    *,
+    dtype: npt.DTypeLike = np.float32,
+    libm: bool = True,
+    int8: bool = False,
+    jacobian: bool = False,
 ) -> CProgram:
     """Write a network, or a fitted estimator with its columns, as C99.
 
@@ -90,6 +97,10 @@ def to_c(
     int8 : bool
         Whether weights are rounded to eight bits, with a scale for each unit. It costs accuracy:
         `nineline.interchange.rounding.round_network` gives the twin to measure it on.
+    jacobian : bool
+        Whether there is ``name_jacobian`` besides: it gives the outputs, as ``name_run`` does, and their derivatives
+        by the inputs, exact and by backpropagation, ``jacobian[j][i]`` that of output j by input i. For a solver or a
+        controller. It needs no more tables, and room on the stack for the slope of every unit. See `Network.jacobian`.
 
     Returns
     -------
@@ -99,7 +110,7 @@ def to_c(
     ------
     TypeError, ValueError
         The model is none, or holds an activation of your own, or one that needs the library that it is denied, or
-        levels or classes that no text in C can hold.
+        levels or classes that no text in C can hold; or `jacobian` is asked of an estimator of a table.
 
     Examples
     --------
@@ -110,12 +121,23 @@ def to_c(
     /* parity.h: a neural network, written by nineline.
     >>> program.flash, program.ram
     (96, 28)
+
+    With derivatives:
+
+    >>> program = to_c(Network(3, 6, 1, rng=0), "parity", jacobian=True)
+    >>> print(program.header[program.header.index("void parity_jacobian") :].partition(";")[0])
+    void parity_jacobian(const float inputs[PARITY_INPUTS], float outputs[PARITY_OUTPUTS],
+        float jacobian[PARITY_OUTPUTS][PARITY_INPUTS])
+    >>> program.flash, program.ram
+    (96, 52)
     """
     kind = _checks.floating_dtype("dtype", dtype)
     trained = TrainedModel.of(model).astype(kind)
+    if jacobian:
+        check_jacobian(trained, model)
     rounded: dict[str, Rounded] = {}
     if int8:
         twin, rounded = round_network(trained.network)
         trained = TrainedModel(twin, trained.columns, trained.target)
-    writer = Writer(trained, stem(name), REALS[kind.name], libm=libm, rounded=rounded)
+    writer = Writer(trained, stem(name), REALS[kind.name], libm=libm, rounded=rounded, jacobian=jacobian)
     return CProgram(writer.name, writer.header(), writer.source(), writer.flash(), writer.ram())

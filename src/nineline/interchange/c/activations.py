@@ -1,4 +1,4 @@
-"""The arithmetic of exported C: each activation as a function, and exp and its kin where there is no math library.
+"""The arithmetic of exported C: each activation and its slope, and exp and its kin where there is no math library.
 
 Every text is C99 for one real type, float or double. ``$exp`` and the like stand for the function of math.h, or for
 one of those at the end of this file, which need no library and are right to a few units in the last place of 1:
@@ -76,6 +76,24 @@ static $real $name($real z)
   return z * (n / (n + 2));
 }
 """
+_MISH_SLOPE: Final = """
+/* t + z * (1 - t * t) * s, where t is n / (n + 2) as above and the sigmoid s is e / (1 + e). */
+static $real $name($real z)
+{
+  $real e, n;
+  if (z > 20) return 1;
+  e = $exp(z);
+  n = e * (e + 2);
+  return n / (n + 2) + 4 * z * e * (e + 1) / ((n + 2) * (n + 2));
+}
+"""
+_SILU_SLOPE: Final = """
+static $real $name($real z, $real y)
+{
+  const $real s = 1 / (1 + $exp(-z));
+  return s + y * (1 - s);
+}
+"""
 _SOFTMAX: Final = """
 /* Shares of 1: exp(z) over the sum of all exp(z), with the largest z taken off before, which cancels. */
 static void $name(const $real z[], $real shares[], int count)
@@ -87,6 +105,16 @@ static void $name(const $real z[], $real shares[], int count)
   for (j = 0; j < count; ++j) shares[j] /= sum;
 }
 """
+_SOFTMAX_BACKWARD: Final = """
+/* Errors of shares of 1 carried back to the sums that they were made of; both may be one array. */
+static void $name(const $real shares[], const $real errors[], $real back[], int count)
+{
+  $real mean = 0;
+  int j;
+  for (j = 0; j < count; ++j) mean += errors[j] * shares[j];
+  for (j = 0; j < count; ++j) back[j] = shares[j] * (errors[j] - mean);
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -95,29 +123,41 @@ class _Function:
 
     text: str
     """Of ``$name``; empty where there is nothing to do."""
+    slope: str = ""
+    """Of ``$name``, its derivative; empty where that is 1."""
+    slope_of: tuple[str, ...] = ()
+    """What that is written in terms of: the weighted sum z, the output y."""
     whole: bool = False
-    """Whether it takes all sums of a row at once: ``name(z, outputs, count)``."""
+    """Whether it takes all sums of a row at once: ``name(z, outputs, count)``; and instead of a slope it carries
+    errors back, ``name(outputs, errors, back, count)``."""
 
 
-def _of(formula: str) -> _Function:
-    """Return the function of one weighted sum z that a formula is."""
-    return _Function(f"\nstatic $real $name($real z)\n{{\n  return {formula};\n}}\n")
+def _of(value: str, slope: str, *slope_of: str) -> _Function:
+    """Return the function of one weighted sum z that a formula is, and its slope in terms of z or y or both."""
+    return _Function(_returning(value, "z"), _returning(slope, *slope_of), slope_of)
+
+
+def _returning(formula: str, *arguments: str) -> str:
+    taken = ", ".join(f"$real {each}" for each in arguments)
+    return f"\nstatic $real $name({taken})\n{{\n  return {formula};\n}}\n"
 
 
 _ACTIVATIONS: Final[dict[type[Activation], _Function]] = {
     Identity: _Function(""),
-    Sigmoid: _of("1 / (1 + $exp(-z))"),
-    Tanh: _of("$tanh(z)"),
-    Relu: _of("z > 0 ? z : 0"),
-    LeakyRelu: _of("z > 0 ? z : $setting * z"),
-    Elu: _of("z > 0 ? z : $setting * $expm1(z)"),
-    Selu: _of("$scale * (z > 0 ? z : $alpha * $expm1(z))"),
-    Softplus: _of("(z > 0 ? z : 0) + $log1p($exp(z > 0 ? -z : z))"),
-    Exponential: _of("$exp(z)"),
-    Silu: _of("z / (1 + $exp(-z))"),
-    Mish: _Function(_MISH),
-    Gelu: _of("z / 2 * $erfc(z * -$root_half)"),
-    Softmax: _Function(_SOFTMAX, whole=True),
+    Sigmoid: _of("1 / (1 + $exp(-z))", "y * (1 - y)", "y"),
+    Tanh: _of("$tanh(z)", "1 - y * y", "y"),
+    Relu: _of("z > 0 ? z : 0", "y > 0 ? 1 : 0", "y"),
+    LeakyRelu: _of("z > 0 ? z : $setting * z", "z > 0 ? 1 : $setting", "z"),
+    Elu: _of("z > 0 ? z : $setting * $expm1(z)", "z > 0 ? 1 : y + $setting", "z", "y"),
+    Selu: _of("$scale * (z > 0 ? z : $alpha * $expm1(z))", "z > 0 ? $scale : y + $scale * $alpha", "z", "y"),
+    Softplus: _of("(z > 0 ? z : 0) + $log1p($exp(z > 0 ? -z : z))", "1 / (1 + $exp(-z))", "z"),
+    Exponential: _of("$exp(z)", "y", "y"),
+    Silu: _Function(_returning("z / (1 + $exp(-z))", "z"), _SILU_SLOPE, ("z", "y")),
+    Mish: _Function(_MISH, _MISH_SLOPE, ("z",)),
+    Gelu: _of(
+        "z / 2 * $erfc(z * -$root_half)", "$erfc(z * -$root_half) / 2 + z * $exp(-z * z / 2) * $density_at_0", "z"
+    ),
+    Softmax: _Function(_SOFTMAX, _SOFTMAX_BACKWARD, whole=True),
 }
 
 
@@ -132,31 +172,64 @@ class Unit:
     @property
     def name(self) -> str:
         """The name of its function; two settings of one activation are two functions."""
+        return f"unit_{self._called}"
+
+    @property
+    def slope_name(self) -> str:
+        """The name of the function that is its slope, or that carries errors back where it is `whole`."""
+        return f"{'backward' if self.whole else 'slope'}_{self._called}"
+
+    @property
+    def _called(self) -> str:
         plain = self.activation == type(self.activation)()
-        return f"unit_{self.activation.name}" + ("" if plain else f"_{self.number}")
+        return self.activation.name + ("" if plain else f"_{self.number}")
 
     @property
     def whole(self) -> bool:
         """Whether it takes all sums of a row at once: ``name(z, outputs, count)``."""
-        return _ACTIVATIONS[type(self.activation)].whole
+        return self._function.whole
+
+    @property
+    def bends(self) -> bool:
+        """Whether it has a function, and a slope other than 1."""
+        return bool(self._function.text)
+
+    @property
+    def _function(self) -> _Function:
+        return _ACTIVATIONS[type(self.activation)]
 
     def of(self, z: str) -> str:
         """Return what it makes of one weighted sum."""
-        return f"{self.name}({z})" if _ACTIVATIONS[type(self.activation)].text else z
+        return f"{self.name}({z})" if self.bends else z
+
+    def slope(self, z: str, y: str) -> str:
+        """Return its slope at one weighted sum z, of which it made y."""
+        given = {"z": z, "y": y}
+        return f"{self.slope_name}({', '.join(given[each] for each in self._function.slope_of)})"
 
     def text(self, real: Real) -> str:
         """Return its function, where ``$exp`` and the like are left; empty where it needs none."""
-        return Template(_ACTIVATIONS[type(self.activation)].text).safe_substitute(
-            name=self.name,
+        return self._filled(self._function.text, self.name, real)
+
+    def slope_text(self, real: Real) -> str:
+        """Return the function that is its slope, as `text` does."""
+        return self._filled(self._function.slope, self.slope_name, real)
+
+    def _filled(self, text: str, name: str, real: Real) -> str:
+        return Template(text).safe_substitute(
+            name=name,
             real=real.name,
             setting=real.literal(setting_of(self.activation)),
             scale=real.literal(SELU_SCALE),
             alpha=real.literal(SELU_ALPHA),
             root_half=real.literal(math.sqrt(0.5)),
+            density_at_0=real.literal(1 / math.sqrt(2 * math.pi)),
         )
 
 
-def functions(units: Iterable[Unit], real: Real, *, libm: bool, also: Iterable[str] = ()) -> tuple[str, bool]:
+def functions(
+    units: Iterable[Unit], real: Real, *, libm: bool, slopes: bool = False, also: Iterable[str] = ()
+) -> tuple[str, bool]:
     """Return the functions that activations need, each once, and whether they call math.h.
 
     Parameters
@@ -165,6 +238,8 @@ def functions(units: Iterable[Unit], real: Real, *, libm: bool, also: Iterable[s
     real : Real
     libm : bool
         Whether math.h may be called.
+    slopes : bool
+        Whether the slope of each is called too.
     also : iterable of str
         Functions of math.h that the rest of the program calls, such as "sqrt".
 
@@ -173,7 +248,11 @@ def functions(units: Iterable[Unit], real: Real, *, libm: bool, also: Iterable[s
     ValueError
         `libm` is False, and an activation has no form without it.
     """
-    texts = {unit.name: unit.text(real) for unit in units}
+    texts = {}
+    for unit in units:
+        texts[unit.name] = unit.text(real)
+        if slopes:
+            texts[unit.slope_name] = unit.slope_text(real)
     needed = set(also) | {each for text in texts.values() for each in called(text)}
     if libm:
         calls = {each: each + real.suffix for each in needed}

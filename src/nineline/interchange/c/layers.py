@@ -1,9 +1,11 @@
-"""The kinds of layer in exported C: the tables of each, the statements that run it, and what they take."""
+"""The kinds of layer in exported C: the tables of each, the statements that run it, and what they take.
+
+For derivatives a layer is run by `compute`, which keeps what `backprop` has to see: as in `nineline.layers`.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Generic, final
 
 from nineline.interchange.c.activations import Unit
@@ -15,34 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nineline.interchange.c.activations import Real
+    from nineline.interchange.c.buffers import Buffers
     from nineline.interchange.model import Placed
     from nineline.interchange.rounding import Rounded
 
 _FEW: Final = 4  # outputs that are summed one by one, in a register
-_NAMES: Final = "abcdefghklmnopqrstuvwxyz"  # of arrays; i and j count
-
-
-class Buffers:
-    """The arrays on the stack between layers, each as long as the longest that ever lies in it."""
-
-    def __init__(self) -> None:
-        self.sizes: dict[str, int] = {}
-        self._taken: Counter[str] = Counter()
-
-    def take(self, size: int) -> str:
-        """Return the name of an array that is free."""
-        name = next(name for name in _NAMES if not self._taken[name])
-        self._taken[name] = 1
-        self.sizes[name] = max(self.sizes.get(name, 0), size)
-        return name
-
-    def keep(self, name: str) -> None:
-        """Take an array once more: it has to be given back so often."""
-        self._taken[name] += 1
-
-    def free(self, name: str) -> None:
-        """Give an array back; what the program is handed is none of them, and stays as it is."""
-        self._taken[name] -= 1
 
 
 class LayerInC(ABC, Generic[Kind]):
@@ -70,6 +49,11 @@ class LayerInC(ABC, Generic[Kind]):
         """The functions that it calls; ``$sqrt`` stands for the function of math.h."""
         return ()
 
+    @property
+    def backprop_helpers(self) -> tuple[str, ...]:
+        """Those that `backprop` calls."""
+        return ()
+
     def tables(self) -> str:
         """Return its constants."""
         return ""
@@ -81,6 +65,17 @@ class LayerInC(ABC, Generic[Kind]):
     @abstractmethod
     def run(self, x: str, buffers: Buffers) -> tuple[str, str]:
         """Return the statements that run it on array x, and the array that its outputs are in; x is given back."""
+
+    def compute(self, x: str, buffers: Buffers) -> tuple[str, str, Any]:
+        """Return what `run` returns, and what `backprop` has to see of it; that is kept."""
+        return *self.run(x, buffers), None
+
+    @abstractmethod
+    def backprop(self, seen: Any, errors: str, buffers: Buffers, into: str = "") -> tuple[str, str]:
+        """Return the statements that carry errors of its outputs back, and the array that those of its inputs are in.
+
+        That is array `into`, where one is named; `errors` is given back.
+        """
 
 
 @final
@@ -138,12 +133,70 @@ class DenseInC(LayerInC[Layer]):
         value = f"{y}[j]" if unit.whole else unit.of(f"{y}[j]")
         return text + f"  for (j = 0; j < {outputs}; ++j) outputs[j] {put} {value};\n"
 
+    def compute(self, x: str, buffers: Buffers) -> tuple[str, str, str]:
+        """Run it, and see its slopes; of softmax, whose units depend on each other, the outputs."""
+        if self.unit.whole:
+            y = buffers.take_for_good(f"shares_{self.number}", self.layer.n_outputs)
+        else:
+            y = buffers.take(self.layer.n_outputs)
+        text, seen = self.compute_into(x, y, buffers)
+        return text, y, seen
+
+    def compute_into(self, x: str, y: str, buffers: Buffers) -> tuple[str, str]:
+        """Return the statements that run it on array x, with its outputs in y, and what `backprop` has to see."""
+        unit, outputs = self.unit, self.layer.n_outputs
+        text = self._sums(x, y, str)
+        buffers.free(x)
+        if unit.whole:
+            return f"{text}  {unit.name}({y}, {y}, {outputs});\n", y
+        if not unit.bends:
+            return text, ""
+        slope = buffers.take_for_good(f"slope_{self.number}", outputs)
+        return (
+            f"{text}  for (j = 0; j < {outputs}; ++j) {{\n    const {self.real.name} sum = {y}[j];\n"
+            f"    {y}[j] = {unit.of('sum')};\n    {slope}[j] = {unit.slope('sum', f'{y}[j]')};\n  }}\n"
+        ), slope
+
+    def backprop(self, seen: str, errors: str, buffers: Buffers, into: str = "") -> tuple[str, str]:
+        n, outputs, delta = self.number, self.layer.n_outputs, errors
+        text = f"\n  /* layer {n}, back */\n"
+        factors = [] if self.unit.whole or not seen else [f"{seen}[j]"]
+        factors += [] if self.rounded is None else [f"scale_{n}[j]"]
+        if self.unit.whole:
+            delta = buffers.change(errors, outputs)
+            text += f"  {self.unit.slope_name}({seen}, {errors}, {delta}, {outputs});\n"
+        if factors:
+            errors, delta = delta, buffers.change(delta, outputs)
+            text += f"  for (j = 0; j < {outputs}; ++j) {delta}[j] = {' * '.join([f'{errors}[j]', *factors])};\n"
+        x = into or buffers.take(self.layer.n_inputs)
+        buffers.free(delta)
+        return text + (
+            f"  for (i = 0; i < {self.layer.n_inputs}; ++i) {{\n    {self.real.name} sum = 0;\n"
+            f"    for (j = 0; j < {outputs}; ++j) sum += {delta}[j] * {self._weight('i', 'j')};\n"
+            f"    {x}[i] = sum;\n  }}\n"
+        ), x
+
+    def backprop_one(self, seen: str, output: str, buffers: Buffers, into: str = "") -> tuple[str, str]:
+        """Return what `backprop` returns for an error of 1 at one output, whose number C has under a name."""
+        n, outputs = self.number, self.layer.n_outputs
+        if self.unit.whole:
+            errors = buffers.take(outputs)
+            text, x = self.backprop(seen, errors, buffers, into)
+            return f"  for (j = 0; j < {outputs}; ++j) {errors}[j] = j == {output} ? 1 : 0;\n{text}", x
+        x = into or buffers.take(self.layer.n_inputs)
+        factors = [] if not seen else [f"{seen}[{output}]"]
+        factors += [] if self.rounded is None else [f"scale_{n}[{output}]"]
+        value = " * ".join([*factors, self._weight("i", output)])
+        return f"  /* layer {n}, back */\n  for (i = 0; i < {self.layer.n_inputs}; ++i) {x}[i] = {value};\n", x
+
+    def _weight(self, i: str, j: str) -> str:
+        """Return one weight; of eight bits, what its scale has to be multiplied by."""
+        return f"{'' if self.rounded is None else f'({self.real.name})'}weights_{self.number}[{i}][{j}]"
+
     def _sums(self, x: str, y: str, of: Callable[[str], str]) -> str:
         """Return the statements that put ``of(x @ weights + bias)`` into array y."""
         n, inputs, outputs, real = self.number, self.layer.n_inputs, self.layer.n_outputs, self.real.name
-        weight, scale = f"weights_{n}[i][j]", ""
-        if self.rounded is not None:
-            weight, scale = f"({real})weights_{n}[i][j]", f" * scale_{n}[j]"
+        weight, scale = self._weight("i", "j"), "" if self.rounded is None else f" * scale_{n}[j]"
         bias = "0" if self.layer.bias is None else f"bias_{n}[j]"
         begin = "0" if scale else bias
         end = f"{scale} + {bias}" if scale and self.layer.bias is not None else scale
@@ -168,6 +221,10 @@ class DropoutInC(LayerInC[Dropout]):
 
     def run(self, x: str, buffers: Buffers) -> tuple[str, str]:
         return "", x
+
+    def backprop(self, seen: Any, errors: str, buffers: Buffers, into: str = "") -> tuple[str, str]:
+        assert not into  # as the first layer it is left out
+        return "", errors
 
 
 _LOOK_UP: Final = """
@@ -209,6 +266,17 @@ class EmbeddingInC(LayerInC[Embedding]):
         buffers.free(x)
         return text, y
 
+    def backprop(self, seen: Any, errors: str, buffers: Buffers, into: str = "") -> tuple[str, str]:
+        """Levels have no derivative, and numbers pass on."""
+        columns, numbers, start = len(self.layer.levels), self.layer.numbers, sum(self.layer.widths)
+        x = into or buffers.take(columns + numbers)
+        buffers.free(errors)
+        return (
+            f"\n  /* layer {self.number}, back: levels have no derivative, numbers pass on */\n"
+            f"  for (i = 0; i < {columns}; ++i) {x}[i] = 0;\n"
+            f"  for (i = 0; i < {numbers}; ++i) {x}[{columns} + i] = {errors}[{start} + i];\n"
+        ), x
+
 
 _NORMALISE: Final = """
 /* Numbers at mean 0 and standard deviation 1, then times a gain and a bias. */
@@ -223,6 +291,30 @@ static void normalise(const $real x[], const $real gain[], const $real bias[], l
   for (j = 0; j < count; ++j) y[j] = gain[j] * ((x[j] - mean) / root) + bias[j];
 }
 """
+_BACKWARD_NORMALISE: Final = """
+/* Errors of what normalise made of x carried back to x; both may be one array. */
+static void backward_normalise(const $real x[], const $real gain[], long count, $real epsilon,
+                               const $real errors[], $real back[])
+{
+  $real mean = 0, variance = 0, root, mean_of_g = 0, mean_of_g_n = 0;
+  long j;
+  for (j = 0; j < count; ++j) mean += x[j];
+  mean /= ($real)count;
+  for (j = 0; j < count; ++j) variance += (x[j] - mean) * (x[j] - mean);
+  root = $sqrt(variance / ($real)count + epsilon);
+  for (j = 0; j < count; ++j) {
+    const $real g = errors[j] * gain[j], n = (x[j] - mean) / root;
+    mean_of_g += g;
+    mean_of_g_n += g * n;
+  }
+  mean_of_g /= ($real)count;
+  mean_of_g_n /= ($real)count;
+  for (j = 0; j < count; ++j) {
+    const $real g = errors[j] * gain[j], n = (x[j] - mean) / root;
+    back[j] = (g - mean_of_g - n * mean_of_g_n) / root;
+  }
+}
+"""
 
 
 @final
@@ -230,6 +322,7 @@ class LayerNormInC(LayerInC[LayerNorm]):
     """A gain and a bias."""
 
     helpers = (_NORMALISE,)
+    backprop_helpers = (_BACKWARD_NORMALISE,)
 
     def tables(self) -> str:
         n, real, count = self.number, self.real, self.layer.n_inputs
@@ -245,6 +338,17 @@ class LayerNormInC(LayerInC[LayerNorm]):
         y = buffers.take(count)
         buffers.free(x)
         return f"\n  /* {self.placed} */\n  normalise({x}, gain_{n}, bias_{n}, {count}, {epsilon}, {y});\n", y
+
+    def compute(self, x: str, buffers: Buffers) -> tuple[str, str, str]:
+        """Run it, and see its inputs."""
+        buffers.keep(x)
+        return *self.run(x, buffers), x
+
+    def backprop(self, seen: str, errors: str, buffers: Buffers, into: str = "") -> tuple[str, str]:
+        n, count, epsilon = self.number, self.layer.gain.size, self.real.literal(self.layer.epsilon)
+        x = buffers.change(errors, count, into)
+        call = f"backward_normalise({seen}, gain_{n}, {count}, {epsilon}, {errors}, {x});"
+        return f"\n  /* layer {n}, back */\n  {call}\n", x
 
 
 @final
@@ -264,6 +368,10 @@ class ResidualInC(LayerInC[Residual]):
     def helpers(self) -> tuple[str, ...]:
         return tuple(helper for layer in self.inner for helper in layer.helpers)
 
+    @property
+    def backprop_helpers(self) -> tuple[str, ...]:
+        return tuple(helper for layer in self.inner for helper in layer.backprop_helpers)
+
     def tables(self) -> str:
         return "".join(layer.tables() for layer in self.inner)
 
@@ -276,12 +384,35 @@ class ResidualInC(LayerInC[Residual]):
         for layer in self.inner:
             text, last = layer.run(last, buffers)
             texts.append(text)
-        y = buffers.take(self.layer.n_outputs or 0) if last == x else last  # where all inside is dropout
-        texts.append(f"  for (j = 0; j < {self.layer.n_outputs}; ++j) {y}[j] = {x}[j] + {last}[j];\n")
+        text, y = self._sum(x, last, buffers)
+        return "".join([*texts, text]), y
+
+    def compute(self, x: str, buffers: Buffers) -> tuple[str, str, list[Any]]:
+        texts, last, seen = [f"\n  /* {self.placed} */\n"], x, []
+        buffers.keep(x)
+        for layer in self.inner:
+            text, last, saw = layer.compute(last, buffers)
+            texts.append(text)
+            seen.append(saw)
+        text, y = self._sum(x, last, buffers)
+        return "".join([*texts, text]), y, seen
+
+    def backprop(self, seen: list[Any], errors: str, buffers: Buffers, into: str = "") -> tuple[str, str]:
+        """The errors take both ways, and add up again."""
+        texts, last = [f"\n  /* layer {self.number}, back */\n"], errors
+        buffers.keep(errors)
+        for layer, saw in zip(reversed(self.inner), reversed(seen), strict=True):
+            text, last = layer.backprop(saw, last, buffers)
+            texts.append(text)
+        text, x = self._sum(errors, last, buffers, into)
+        return "".join([*texts, text]), x
+
+    def _sum(self, x: str, y: str, buffers: Buffers, into: str = "") -> tuple[str, str]:
+        """Return the statement that adds arrays, which are given back, and the array that their sum is in."""
+        width = self.layer.n_outputs or 0
+        total = buffers.change(y, width, into)
         buffers.free(x)
-        if last == x:
-            buffers.free(x)
-        return "".join(texts), y
+        return f"  for (j = 0; j < {width}; ++j) {total}[j] = {x}[j] + {y}[j];\n", total
 
 
 _LAYERS: Final[dict[type[AbstractLayer], type[LayerInC[Any]]]] = {

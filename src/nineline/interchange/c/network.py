@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from nineline.interchange.c.activations import Real, called, functions, own_name
+from nineline.interchange.c.buffers import Buffers
 from nineline.interchange.c.columns import CTable, row_in_c, table_in_c
-from nineline.interchange.c.layers import Buffers, DenseInC, layer_in_c
+from nineline.interchange.c.jacobian import JacobianInC
+from nineline.interchange.c.layers import DenseInC, layer_in_c
 from nineline.interchange.c.text import array, comment, string, wrapped
 from nineline.interchange.samples import encode, sample_inputs, sample_rows
 
@@ -26,10 +28,21 @@ _RECORDED: Final = 8  # rows of the self-test
 class Writer:
     """What is to be written, and the texts of it."""
 
-    def __init__(self, model: TrainedModel, name: str, real: Real, *, libm: bool, rounded: dict[str, Rounded]) -> None:
+    def __init__(
+        self,
+        model: TrainedModel,
+        name: str,
+        real: Real,
+        *,
+        libm: bool,
+        rounded: dict[str, Rounded],
+        jacobian: bool = False,
+    ) -> None:
         self.model, self.name, self.real = model, name, real
         self.networks = [[layer_in_c(placed, real, rounded) for placed in network] for network in model.networks]
         self.layers = [layer for network in self.networks for layer in network]
+        self.jacobian = JacobianInC(self.layers, name, real) if jacobian else None
+        slopes = self.jacobian is not None and not self.jacobian.constant
         classes = None if model.target is None else model.target.classes
         self.classes = [string(str(value)) for value in classes or ()]
         self.table: CTable | None = None
@@ -39,11 +52,13 @@ class Writer:
             calls = self.table.calls
         if model.target is not None and model.target.scaling.log:
             calls = (*calls, "exp")
-        helpers = "".join(dict.fromkeys(helper for layer in self.layers for helper in layer.helpers))
-        helpers = Template(helpers).safe_substitute(real=real.name)
+        needed = [helper for layer in self.layers for helper in layer.helpers]
+        if slopes:
+            needed += [helper for layer in self.layers for helper in layer.backprop_helpers]
+        helpers = Template("".join(dict.fromkeys(needed))).safe_substitute(real=real.name)
         calls = (*calls, *called(helpers))
         units = [unit for layer in self.layers for unit in layer.units]
-        self.functions, self.uses_libm = functions(units, real, libm=libm, also=calls)
+        self.functions, self.uses_libm = functions(units, real, libm=libm, slopes=slopes, also=calls)
         self.math = {call: call + real.suffix if libm else own_name(call) for call in calls}
         self.functions += Template(helpers).substitute(self.math)
         self.buffers = Buffers()
@@ -53,6 +68,8 @@ class Writer:
         """Return the text of the .c."""
         tables = [layer.tables() for layer in self.layers]
         source = "".join([*self.opening(), *tables, self.functions, *self.preparation(), self.run(), *self.answer()])
+        if self.jacobian is not None:
+            source += self.jacobian.text(self.index)
         return source + self.self_test()
 
     # The header
@@ -89,6 +106,7 @@ class Writer:
             "/* Answer: the outputs of the network for its inputs. */",
             f"void {name}_run(const {real} inputs[{guard}_INPUTS], {real} outputs[{guard}_OUTPUTS]);",
             "",
+            *([] if self.jacobian is None else [self.jacobian.promise()]),
             *(f"{line}" for line in self.promises()),
             "#ifdef __cplusplus",
             "}",
@@ -145,11 +163,15 @@ class Writer:
         """Return the function that runs the networks."""
         guard, real, sizes = self.name.upper(), self.real.name, self.buffers.sizes
         arrays = ", ".join(f"{buffer}[{size}]" for buffer, size in sizes.items())
-        index = "int" if max(self.model.network.n_inputs, *sizes.values()) < 2**15 else "long"
         return (
             f"\nvoid {self.name}_run(const {real} inputs[{guard}_INPUTS], {real} outputs[{guard}_OUTPUTS])\n{{\n"
-            f"  {real} {arrays};\n  {index} i, j;\n{self.statements}}}\n"
+            f"  {real} {arrays};\n  {self.index} i, j;\n{self.statements}}}\n"
         )
+
+    @property
+    def index(self) -> str:
+        """The type of what counts the numbers of an array."""
+        return "int" if max(self.model.network.n_inputs, *self.buffers.sizes.values()) < 2**15 else "long"
 
     def _statements(self) -> Iterator[str]:
         """Yield the statements of every network, layer by layer; which arrays they need is known afterwards."""
@@ -215,9 +237,13 @@ class Writer:
         outputs = self.model.network.astype(np.float64).run(inputs)
         body = ",\n".join(wrapped(row, "    {", "}") for row in given)
         expected = array(f"  static const {self.real.name} expected[{_RECORDED}][{guard}_OUTPUTS]", outputs, self.real)
+        truth, compared = "", ""
+        if self.jacobian is not None:
+            truth, compared = self.jacobian.recorded(self.model.network, inputs), self.jacobian.compared()
         return Template(_SELF_TEST).substitute(
             rows=f"  static const {table}{size} = {{\n{body}\n  }};\n",
-            expected=expected.replace("\n}", "\n  }"),
+            expected=expected.replace("\n}", "\n  }") + truth,
+            jacobian=compared,
             prepare=prepare,
             count=_RECORDED,
             guard=guard,
@@ -241,7 +267,8 @@ class Writer:
         """Return the bytes of all arrays that are on the stack at once."""
         inputs = self.model.network.n_inputs if self.table is not None else 0
         outputs = 1 if self.model.target is not None and self.model.target.classes is None else 0
-        return (sum(self.buffers.sizes.values()) + inputs + outputs) * self.real.size
+        run = (sum(self.buffers.sizes.values()) + inputs + outputs) * self.real.size
+        return run if self.jacobian is None else max(run, self.jacobian.ram())
 
 
 _SELF_TEST: Final = """
@@ -260,7 +287,7 @@ $prepare    ${name}_run(inputs, outputs);
       const double share = gap / (1 + (truth < 0 ? -truth : truth));
       if (!(share <= largest)) largest = share;
     }
-  }
+$jacobian  }
   printf("$name: $count recorded rows, largest difference %g: ", largest);
   puts(largest <= $tolerance ? "passed" : "FAILED");
   return largest <= $tolerance ? 0 : 1;
