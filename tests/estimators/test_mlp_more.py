@@ -609,3 +609,65 @@ def test_more_bad_input():
         MLPClassifier(class_weight="balanced").partial_fit(X, CLASSES, classes=np.unique(CLASSES))
     with pytest.raises(ValueError, match=r"expected one with reduction='mean'"):
         MLPRegressor(loss=SquaredError(reduction="sum")).fit(X, NUMBERS)
+
+
+# Levenberg and Marquardt's method, which scikit-learn does not have
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lm_fits_a_regression_in_a_few_steps(dtype):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (200, 2)).astype(dtype)
+    y = np.sin(3 * X[:, 0]) * X[:, 1]
+    how = {"hidden_layer_sizes": (10,), "activation": "tanh", "alpha": 1e-6, "random_state": 0}
+    model = MLPRegressor(solver="lm", max_iter=100, tol=0, **how)
+    with pytest.warns(ConvergenceWarning, match=r"lm failed to converge after 100 iteration\(s\). Increase max_iter"):
+        model.fit(X, y)
+    assert model.score(X, y) > 0.99
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.history_.damping) == 100
+    assert model.loss_ == model.loss_curve_[-1] < model.loss_curve_[0]
+    assert model.predict(X).dtype == dtype
+    adam = MLPRegressor(max_iter=100, **how)
+    with pytest.warns(ConvergenceWarning):
+        adam.fit(X, y)
+    assert ((model.predict(X) - y) ** 2).mean() < 0.1 * ((adam.predict(X) - y) ** 2).mean()
+
+
+def test_lm_arrives_with_its_penalty_and_weights():
+    """The penalty is alpha / 2 * w'w over the rows' weight, as everywhere here: ridge regression where all is linear."""
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.normal(size=(50, 3)), rng.normal(size=50), rng.integers(1, 4, 50).astype(float)
+    model = MLPRegressor(hidden_layer_sizes=(), solver="lm", alpha=3.0, tol=1e-10, random_state=0).fit(X, y, weight)
+    centred = X - np.average(X, axis=0, weights=weight)
+    right = centred.T @ (weight * (y - np.average(y, weights=weight)))
+    truth = np.linalg.solve((centred.T * weight) @ centred + 3 * np.eye(3), right)
+    np.testing.assert_allclose(model.coefs_[0][:, 0], truth, atol=1e-8)
+    assert model.n_iter_ < 20
+
+
+def test_lm_classifies_and_goes_on():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 2))
+    for labels in (np.where(X[:, 0] * X[:, 1] > 0, "same", "other"), np.digitize(X[:, 0] ** 2 + X[:, 1] ** 2, [1, 3])):
+        model = MLPClassifier((8,), activation="tanh", solver="lm", alpha=1e-2, random_state=0, max_iter=50).fit(X, labels)
+        assert model.score(X, labels) > 0.95
+    model = MLPClassifier((8,), activation="tanh", solver="lm", warm_start=True, max_iter=3, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        first = model.fit(X, labels).loss_
+    with pytest.warns(ConvergenceWarning):
+        assert model.fit(X, labels).loss_ < first
+    assert model.n_iter_ == 3
+
+
+def test_what_lm_cannot_do_is_said():
+    X, y = np.zeros((10, 2)), np.arange(10.0)
+    with pytest.raises(ValueError, match="solver is 'lm': loss Huber behind Identity has no residuals"):
+        MLPRegressor("huber", solver="lm").fit(X, y)
+    with pytest.raises(ValueError, match="solver is 'lm': .*for 5,000 parameters at most"):
+        MLPRegressor(hidden_layer_sizes=(100, 100), solver="lm").fit(X, y)
+    with pytest.raises(ValueError, match="dropout is 0.5 and solver is 'lm'"):
+        MLPRegressor(dropout=0.5, solver="lm").fit(X, y)
+    with pytest.raises(ValueError, match="validation is given and solver is 'lm'"):
+        MLPRegressor(solver="lm").fit(X, y, validation=(X, y))
+    with pytest.raises(AttributeError, match="partial_fit"):
+        MLPRegressor(solver="lm").partial_fit  # noqa: B018

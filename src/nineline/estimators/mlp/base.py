@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from nineline import _checks
 from nineline.activations import Activation, Sigmoid
-from nineline.estimators.mlp import lbfgs, policies
+from nineline.estimators.mlp import lbfgs, levenberg_marquardt, policies
 from nineline.estimators.mlp.callbacks import CallbackSupportMixin, Tasks
 from nineline.estimators.mlp.coefficients import Architecture, LayeredNetwork
 from nineline.estimators.mlp.parameters import CONSTRAINTS, NAMED_ACTIVATIONS, STOCHASTIC
@@ -128,7 +128,8 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
             state = policies.prepare(self, loss, random, incremental=incremental)
             policies.fit(self, state, rows, learn, judged, random, tasks, incremental=incremental)
         else:
-            lbfgs.fit(self, rows, loss, tasks)
+            method = levenberg_marquardt if self.solver == "lm" else lbfgs
+            method.fit(self, rows, loss, tasks)
         if not np.isfinite(network.parameters).all():
             raise ValueError(NOT_FINITE)
         if tasks is not None:

@@ -43,11 +43,11 @@ class Tasks:
         if hasattr(estimator, "_init_callback_context"):
             self._root = estimator._init_callback_context(max_subtasks=iterations)
             self._root.call_on_fit_task_begin(**self._said)
-        self._heard = bool(getattr(estimator, "_skl_callbacks", None))
+        self.heard = bool(getattr(estimator, "_skl_callbacks", None))
 
     def iteration_begins(self) -> None:
         """Open the task of the next iteration, unless it is open."""
-        if self._heard and self._iteration is None:
+        if self.heard and self._iteration is None:
             self._iteration = self._root.subcontext(task_name="iteration")
             self._iteration.call_on_fit_task_begin(**self._said, reconstruction_attributes=self._fitted)
 

@@ -40,24 +40,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     activation : str, Activation, or a list of them
         "logistic" (or "sigmoid"), "tanh", "relu", "identity" or any other of `nineline.activations.ACTIVATIONS`, of
         all hidden layers; a list has one for each.
-    solver : {"adam", "sgd", "lbfgs"}
+    solver : {"adam", "sgd", "lbfgs", "lm"}
+        "lm", which scikit-learn does not have, is Levenberg and Marquardt's method (`nineline.LevenbergMarquardt`): for
+        up to some thousand weights on up to some thousand rows the fastest by far.
     alpha : float
         Adds ``alpha / 2 * sum(w**2) / rows of the batch`` over all weights (not biases) to the loss.
     batch_size : int or "auto"
-        Rows a step; "auto" is 200, or all where they are fewer. Not for lbfgs.
+        Rows a step; "auto" is 200, or all where they are fewer. Not for lbfgs and lm.
     learning_rate : {"constant", "invscaling", "adaptive"}
         For sgd: as it is; divided by ``(t_ + 1)**power_t`` after each epoch; or divided by 5 where training would stop.
     learning_rate_init : float
         Of sgd and adam.
     power_t : float
     max_iter : int
-        Epochs of sgd and adam, iterations of lbfgs, at most.
+        Epochs of sgd and adam, iterations of lbfgs and lm, at most.
     shuffle : bool
         Whether each epoch takes the rows in a new order.
     random_state : int, numpy.random.RandomState or None
         Rules initial weights, validation rows, shuffling and dropout.
     tol : float
-        An improvement of less is none. For lbfgs the largest gradient at which it is done.
+        An improvement of less is none. For lbfgs and lm the largest gradient at which it is done.
     verbose : bool
         Whether to print each iteration's loss.
     warm_start : bool

@@ -10,8 +10,8 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from nineline.activations import ACTIVATIONS, Activation, Sigmoid
 
-SOLVERS: Final = ("sgd", "adam", "lbfgs")
-"""Every solver under scikit-learn's name."""
+SOLVERS: Final = ("sgd", "adam", "lbfgs", "lm")
+"""Every solver under scikit-learn's name, and "lm", which it does not have."""
 
 STOCHASTIC: Final = ("sgd", "adam")
 """The solvers that go through epochs of batches."""
