@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-_PACKAGES: Final = ("nineline", "numpy", "jax", "optax", "torch", "scikit-learn", "onnxruntime")
+_PACKAGES: Final = ("nineline", "numpy", "jax", "optax", "torch", "scipy", "scikit-learn", "onnxruntime")
 
 
 def cores() -> int:

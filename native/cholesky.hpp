@@ -12,15 +12,14 @@ namespace nineline::NINELINE_LEVEL {
 
 inline constexpr Index rows_of_a_panel = 48;
 
-// row[from:end] -= factor * other[from:end], to the end of the last vector.
+// row[from:end] -= factor * other[from:end], in whole vectors from the one that holds `from` on.
 template <class T>
 inline void take_off(T* row, T factor, const T* other, Index from, Index end) {
-  const Index whole = smaller(round_up(from, width<T>), end);
-  for (Index j = from; j < whole; ++j) row[j] -= factor * other[j];
-  for (Index j = whole; j < end; j += width<T>) store(row + j, load(row + j) - factor * load(other + j));
+  for (Index j = from / width<T> * width<T>; j < end; j += width<T>) store(row + j, load(row + j) - factor * load(other + j));
 }
 
-// The panel of rows first ... first + rows of U, whose rows above have been taken off; false where a pivot is none.
+// The panel of rows first ... first + rows of U, whose rows above have been taken off; false where a pivot is none. In the
+// vector that holds a pivot, what lies before it becomes 0.
 template <class T>
 inline bool factor_panel(Matrix<T> a, Index n, Index first, Index rows) {
   for (Index k = first; k < first + rows; ++k) {
@@ -28,7 +27,9 @@ inline bool factor_panel(Matrix<T> a, Index n, Index first, Index rows) {
     const T pivot = row[k];
     if (!(pivot > 0) || !__builtin_isfinite(pivot)) return false;
     const T root = T(__builtin_sqrt(double(pivot))), share = 1 / root;
-    for (Index j = k / width<T> * width<T>; j < n; j += width<T>) store(row + j, load(row + j) * share);
+    const Index begin = k / width<T> * width<T>;
+    for (Index j = begin; j < n; j += width<T>) store(row + j, load(row + j) * share);
+    for (Index j = begin; j < k; ++j) row[j] = 0;
     row[k] = root;
     for (Index i = k + 1; i < first + rows; ++i) take_off(a.row(i), row[i], row, i, n);
   }
@@ -67,7 +68,7 @@ inline void solve_lower(Matrix<const T> u, Index n, T* x, Index first = 0) {
   for (Index k = first; k < n; ++k) {
     const T* const row = u.row(k);
     const T value = x[k] / row[k];
-    take_off(x, value, row, k + 1, n);
+    take_off(x, value, row, k, n);  // before the pivot there are zeros
     x[k] = value;
   }
 }
@@ -79,12 +80,11 @@ inline void solve_upper(Matrix<const T> u, Index n, T* y) {
   for (Index i = n; i < round_up(n, w); ++i) y[i] = 0;
   for (Index k = n - 1; k >= 0; --k) {
     const T* const row = u.row(k);
-    const Index whole = smaller(round_up(k + 1, w), n);
-    T total = 0;
-    for (Index j = k + 1; j < whole; ++j) total += row[j] * y[j];
+    const T right = y[k];
+    y[k] = 0;
     Vec<T> sums{};
-    for (Index j = whole; j < n; j += w) sums += load(row + j) * load(y + j);
-    y[k] = (y[k] - total - sum(sums)) / row[k];
+    for (Index j = k / w * w; j < n; j += w) sums += load(row + j) * load(y + j);
+    y[k] = (right - sum(sums)) / row[k];
   }
 }
 

@@ -186,7 +186,7 @@ class Curvature final : public nineline::Curvature {
     const Index workers = alone_ ? 1 : team.threads();
     if (rooms_.size() < workers) {
       rooms_ = List<EachOutput<T>>{};
-      rooms_ = List<EachOutput<T>>{workers, layout_};
+      rooms_ = List<EachOutput<T>>{workers, layout_, round_up(rows.count, 8)};
       inputs_ = Array<T>{workers * widest()};
       room_ = rooms_[0].room();
     }
@@ -229,10 +229,14 @@ class Curvature final : public nineline::Curvature {
     const double loss = double(on.measure(loss_, 0, count));
     const Index last = layout_.count() - 1, outputs = layout_.outputs(), stride = layout_.last().stride;
     T *const scales = each.scales(), *const residuals = each.residuals();
+    T factor = 0, root = 0;
     for (Index r = 0; r < count; ++r)
       for (Index o = 0; o < outputs; ++o) {
         const T y = on.outputs_of(last, r)[o], far = joined_ ? deviation(y) : T(1);
-        const T root = T(__builtin_sqrt(double(on.factors[r * stride + o])));
+        if (on.factors[r * stride + o] != factor) {
+          factor = on.factors[r * stride + o];
+          root = T(__builtin_sqrt(double(factor)));
+        }
         scales[r * outputs + o] = root * far;
         residuals[r * outputs + o] = root * (y - on.targets[r * stride + o]) / far;
       }
@@ -279,8 +283,10 @@ class Curvature final : public nineline::Curvature {
       } else if (at.blocks() > 0) {
         if (const Index place = blocks[0].learning; place >= 0)
           with_kind(at.kind, [&](auto kind) {
+            const RowList<T> inputs = each.rows.inputs_of(l);
             rows([&](Index r, Index p, const T* errors, T* row) {
-              kind.learn_row(at, each.rows.inputs_of(l, r, room), errors, each.pairs().beside_of(l, p), row + place);
+              const T* const from = inputs != nullptr ? inputs[r] : each.rows.spread_out(l, r, room);
+              kind.learn_row(at, from, errors, each.pairs().beside_of(l, p), row + place);
             });
           });
         if (const Index place = at.bias ? blocks[1].learning : -1; place >= 0)

@@ -12,8 +12,9 @@ namespace nineline::NINELINE_LEVEL {
 template <class T>
 class EachOutput {
  public:
-  explicit EachOutput(const Layout<T>& layout)
-      : layout_{layout}, room_{larger(1, layout.tile_rows() / layout.outputs())}, rows{layout, room_, Purpose::training},
+  // For tiles of `most` rows at most.
+  EachOutput(const Layout<T>& layout, Index most)
+      : layout_{layout}, room_{larger(1, smaller(layout.tile_rows() / layout.outputs(), most))}, rows{layout, room_, Purpose::training},
         pairs_{layout, alone() ? 0 : room_ * layout.outputs(), Purpose::training}, scales_{2 * room_ * layout.outputs()} {}
 
   Index room() const { return room_; }

@@ -179,11 +179,10 @@ class Workspace {
     return beside_[l] ? beside_[l].data() + r * layout_->layer(l).beside : nullptr;
   }
 
-  // A row that a layer is given when the network runs; `room` is used where it is not there as numbers side by side.
-  const T* inputs_of(Index l, Index r, T* room) const {
-    const Index from = source(l - 1, nullptr);
-    if (from >= first()) return outputs_[from].row(r);
-    if (!is_sparse) return inputs[r];
+  // The rows that a layer is given when the network runs; null where those are sparse.
+  RowList<T> inputs_of(Index l) const { return rows_of(source(l - 1, nullptr), 0); }
+  // One of those, spread out.
+  const T* spread_out(Index l, Index r, T* room) const {
     Stage<T>::copy_of(nullptr, sparse.data(), r, layout_->layer(l).inputs, room);
     return room;
   }

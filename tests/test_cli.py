@@ -425,13 +425,17 @@ def test_export_of_a_network(tmp_path: Path) -> None:
     Network(3, 6, 1, rng=0).save(tmp_path / "parity.nineline")
     nineline("export", "parity.nineline", "--to", "c", folder=tmp_path)
     assert "void parity_run(const float inputs[PARITY_INPUTS]" in (tmp_path / "parity.h").read_text()
+    assert "parity_jacobian" not in (tmp_path / "parity.h").read_text()
+    nineline("export", "parity.nineline", "--to", "c", "--jacobian", folder=tmp_path)
+    assert "void parity_jacobian(const float inputs[PARITY_INPUTS]" in (tmp_path / "parity.h").read_text()
     assert "Layer(3, 6, 'sigmoid')" in nineline("show", "parity.nineline", folder=tmp_path).stdout
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("iris.nineline", "--to", "onnx", "--int8"), "--double, --no-libm and --int8 are for --to c"),
+        (("iris.nineline", "--to", "c", "--jacobian"), "jacobian is True, and model is a TabularClassifier"),
+        (("iris.nineline", "--to", "onnx", "--int8"), "--double, --no-libm, --int8 and --jacobian are for --to c"),
         (("iris.nineline", "--to", "c", "--data", "iris.csv"), "give --int8 with it"),
         (("iris.nineline", "--to", "c", "--out", "nowhere/m.c"), "the folder nowhere does not exist"),
         (("iris.csv", "--to", "c"), "iris.csv is no nineline file"),

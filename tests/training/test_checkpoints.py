@@ -77,7 +77,10 @@ CASES = {
     "rows in their order": (small, {**BATCHES, "shuffle": False, "optimizer": "adam"}),
     "a plain function as schedule": (small, {**BATCHES, "optimizer": Adam(0.01), "schedule": lambda e: 0.9**e}),
     "lbfgs": (small, {"epochs": 14, "loss": "huber", "optimizer": LBFGS(3), "l2": 1e-3, "validation": 0.25, "stop": 5}),
-    "levenberg and marquardt": (small, {"epochs": 9, "loss": "squared_error", "optimizer": LevenbergMarquardt()}),
+    "levenberg and marquardt": (
+        small,
+        {"epochs": 9, "loss": "squared_error", "optimizer": LevenbergMarquardt(), "validation": 0.25},
+    ),
     "bayesian regularisation": (
         small,
         {"epochs": 12, "loss": "squared_error", "optimizer": LevenbergMarquardt(bayesian=True), "validation": (X, Y)},

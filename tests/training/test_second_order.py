@@ -165,7 +165,7 @@ def test_the_two_sweeps_multiply_by_the_inverse_hessian():
     root = rng.normal(size=(5, 5))
     hessian = root @ root.T + np.eye(5)
     values, vectors = np.linalg.eigh(hessian)
-    pairs = [Pair(vector, hessian @ vector) for vector in vectors.T]
+    pairs = [Pair.of(vector, hessian @ vector) for vector in vectors.T]
     gradient = rng.normal(size=5)
     np.testing.assert_allclose(
         multiply_by_inverse_hessian(pairs, gradient), np.linalg.solve(hessian, gradient), rtol=1e-10

@@ -200,6 +200,7 @@ def export(
     double: Annotated[bool, typer.Option("--double", help="C: compute in double instead of float.")] = False,
     no_libm: Annotated[bool, typer.Option("--no-libm", help="C: do without math.h.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="C: weights in eight bits; says what it costs.")] = False,
+    jacobian: Annotated[bool, typer.Option("--jacobian", help="C: a network's derivatives by its inputs, too.")] = False,
     data: Annotated[Path | None, typer.Option(help="With --int8: a table with its target, to judge that by.")] = None,
 ) -> None:
     """Write a model for where there is no Python, or another library."""
@@ -207,8 +208,8 @@ def export(
     from nineline.cli.exporting import load_model, write_c, write_data
     from nineline.interchange import to_onnx, to_python
 
-    if to is not Form.c and (double or no_libm or int8):
-        raise ValueError(f"--double, --no-libm and --int8 are for --to c, and --to is {to.value}")
+    if to is not Form.c and (double or no_libm or int8 or jacobian):
+        raise ValueError(f"--double, --no-libm, --int8 and --jacobian are for --to c, and --to is {to.value}")
     if data is not None and not int8:
         raise ValueError("--data judges what rounding costs; give --int8 with it")
     target = out if out is not None else Path(f"{model.stem}.{to.value}")
@@ -219,7 +220,8 @@ def export(
         writing.check_writable(each, [model, *([] if data is None else [data])])
     trained = load_model(model)
     if to is Form.c:
-        write_c(trained, target, double=double, libm=not no_libm, int8=int8, judged_by=data)
+        options = {"double": double, "libm": not no_libm, "int8": int8, "jacobian": jacobian}
+        write_c(trained, target, **options, judged_by=data)
     elif to is Form.py:
         write_data(target, to_python(trained).encode())
     else:

@@ -18,13 +18,16 @@ def load_model(path: Path) -> Any:
     return estimators.load(path) if files.read_header(path).get("kind") == "tabular" else Network.load(path)
 
 
-def write_c(model: Any, target: Path, *, double: bool, libm: bool, int8: bool, judged_by: Path | None) -> None:
+def write_c(
+    model: Any, target: Path, *, double: bool, libm: bool, int8: bool, jacobian: bool, judged_by: Path | None
+) -> None:
     """Write a network or an estimator as C, and say what it takes on a machine, and what rounding costs."""
     from nineline.interchange import to_c
     from nineline.interchange.rounding import cost
 
     rows = (None, None) if judged_by is None else _rows_to_judge_by(model, judged_by)  # refused before it is written
-    program = to_c(model, target.stem, dtype="float64" if double else "float32", libm=libm, int8=int8)
+    dtype = "float64" if double else "float32"
+    program = to_c(model, target.stem, dtype=dtype, libm=libm, int8=int8, jacobian=jacobian)
     written = program.write(target.parent, target.stem)
     print(f"{'written':<12}{' and '.join(map(str, written))}, {len(program.source + program.header):,} bytes")
     print(f"{'flash':<12}{program.flash:,} bytes of tables, and one to three KiB of code")

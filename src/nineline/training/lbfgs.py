@@ -31,6 +31,13 @@ class Pair(NamedTuple):
 
     step: Array
     change: Array
+    product: float
+    """``step @ change``, above 0."""
+
+    @classmethod
+    def of(cls, step: Array, change: Array) -> Pair:
+        """Return the pair with its product."""
+        return cls(step, change, float(step @ change))
 
 
 class Point(NamedTuple):
@@ -77,8 +84,8 @@ class LBFGSEngine(WholeBatchEngine[tuple[Pair, ...]]):
             self.converged = "no step along the gradient lowers the loss any more"
             return here.loss
         there = self.network.parameters.copy()
-        pair = Pair(there - start, found.gradient - here.gradient)
-        if float(pair.step @ pair.change) > np.finfo(there.dtype).eps * float(pair.change @ pair.change):
+        pair = Pair.of(there - start, found.gradient - here.gradient)
+        if pair.product > np.finfo(there.dtype).eps * float(pair.change @ pair.change):
             self.memory = (*self.memory, pair)[-self.optimizer.memory :]
         self._here = rows, there, found._replace(length=0.0)
         return here.loss
@@ -112,27 +119,27 @@ class LBFGSEngine(WholeBatchEngine[tuple[Pair, ...]]):
     def to_state(self, memory: tuple[Pair, ...]) -> State:
         state = self.optimizer.start(self.network.parameters)
         for place, pair in enumerate(memory):
-            state.vectors["steps"][place], state.vectors["changes"][place] = pair
+            state.vectors["steps"][place], state.vectors["changes"][place] = pair.step, pair.change
         state.numbers["remembered"] = float(len(memory))
         return state
 
     def from_state(self, state: State) -> tuple[Pair, ...]:
         count = int(state.numbers["remembered"])
         both = zip(state.vectors["steps"][:count], state.vectors["changes"][:count], strict=True)
-        return tuple(Pair(step.copy(), change.copy()) for step, change in both)
+        return tuple(Pair.of(step.copy(), change.copy()) for step, change in both)
 
 
 def multiply_by_inverse_hessian(pairs: Sequence[Pair], gradient: Array) -> Array:
     """Return the estimated inverse Hessian times a gradient, by the two sweeps of Nocedal's algorithm 7.4."""
     direction, shares = gradient.copy(), []
-    for step, change in reversed(pairs):
-        share = float(step @ direction) / float(step @ change)
+    for step, change, product in reversed(pairs):
+        share = float(step @ direction) / product
         direction -= share * change
         shares.append(share)
-    step, change = pairs[-1]
-    direction *= float(step @ change) / float(change @ change)
-    for (step, change), share in zip(pairs, reversed(shares), strict=True):
-        direction += (share - float(change @ direction) / float(step @ change)) * step
+    newest = pairs[-1]
+    direction *= newest.product / float(newest.change @ newest.change)
+    for (step, change, product), share in zip(pairs, reversed(shares), strict=True):
+        direction += (share - float(change @ direction) / product) * step
     return direction
 
 

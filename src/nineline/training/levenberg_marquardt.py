@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nineline.rows import Rows
 
 _LEAST_DAMPING: Final = 1e-20
+_LITTLE_WORK: Final = 1e6  # multiplications: less than a millisecond
 _MOST_PARAMETERS: Final = 5000
 _GOAL, _FLAT, _NO_DAMPING = 1, 2, 3  # why an iteration is the last one, as the native engine says it
 _FIRST_L2: Final = 1e-3  # of what the formula says
@@ -93,6 +94,10 @@ class LevenbergMarquardtEngine(WholeBatchEngine[Memory]):
         self._double = inner if self._twin is network else make(self._twin)
         self._curvature: tuple[Rows, Curvature] | None = None
         self._residuals = 0.0
+
+    def first_steps(self, rows: Rows) -> int:
+        """Return how many steps a first call may take, before it is known how long one is: some, where they are short."""
+        return 16 if len(rows) * self.network.n_outputs * len(self._learning) ** 2 < _LITTLE_WORK else 1
 
     def begin(self, rows: Rows) -> None:
         if self._curvature is None or self._curvature[0] is not rows:

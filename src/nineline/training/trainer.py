@@ -136,6 +136,7 @@ class Trainer:
         self._rate = rule.optimizer.learning_rate
         self._stepping = network.stepping
         self._steps_a_call = 1
+        self._first_steps: Callable[[Rows], int] = getattr(self.engine, "first_steps", lambda _: 1)
 
     def draw_seed(self) -> None:
         """Draw the seed of what is drawn inside steps."""
@@ -294,6 +295,8 @@ class Trainer:
         before_call : function, optional
             Called with the rows of the next step; each call of the engine takes one step then.
         """
+        if self._steps_a_call == 1:
+            self._steps_a_call = self._first_steps(rows)
         while start < len(rates):
             stop = min(start + self._steps_a_call, len(rates)) if before_call is None else start + 1
             some = None if order is None else order[start * batch_size : stop * batch_size]
