@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nineline import Activation, Dropout, GradientCheck, Layer, Loss, Network, gradient_check
+from nineline import Activation, Dropout, Embedding, GradientCheck, Layer, Loss, Network, Trainer, gradient_check
 
 rng = np.random.default_rng(3)
 X, Y = rng.normal(size=(4, 3)), rng.uniform(0.1, 0.9, (4, 2))
@@ -148,3 +148,41 @@ def test_wrong_arguments_are_refused(how, error, message):
     with pytest.raises(error) as caught:
         gradient_check(network(), **{"inputs": X, "outputs": Y, **how})
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("of", ["jacobian", "hessian"])
+def test_derivatives_by_the_inputs(of):
+    class Bent(Slanted):
+        def second_derivative(self, z, outputs):
+            return -2 * outputs * (1 - outputs**2)  # of tanh, whatever the factor
+
+    for dtype in ("float32", "float64"):
+        assert gradient_check(network("gelu", "softmax", dtype), X, of=of)
+        assert gradient_check(network(Bent(1.0), dtype=dtype), X, of=of)
+        outcome = gradient_check(network(Bent(1.01), dtype=dtype), X, of=of)
+        assert not outcome
+        assert outcome.worst in ("output 0", "output 1")
+        assert outcome.analytic.shape == outcome.numeric.shape
+    embedding = Network(Embedding(3, 2, numbers=2), Layer(4, 2, "tanh"), rng=0)
+    assert gradient_check(embedding, np.hstack([[[0], [1], [2]], X[:3, :2]]), of=of)
+
+
+def test_what_does_not_fit_is_said():
+    with pytest.raises(ValueError, match="of is 'jacobi', which is not known; did you mean 'jacobian'"):
+        gradient_check(network(), X, of="jacobi")
+    with pytest.raises(ValueError, match="outputs is None; the gradient of a loss needs"):
+        gradient_check(network(), X)
+
+
+def test_the_gradient_of_a_network_is_the_trainers():
+    net = network()
+    state = net.rng.bit_generator.state
+    loss, gradient = net.gradient(X, Y, loss="huber")
+    assert net.rng.bit_generator.state == state  # nothing was drawn
+    truth, same = Trainer(net, loss="huber").gradient(X, Y)
+    assert loss == truth
+    np.testing.assert_array_equal(gradient, same)
+    outcome = gradient_check(net, X, Y, loss="huber")
+    np.testing.assert_allclose(gradient, outcome.numeric, atol=1e-8)
+    weighted, _ = net.gradient(X, Y, [1, 0, 0, 0])
+    assert weighted == pytest.approx(Trainer(net).gradient(X[:1], Y[:1])[0])

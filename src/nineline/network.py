@@ -306,6 +306,40 @@ class Network:
             outputs, _ = layer.compute(outputs)
         return outputs
 
+    def gradient(
+        self,
+        inputs: Any,
+        outputs: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        loss: str | Loss | None = None,
+    ) -> tuple[float, Array]:
+        """Return the loss of some rows and its gradient by the parameters; `Trainer.gradient` has penalties, too.
+
+        Parameters
+        ----------
+        inputs, outputs, sample_weight, loss
+            As in `train`.
+
+        Returns
+        -------
+        loss : float
+        gradient : array, (n,)
+            As `parameters` lies; 0 where a layer is not trainable.
+
+        Examples
+        --------
+        >>> from nineline import Network
+        >>> network = Network(3, 6, 1, rng=0)
+        >>> loss, gradient = network.gradient([[0, 1, 1]], [[1]], loss="squared_error")
+        >>> gradient.shape == network.parameters.shape
+        True
+        """
+        from nineline.training.arguments import Rule, Trainer
+
+        trainer = Trainer.of(self, Rule(loss), "auto", None, self.rng)  # nothing is drawn from it
+        return trainer.gradient(inputs, outputs, sample_weight)
+
     def jacobian(self, inputs: Any) -> Array:
         """Return the derivatives of the outputs by the inputs, ``d outputs[r, o] / d inputs[r, i]``.
 

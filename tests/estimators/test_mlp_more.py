@@ -634,7 +634,7 @@ def test_lm_fits_a_regression_in_a_few_steps(dtype):
 
 
 def test_lm_arrives_with_its_penalty_and_weights():
-    """The penalty is alpha / 2 * w'w over the rows' weight, as everywhere here: ridge regression where all is linear."""
+    """The penalty is alpha / 2 * w'w over the rows' weight, as everywhere: ridge regression where all is linear."""
     rng = np.random.default_rng(0)
     X, y, weight = rng.normal(size=(50, 3)), rng.normal(size=50), rng.integers(1, 4, 50).astype(float)
     model = MLPRegressor(hidden_layer_sizes=(), solver="lm", alpha=3.0, tol=1e-10, random_state=0).fit(X, y, weight)
@@ -649,7 +649,9 @@ def test_lm_classifies_and_goes_on():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 2))
     for labels in (np.where(X[:, 0] * X[:, 1] > 0, "same", "other"), np.digitize(X[:, 0] ** 2 + X[:, 1] ** 2, [1, 3])):
-        model = MLPClassifier((8,), activation="tanh", solver="lm", alpha=1e-2, random_state=0, max_iter=50).fit(X, labels)
+        model = MLPClassifier((8,), activation="tanh", solver="lm", alpha=1e-2, random_state=0, max_iter=50).fit(
+            X, labels
+        )
         assert model.score(X, labels) > 0.95
     model = MLPClassifier((8,), activation="tanh", solver="lm", warm_start=True, max_iter=3, random_state=0)
     with pytest.warns(ConvergenceWarning):

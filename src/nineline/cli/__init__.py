@@ -200,7 +200,9 @@ def export(
     double: Annotated[bool, typer.Option("--double", help="C: compute in double instead of float.")] = False,
     no_libm: Annotated[bool, typer.Option("--no-libm", help="C: do without math.h.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="C: weights in eight bits; says what it costs.")] = False,
-    jacobian: Annotated[bool, typer.Option("--jacobian", help="C: a network's derivatives by its inputs, too.")] = False,
+    jacobian: Annotated[
+        bool, typer.Option("--jacobian", help="C: a network's derivatives by its inputs, too.")
+    ] = False,
     data: Annotated[Path | None, typer.Option(help="With --int8: a table with its target, to judge that by.")] = None,
 ) -> None:
     """Write a model for where there is no Python, or another library."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nineline.training.checkpoints import Checkpoint
     from nineline.training.history import History
 
-__all__ = ["Plan", "Rule", "train"]
+__all__ = ["Plan", "Rule", "Trainer", "train"]
 
 
 def train(

@@ -96,7 +96,7 @@ class LevenbergMarquardtEngine(WholeBatchEngine[Memory]):
         self._residuals = 0.0
 
     def first_steps(self, rows: Rows) -> int:
-        """Return how many steps a first call may take, before it is known how long one is: some, where they are short."""
+        """Return how many steps a first call may take, before it is known how long one is."""
         return 16 if len(rows) * self.network.n_outputs * len(self._learning) ** 2 < _LITTLE_WORK else 1
 
     def begin(self, rows: Rows) -> None:
