@@ -518,7 +518,8 @@ class Network:
             the tutorial's, ``SquaredError(reduction="sum")``.
         optimizer : str or Optimizer, optional
             One of `nineline.optimizers.OPTIMIZERS` or an object. By default the tutorial's,
-            ``GradientDescent(1.0)``.
+            ``GradientDescent(1.0)``. `LBFGS` and `LevenbergMarquardt` look at all rows before each step, and find its
+            length themselves: then an epoch is one step, without `batch_size` and `schedule`.
         schedule : str, Schedule or function of the epoch, optional
             Factor of the optimizer's learning rate over time.
         validation : float or tuple, optional
