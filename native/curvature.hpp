@@ -61,7 +61,7 @@ class Curvature final : public nineline::Curvature {
   bool step(const Rows& rows, double damping, double decay, Trial& trial, Team& team, const Interrupt& interrupt) override {
     T least = 0;
     for (Index i = 0; i < n_; ++i) least += scaling_[i];
-    least /= T(10 * larger(n_, 1));
+    least /= T(larger(n_, 1));
     const auto damped = [&](Index i) { return T(damping) * (scaling_[i] > least ? scaling_[i] : least); };
     for (Index i = 0; i < n_; ++i) added_[i] = damped(i) + l2_[i] + T(decay);
     if (!(wide_ ? solve_wide(decay, team) : solve(decay, team))) return false;

@@ -349,7 +349,7 @@ class LevenbergMarquardt(WholeBatchOptimizer):
     """Between Gauss and Newton's step and a short one downhill, by a damping that follows how well it went.
 
     With the residuals c and their derivatives J by the parameters: ``(J'J + damping * D) step = -J'c``, D diagonal: the
-    largest diagonal of J'J so far, but at least a tenth of its mean. Where the loss fell by a share ``q`` of what was
+    largest diagonal of J'J so far, but at least its mean. Where the loss fell by a share ``q`` of what was
     foreseen, the step is taken and ``damping *= max(1/3, 1 - (2 q - 1)**3)``; where it did not fall, ``damping *= 2, 4,
     8, ...`` until it does. It is what MATLAB's users know as trainlm, and with `bayesian` as trainbr.
 

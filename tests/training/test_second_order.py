@@ -84,7 +84,7 @@ class Function:
         return Measured(loss, float(self.point @ self.point), float(np.abs(self.slope).max()))
 
     def step(self, damping, decay):
-        damped = damping * np.maximum(self.scaling, self.scaling.mean() / 10)
+        damped = damping * np.maximum(self.scaling, self.scaling.mean())
         step = np.linalg.solve(self.matrix + np.diag(damped), -self.slope)
         self.network.parameters[...] = self.point + step
         foreseen = float(step @ (damped * step - self.slope)) / 2

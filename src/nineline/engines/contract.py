@@ -158,8 +158,8 @@ class Curvature(Protocol):
     def step(self, damping: float, decay: float) -> Trial | None:
         """Move the parameters by the damped step from where they were measured, and find the loss there.
 
-        The step solves ``(J'J + decay + damping * diag(d)) step = -gradient``, with d the scaling, but at least a
-        tenth of its mean. Where that matrix is not positive definite to rounding, nothing is moved, and None returned.
+        The step solves ``(J'J + decay + damping * diag(d)) step = -gradient``, with d the scaling, but at least
+        its mean. Where that matrix is not positive definite to rounding, nothing is moved, and None returned.
         """
         ...
 

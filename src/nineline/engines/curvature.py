@@ -82,7 +82,7 @@ class ReferenceCurvature:
         return Measured(value + self._penalty(self._point), float(self._point @ self._point), steepest)
 
     def step(self, damping: float, decay: float) -> Trial | None:
-        damped = damping * np.maximum(self.scaling, self.scaling.mean() / 10)
+        damped = damping * np.maximum(self.scaling, self.scaling.mean())
         step = self._solve(damped + self._l2 + decay, decay)
         if step is None or not np.isfinite(step).all():
             return None

@@ -116,7 +116,11 @@ class LevenbergMarquardtEngine(WholeBatchEngine[Memory]):
         losses, dampings = np.empty(iterations), np.empty(iterations)
         point, scaling = np.empty(len(memory.scaling)), np.empty(len(memory.scaling))
         how = memory.damping, memory.growth, optimizer.goal, optimizer.min_gradient, optimizer.max_damping
-        done, why, *last = descend(*how, losses, dampings, point, scaling)
+        try:
+            done, why, *last = descend(*how, losses, dampings, point, scaling)
+        except BaseException:  # Ctrl-C: the parameters have moved, and nobody knows from where
+            self._before, self._can_undo = None, False
+            raise
         self.record_many(damping=dampings[:done].tolist())
         if done > 0 and math.isfinite(losses[done - 1]):
             self.steps_taken += done
