@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nineline.rows import Rows
 
 _NUMBERS_AT_ONCE: Final = 2**20  # of J
+_quietly: Final = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what diverges is found by its loss
 
 
 def _solve_by_root(root: Array, right: Array) -> Array:
@@ -56,6 +57,7 @@ class ReferenceCurvature:
     def size(self) -> int:
         return len(self._learns)
 
+    @_quietly
     def measure(self, decay: float) -> Measured:
         network = self.network
         self._point = network.parameters[self._learns]
@@ -81,6 +83,7 @@ class ReferenceCurvature:
         steepest = float(np.abs(self._gradient + decay * self._point).max(initial=0))
         return Measured(value + self._penalty(self._point), float(self._point @ self._point), steepest)
 
+    @_quietly
     def step(self, damping: float, decay: float) -> Trial | None:
         damped = damping * np.maximum(self.scaling, self.scaling.mean())
         step = self._solve(damped + self._l2 + decay, decay)
