@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline import _checks
-from nineline.engines import derivatives
 from nineline.engines.contract import Rule
 from nineline.engines.native import Native, NotNativeError, answer_rows, answerer
 from nineline.engines.reference import Reference
@@ -76,6 +75,8 @@ def answer_together(networks: Sequence[Network], inputs: Compact) -> Array:
 
 def jacobian(network: Network, inputs: Any) -> Array:
     """Return d outputs / d inputs; see `Network.jacobian`."""
+    from nineline.engines import derivatives
+
     quick = getattr(network.quick_answer(), "jacobian", _unknown)
     found = quick(inputs)
     if found is None:  # not an array such as the engine reads
@@ -87,6 +88,8 @@ def jacobian(network: Network, inputs: Any) -> Array:
 
 def hessian(network: Network, inputs: Any, output: int) -> Array:
     """Return the second derivatives of one output by the inputs; see `Network.hessian`."""
+    from nineline.engines import derivatives
+
     output = _checks.positive_integer("output", output, minimum=0)
     if output >= network.n_outputs:
         raise ValueError(f"output is {output}; the network has {network.n_outputs} outputs, numbered from 0")

@@ -18,7 +18,6 @@ import numpy as np
 from nineline import _checks
 from nineline.activations import ACTIVATIONS, Activation, setting_of
 from nineline.draws import Draw
-from nineline.engines.curvature import ReferenceCurvature
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.losses import LOSSES, Loss, OutputErrors
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
@@ -140,6 +139,8 @@ class Native:
 
     def curvature(self, rows: Rows) -> Curvature:
         if self.network.dtype != np.float64:
+            from nineline.engines.curvature import ReferenceCurvature
+
             return ReferenceCurvature(self.network, self.rule, rows)
         return cast("Curvature", _module().Curvature(*self._said, *_data(rows)))
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nineline.draws import Draw
-from nineline.engines.curvature import ReferenceCurvature
 from nineline.optimizers import State
 from nineline.rows import ROWS_AT_ONCE
 
@@ -128,6 +127,8 @@ class Reference:
         return self.network.parameters
 
     def curvature(self, rows: Rows) -> Curvature:
+        from nineline.engines.curvature import ReferenceCurvature  # loaded where it is used
+
         return ReferenceCurvature(self.network, self.rule, rows)
 
     def _measure(self, rows: Rows, which: npt.NDArray[np.intp] | None, loss: Loss) -> float:
