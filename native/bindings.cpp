@@ -948,7 +948,6 @@ class BoundCurvature {
     const OwnArray flat = own_array_of("parameters", held_parameters_);
     if (layout_.single()) throw nb::type_error("layout is of float32; a curvature is found in float64");
     check("parameters", flat, layout_.type(), {layout_.size()});
-    given_.check_contents();
     curvature_.reset(layout_->bend(loss, rule, layout_.factors_of(factors).data(), flat.data()));
     is_short_ = given_.rows.count * layout_.size_for_a_row() * layout_.outputs() < short_work;
   }
@@ -1014,6 +1013,7 @@ class BoundCurvature {
 
   template <class Work>
   void call(const Work& work, Index times = 1) {
+    given_.check_contents();  // the arrays are the caller's
     const Gate::Turn turn{gate_};
     if (is_short_ && times < 100) {
       Team team{1, Denormals::zeros};

@@ -186,8 +186,8 @@ class Curvature final : public nineline::Curvature {
     const Index workers = alone_ ? 1 : team.threads();
     if (rooms_.size() < workers) {
       rooms_ = List<EachOutput<T>>{};
-      rooms_ = List<EachOutput<T>>{workers, layout_, round_up(rows.count, 8)};
       inputs_ = Array<T>{workers * widest()};
+      rooms_ = List<EachOutput<T>>{workers, layout_, round_up(rows.count, 8)};  // last: they say that there is room
       room_ = rooms_[0].room();
     }
     const Index outputs = layout_.outputs();
@@ -196,10 +196,10 @@ class Curvature final : public nineline::Curvature {
     rows_at_once_ = wide_ ? rows.count : round_up(larger(1, smaller(smaller(most_rows, fitting), rows.count * outputs) / outputs), room_);
     const Index lines = (wide_ ? rows.count : smaller(rows_at_once_, round_up(rows.count, room_))) * outputs;
     if (lines > lines_) {
-      lines_ = lines;
       jacobian_ = Array<T>{lines * row_of_j()};
       list_ = Array<const T*>{lines};
       for (Index i = 0; i < lines; ++i) list_[i] = jacobian_.data() + i * row_of_j();
+      lines_ = lines;
     }
     if (!wide_ && !matrix_) matrix_ = Array<T>{(n_ + 1) * stride_};
   }
@@ -212,8 +212,8 @@ class Curvature final : public nineline::Curvature {
 
   void losses_at_once(Index count) {
     if (count <= losses_room_) return;
-    losses_room_ = count;
     losses_ = Array<double>{count};
+    losses_room_ = count;
   }
 
   void lay_out_rows(const Rows& rows, Index first, Index count, Workspace<T>& to) const {
@@ -338,10 +338,10 @@ class Curvature final : public nineline::Curvature {
   void make_square(Index count) {
     const Index stride = round_up(count, width<T>);
     if (stride == square_stride_) return;
-    square_stride_ = stride;
     square_ = Array<T>{count * stride};
     panel_ = Array<T>{rows_of_a_panel * stride};
     other_ = Array<T>{stride};
+    square_stride_ = stride;
   }
 
   void copy_triangle() {

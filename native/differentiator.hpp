@@ -91,8 +91,8 @@ class Differentiator final : public nineline::Differentiator {
     const Index workers = parts.parts == 1 ? 1 : team.threads();
     if (rooms_.size() < workers) {
       rooms_ = List<EachOutput<T>>{};  // before there are others
-      rooms_ = List<EachOutput<T>>{workers, layout_, layout_.tile_rows()};
       slopes_ = Array<T>{workers * room_of_slopes()};
+      rooms_ = List<EachOutput<T>>{workers, layout_, layout_.tile_rows()};  // last: they say that there is room
     }
     return parts;
   }

@@ -316,6 +316,8 @@ class Network:
     ) -> tuple[float, Array]:
         """Return the loss of some rows and its gradient by the parameters; `Trainer.gradient` has penalties, too.
 
+        As a step of training sees it: where there is dropout, it draws.
+
         Parameters
         ----------
         inputs, outputs, sample_weight, loss

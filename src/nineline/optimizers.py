@@ -285,8 +285,8 @@ class WholeBatchOptimizer(Optimizer):
     learning_rate = 1.0
     factors: Mapping[str, float] = MappingProxyType({})
 
-    goal: float
-    """The loss at which it has arrived."""
+    goal: float | None
+    """The loss at which it has arrived, where there is one."""
 
     def step(self, parameters: Array, gradient: Array, rate: float | Array, state: State) -> None:
         raise TypeError(
@@ -312,7 +312,7 @@ class LBFGS(WholeBatchOptimizer):
         How many steps are remembered, at least 1; each is two vectors as long as the parameters.
     tolerance : float
         It has arrived where no entry of the gradient is larger, 0 or more.
-    goal : float
+    goal : float, optional
         Or where the loss is not above this.
 
     Examples
@@ -333,10 +333,10 @@ class LBFGS(WholeBatchOptimizer):
     name = "lbfgs"
     memory: int  # type: ignore[assignment,misc]  # the field's word; what its state holds is said by `start`
 
-    def __init__(self, memory: int = 10, *, tolerance: float = 1e-6, goal: float = 0.0) -> None:
+    def __init__(self, memory: int = 10, *, tolerance: float = 1e-6, goal: float | None = None) -> None:
         self.memory = _checks.positive_integer("memory", memory)
         self.tolerance = _checks.number("tolerance", tolerance, low=0)
-        self.goal = _checks.number("goal", goal)
+        self.goal = None if goal is None else _checks.number("goal", goal)
 
     def start(self, parameters: Array) -> State:
         shape = self.memory, len(parameters)
@@ -361,7 +361,7 @@ class LevenbergMarquardt(WholeBatchOptimizer):
     ----------
     damping : float
         At first, positive.
-    goal : float
+    goal : float, optional
         It has arrived where the loss is not above this. A loss given by name is the mean over rows of half the squared
         error: MATLAB's goal times n_outputs / 2.
     min_gradient : float
@@ -397,13 +397,13 @@ class LevenbergMarquardt(WholeBatchOptimizer):
         self,
         damping: float = 1e-3,
         *,
-        goal: float = 0.0,
+        goal: float | None = None,
         min_gradient: float = 1e-7,
         max_damping: float = 1e10,
         bayesian: bool = False,
     ) -> None:
         self.damping = _checks.number("damping", damping, low=0, low_open=True)
-        self.goal = _checks.number("goal", goal)
+        self.goal = None if goal is None else _checks.number("goal", goal)
         self.min_gradient = _checks.number("min_gradient", min_gradient, low=0)
         self.max_damping = _checks.number("max_damping", max_damping, low=self.damping)
         self.bayesian = _checks.boolean("bayesian", bayesian)

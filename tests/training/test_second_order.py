@@ -19,6 +19,7 @@ from nineline import (
     DivergenceError,
     Dropout,
     EarlyStopping,
+    Embedding,
     Layer,
     LevenbergMarquardt,
     Network,
@@ -412,9 +413,13 @@ def test_ctrl_c_keeps_the_network_where_it_was(method, engine):
     network = tanh(10, 30, 1)
     first = Trainer(network, loss="squared_error").evaluate(X, Y)
     timer = threading.Timer(0.4, lambda: signal.raise_signal(signal.SIGINT))
-    timer.start()
-    history = train(network, X, Y, method, epochs=1_000_000, engine=engine)
-    timer.cancel()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore it
+    try:
+        timer.start()
+        history = train(network, X, Y, method, epochs=1_000_000, engine=engine)
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
     assert history.stopped.startswith("interrupted") or history.stopped.startswith(("the effective", "no "))
     assert np.isfinite(network.parameters).all()
     assert Trainer(network, loss="squared_error").evaluate(X, Y) <= first
@@ -631,6 +636,40 @@ def test_any_loss_by_lbfgs():
     assert history.loss[-1] < history.loss[0]
 
 
+@pytest.mark.parametrize("method", [LBFGS(), LevenbergMarquardt()], ids=repr)
+def test_a_loss_below_0_is_no_goal(method):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 2))
+    Y = rng.poisson(np.exp(2 + X[:, :1]))
+    network = Network(2, 4, 1, activation="tanh", output="exponential", bias=True, rng=0)
+    history = train(network, X, Y, method, loss="poisson", epochs=500)
+    assert history.epochs > 10
+    assert np.corrcoef(network.run(X)[:, 0], np.exp(2 + X[:, 0]))[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_bad_batch_leaves_the_method_as_it_was(engine):
+    network = Network(1, 3, 1, activation="tanh", output="exponential", bias=True, rng=0)
+    trainer = Trainer(network, loss="squared_error", optimizer=LevenbergMarquardt(), engine=engine)
+    first = trainer.step(x, np.abs(x))
+    with pytest.raises(DivergenceError) as caught:
+        trainer.step(x, 1e300 * x)
+    assert "learning rate" not in str(caught.value)
+    assert trainer.step(x, np.abs(x)) < first
+    assert trainer.step(x, np.abs(x)) < first
+
+
+def test_levels_that_change_under_a_training_are_found():
+    X = np.random.default_rng(0).integers(3, size=(50, 1)).astype(float)
+    network = Network(Embedding(3, 2), Layer(2, 1, "identity"), rng=0)
+    trainer = Trainer(network, loss="squared_error", optimizer=LevenbergMarquardt())
+    rows = trainer.check(X, X)
+    trainer.engine.steps(rows, None, 50, np.ones(1))
+    rows.inputs[...] = 1e6
+    with pytest.raises((ValueError, IndexError)):
+        trainer.engine.steps(rows, None, 50, np.ones(1))
+
+
 # What is refused, before anything has changed
 
 
@@ -683,6 +722,15 @@ def test_what_levenberg_marquardt_cannot_do_is_refused():
             train(tanh(1, 2, 1, output=output), x, np.abs(x), LevenbergMarquardt(), loss=loss)
     with pytest.raises(ValueError, match=r"l1 is 0.1 and optimizer is LevenbergMarquardt"):
         train(tanh(1, 2, 1), *SINE, LevenbergMarquardt(), l1=0.1)
+    frozen = Network(Layer(2, 80, trainable=False), Layer(80, 60, trainable=False), Layer(60, 1, "identity"), rng=0)
+    train(frozen, *XOR, LevenbergMarquardt(), epochs=2)  # of 5,000 parameters and more 60 learn
+    for layer in frozen.layers:
+        layer.trainable = False
+    with pytest.raises(ValueError, match="no layer of the network is trainable"):
+        train(frozen, *XOR, LevenbergMarquardt())
+    for call in (Trainer.step, Trainer.steps):
+        with pytest.raises(ValueError, match="learning_rate is 0.1 and optimizer is LBFGS, which has no learning rate"):
+            call(Trainer(tanh(1, 2, 1), optimizer="lbfgs"), *SINE, learning_rate=0.1)
     with pytest.raises(ValueError, match="l2 is 0.1 and bayesian is True"):
         train(tanh(1, 2, 1), *SINE, LevenbergMarquardt(bayesian=True), l2=0.1)
 
@@ -705,7 +753,7 @@ def test_wrong_constants_are_refused(make, message):
 
 def test_settings_are_values():
     assert LBFGS(5) == LBFGS(5) != LBFGS(6)
-    assert repr(LBFGS()) == "LBFGS(memory=10, tolerance=1e-06, goal=0.0)"
+    assert repr(LBFGS()) == "LBFGS(memory=10, tolerance=1e-06, goal=None)"
     assert eval(repr(LevenbergMarquardt(bayesian=True))) == LevenbergMarquardt(bayesian=True)
     assert LBFGS().learning_rate == 1.0
     with pytest.raises(AttributeError):

@@ -170,7 +170,8 @@ class Curvature(Protocol):
     def effective_parameters(self, decay: float) -> float:
         """Return how many parameters the rows determine: the sum of ``v / (v + decay)``, v the eigenvalues of J'J.
 
-        It is ``size - decay * trace(inverse(J'J + decay))``; where there is no inverse to rounding, `size`.
+        It is ``n - decay * trace(inverse(J'J + decay))``, with n the parameters or the residuals, whichever are fewer;
+        where there is no inverse to rounding, n.
         """
         ...
 

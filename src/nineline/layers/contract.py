@@ -84,8 +84,13 @@ class AbstractLayer(ABC):
     def curvature(self, seen: Any, tangents: Array, output_errors: Array) -> Array:
         """Return d² sum(output_errors * outputs) along each pair of directions, (rows, directions, directions).
 
-        `tangents` are directions of the inputs, (rows, directions, n_inputs); a layer that is linear gives 0.
+        `tangents` are directions of the inputs, (rows, directions, n_inputs); a layer that is linear gives `straight`.
         """
+        raise TypeError(f"{self!r} has no curvature, which Network.hessian asks of a layer")
+
+    @staticmethod
+    def straight(tangents: Array) -> Array:
+        """Return the curvature of a layer that is linear: zeros, (rows, directions, directions)."""
         return np.zeros((*tangents.shape[:2], tangents.shape[1]), tangents.dtype)
 
     def connect(self, width: int) -> int:

@@ -64,6 +64,9 @@ class Dropout(AbstractLayer):
     def push_forward(self, seen: Array | None, tangents: Array) -> Array:
         return tangents if seen is None else tangents * seen[:, np.newaxis]
 
+    def curvature(self, seen: Array | None, tangents: Array, output_errors: Array) -> Array:
+        return self.straight(tangents)
+
     def describe(self) -> dict[str, Any]:
         return {"kind": self.kind, "rate": self.rate}
 

@@ -234,6 +234,9 @@ class Embedding(AbstractLayer):
         outputs[:, :, numbers:] = tangents[:, :, columns:]
         return outputs
 
+    def curvature(self, seen: npt.NDArray[np.intp], tangents: Array, output_errors: Array) -> Array:
+        return self.straight(tangents)
+
     def _levels_of(self, inputs: Array) -> npt.NDArray[np.intp]:
         return inputs[:, : len(self._vectors)].astype(np.intp)
 

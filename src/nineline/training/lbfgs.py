@@ -68,7 +68,7 @@ class LBFGSEngine(WholeBatchEngine[tuple[Pair, ...]]):
         if not np.isfinite(here.loss):
             return here.loss
         steepest = float(np.abs(here.gradient).max())
-        if here.loss <= self.optimizer.goal:
+        if self.optimizer.goal is not None and here.loss <= self.optimizer.goal:
             self.converged = f"the goal of {self.optimizer.goal:g} is reached"
         elif steepest <= self.optimizer.tolerance:
             self.converged = f"no entry of the gradient is larger than {self.optimizer.tolerance:g}"
@@ -124,9 +124,15 @@ class LBFGSEngine(WholeBatchEngine[tuple[Pair, ...]]):
         return state
 
     def from_state(self, state: State) -> tuple[Pair, ...]:
-        count = int(state.numbers["remembered"])
+        count = state.numbers["remembered"]
+        if count not in range(self.optimizer.memory + 1):
+            raise ValueError(f"{count!r} steps are remembered; expected 0 to {self.optimizer.memory}")
+        count = int(count)
         both = zip(state.vectors["steps"][:count], state.vectors["changes"][:count], strict=True)
-        return tuple(Pair.of(step.copy(), change.copy()) for step, change in both)
+        pairs = tuple(Pair.of(step.copy(), change.copy()) for step, change in both)
+        if not all(pair.product > 0 for pair in pairs):
+            raise ValueError("a step is remembered along which the gradient did not grow")
+        return pairs
 
 
 def multiply_by_inverse_hessian(pairs: Sequence[Pair], gradient: Array) -> Array:
@@ -159,7 +165,7 @@ def wolfe_search(look: Callable[[float], Point], start: Point, length: float) ->
         return point.loss <= start.loss + _SUFFICIENT * point.length * start.slope and np.isfinite(point.slope)
 
     low, high, last = start, None, start
-    for number in range(_LOOKS):
+    for _ in range(_LOOKS):
         if high is not None:
             length = _between(low, high)
         point = last = look(length)
@@ -173,7 +179,7 @@ def wolfe_search(look: Callable[[float], Point], start: Point, length: float) ->
                 high = low
             low = point
         if high is None:
-            length = 2 * length if number else max(2 * length, length)
+            length *= 2
         elif abs(high.length - low.length) <= 1e-12 * max(high.length, low.length):
             break
     if low is start or low.loss >= start.loss:

@@ -68,7 +68,9 @@ def check(rule: Rule, network: Network) -> None:
         )
     if rule.l2 != 0 and optimizer.bayesian:
         raise ValueError(f"l2 is {rule.l2:g} and bayesian is True, which finds l2 by itself; give one of the two")
-    count = len(network.parameters)
+    count = len(learning(network))
+    if count == 0:
+        raise ValueError("optimizer is LevenbergMarquardt, and no layer of the network is trainable")
     if count > _MOST_PARAMETERS:
         raise ValueError(
             f"optimizer is LevenbergMarquardt and the network has {count:,} parameters, whose matrix J'J would take "
@@ -77,16 +79,21 @@ def check(rule: Rule, network: Network) -> None:
         )
 
 
+def learning(network: Network) -> npt.NDArray[np.intp]:
+    """Return the places of the parameters that learn."""
+    learns = np.zeros(len(network.parameters), bool)
+    for block, trainable in zip(network.blocks, network.trainable(), strict=True):
+        learns[block.place] = trainable
+    return np.flatnonzero(learns)
+
+
 class LevenbergMarquardtEngine(WholeBatchEngine[Memory]):
     """See `nineline.optimizers.LevenbergMarquardt`; an iteration is one step that lowers the loss."""
 
     def __init__(self, make: Callable[[Network], Engine], network: Network, rule: Rule) -> None:
         inner = make(network)
         self.optimizer = optimizer = cast("LevenbergMarquardt", rule.optimizer)
-        learns = np.zeros(len(network.parameters), bool)
-        for block, learning in zip(network.blocks, network.trainable(), strict=True):
-            learns[block.place] = learning
-        self._learning = np.flatnonzero(learns)
+        self._learning = learning(network)
         scaling = np.zeros(len(self._learning))
         super().__init__(inner, network, rule, Memory(scaling, optimizer.damping))
         # It computes in float64: on the network, or on a twin.
@@ -115,14 +122,17 @@ class LevenbergMarquardtEngine(WholeBatchEngine[Memory]):
         optimizer, memory, before = self.optimizer, self.memory, self.network.parameters.copy()
         losses, dampings = np.empty(iterations), np.empty(iterations)
         point, scaling = np.empty(len(memory.scaling)), np.empty(len(memory.scaling))
-        how = memory.damping, memory.growth, optimizer.goal, optimizer.min_gradient, optimizer.max_damping
+        goal = -math.inf if optimizer.goal is None else optimizer.goal
+        how = memory.damping, memory.growth, goal, optimizer.min_gradient, optimizer.max_damping
         try:
             done, why, *last = descend(*how, losses, dampings, point, scaling)
         except BaseException:  # Ctrl-C: the parameters have moved, and nobody knows from where
             self._before, self._can_undo = None, False
             raise
         self.record_many(damping=dampings[:done].tolist())
-        if done > 0 and math.isfinite(losses[done - 1]):
+        if done > 0 and not math.isfinite(losses[done - 1]):  # the first: what a step comes to is finite
+            return losses[:done]
+        if done > 0:
             self.steps_taken += done
             before[self._learning] = point
             self._before = before, Memory(scaling, last[0], last[1])
@@ -159,7 +169,7 @@ class LevenbergMarquardtEngine(WholeBatchEngine[Memory]):
     def _arrived(self, measured: Measured, memory: Memory) -> str:
         """Return why there is no further step to take, or ""."""
         optimizer = self.optimizer
-        if measured.loss <= optimizer.goal:
+        if optimizer.goal is not None and measured.loss <= optimizer.goal:
             return self._in_words(_GOAL)
         if measured.steepest <= optimizer.min_gradient and not (optimizer.bayesian and memory.settled == 0):
             return self._in_words(_FLAT)  # and l2 moves it no more
@@ -191,8 +201,9 @@ class LevenbergMarquardtEngine(WholeBatchEngine[Memory]):
     def _in_words(self, why: int) -> str:
         """Return why an iteration was the last one."""
         optimizer = self.optimizer
+        goal = -math.inf if optimizer.goal is None else optimizer.goal
         return {
-            _GOAL: f"the goal of {optimizer.goal:g} is reached",
+            _GOAL: f"the goal of {goal:g} is reached",
             _FLAT: f"no entry of the gradient is larger than {optimizer.min_gradient:g}",
             _NO_DAMPING: f"no damping up to {optimizer.max_damping:g} has a step that lowers the loss",
         }.get(why, "")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 import numpy as np
 
 from nineline import _checks
+from nineline.optimizers import WholeBatchOptimizer
 from nineline.rows import largest as largest_of
 from nineline.training.epoch import Epoch
 from nineline.training.errors import DivergenceError
@@ -332,7 +333,8 @@ class Loop:
         rule, rows, history = self.rule, self.rows, self.history
         self.network.parameters = self.engine.before()
         history.stopped = f"diverged in epoch {history.epochs + 1:,}: {what}"
-        advice = [f"a smaller learning rate (it is {rule.optimizer.learning_rate:g})"]
+        finds_length = isinstance(rule.optimizer, WholeBatchOptimizer)
+        advice = [] if finds_length else [f"a smaller learning rate (it is {rule.optimizer.learning_rate:g})"]
         largest = largest_of(rows.inputs)
         if largest > 10:
             advice.append(f"inputs scaled to about -1..1 (the largest is {largest:.3g})")
@@ -341,10 +343,10 @@ class Loop:
             advice.append(f"targets scaled likewise (the largest is {largest:.3g})")
         if rule.loss.reduction == "sum":
             advice.append("a loss that is a mean over rows, by its name")
-        if rule.clip_norm is None:
+        if rule.clip_norm is None and not finds_length:
             advice.append("clip_norm=1.0")
         raise DivergenceError(
             f"training diverged in epoch {history.epochs + 1:,}: {what}. The network is back at its last finite "
-            f"state. Try {'; or '.join(advice)}.",
+            f"state. Try {'; or '.join(advice or ['smaller initial weights'])}.",
             history,
         )

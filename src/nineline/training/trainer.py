@@ -191,7 +191,7 @@ class Trainer:
         >>> first > trainer.step(X, y)
         True
         """
-        rate = self._rate if learning_rate is None else _rate(learning_rate)
+        rate = self._rate if learning_rate is None else self._rate_of_step(learning_rate)
         with self._stepping():
             loss = self._quick(inputs, outputs, rate) if sample_weight is None else None
             if loss is None:
@@ -245,7 +245,7 @@ class Trainer:
         12
         """
         rows = self.check(inputs, outputs, sample_weight)
-        rate = self._rate if learning_rate is None else _rate(learning_rate)
+        rate = self._rate if learning_rate is None else self._rate_of_step(learning_rate)
         epochs = _checks.positive_integer("epochs", epochs)
         size = len(rows) if batch_size is None else _checks.positive_integer("batch_size", batch_size)
         shuffle = _checks.boolean("shuffle", shuffle)
@@ -264,6 +264,14 @@ class Trainer:
                 if not math.isfinite(some[-1]):
                     self._diverged(f"the loss became {some[-1]}", rows)
         return np.concatenate(losses)
+
+    def _rate_of_step(self, learning_rate: float) -> float:
+        if isinstance(self.rule.optimizer, WholeBatchOptimizer):
+            raise ValueError(
+                f"learning_rate is {learning_rate!r} and optimizer is {type(self.rule.optimizer).__name__}, which has "
+                "no learning rate; leave learning_rate out"
+            )
+        return _rate(learning_rate)
 
     def check_batches(self, batch_size: int) -> None:
         """Raise ValueError where the optimizer takes all rows at each step: there are more batches than one."""
@@ -609,11 +617,13 @@ class Trainer:
         if not math.isfinite(self.measure(rows)) and _checks.is_finite(here.parameters):
             self.restore(here)  # these rows are too much for the network before the last step, too: it is not to blame
         steps = f"{number:,} step" + ("" if number == 1 else "s")
+        advice = "inputs and targets scaled to about -1..1"
+        if not isinstance(self.rule.optimizer, WholeBatchOptimizer):
+            advice = f"a smaller learning rate (it is {self._rate:g}); or {advice}"
+            advice += "" if self.rule.clip_norm is not None else "; or clip_norm=1.0"
         history = History(engine=self.engine.name, steps=number, stopped=f"diverged after {steps}: {what}")
         raise DivergenceError(
-            f"training diverged after {steps}: {what}. The network is back at its last finite state. Try a smaller "
-            f"learning rate (it is {self._rate:g}); or inputs and targets scaled to about -1..1"
-            + ("." if self.rule.clip_norm is not None else "; or clip_norm=1.0."),
+            f"training diverged after {steps}: {what}. The network is back at its last finite state. Try {advice}.",
             history,
         )
 
