@@ -76,13 +76,9 @@ class Loss(Value, ABC):
 
     # What methods of second order use.
 
-    def check_residuals(self, activation: Activation) -> None:
-        """Raise ValueError where this loss has no residuals behind an output activation."""
-        raise ValueError(
-            f"loss {type(self).__name__} behind {type(activation).__name__} has no residuals for LevenbergMarquardt; "
-            "it takes squared_error, and cross_entropy, binary_cross_entropy and poisson behind softmax, sigmoid and "
-            "exponential; for any other loss there is optimizer='lbfgs'"
-        )
+    def has_residuals(self, activation: Activation) -> bool:
+        """Return whether there are `residuals` behind an output activation."""
+        return False
 
     def residuals(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> tuple[Array, Array]:
         """Return residuals c, (rows, outputs), and their derivatives R by `z`, (rows, outputs, outputs).
@@ -90,7 +86,7 @@ class Loss(Value, ABC):
         ``R'c`` is the gradient of a row's loss by its weighted sums, and ``R'R`` is its Hessian there, as Gauss and
         Newton take it.
         """
-        raise NotImplementedError
+        raise TypeError(f"{self!r} has no residuals behind {activation!r}")
 
     def row_factors(self, rows: int, sample_weight: Array | None) -> Array | float:
         """Return what each row's loss is multiplied by before they are added: ``w / sum(w)`` or ``w``."""
@@ -122,8 +118,8 @@ class SquaredError(Loss):
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return outputs - targets
 
-    def check_residuals(self, activation: Activation) -> None:
-        pass
+    def has_residuals(self, activation: Activation) -> bool:
+        return True
 
     def residuals(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> tuple[Array, Array]:
         return outputs - targets, derivatives_by_sums(activation, z, outputs)
@@ -221,9 +217,8 @@ class JoinedLoss(Loss):
     def variance(self, outputs: Array) -> Array:
         """Return the variance of targets whose means are the outputs, element by element."""
 
-    def check_residuals(self, activation: Activation) -> None:
-        if not isinstance(activation, self.joins):
-            super().check_residuals(activation)
+    def has_residuals(self, activation: Activation) -> bool:
+        return isinstance(activation, self.joins)
 
     def residuals(self, activation: Activation, z: Array, outputs: Array, targets: Array) -> tuple[Array, Array]:
         """Return Pearson's residuals, ``(outputs - targets) / deviation``, and their derivatives by `z`.

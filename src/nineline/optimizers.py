@@ -353,7 +353,7 @@ class LevenbergMarquardt(WholeBatchOptimizer):
     foreseen, the step is taken and ``damping *= max(1/3, 1 - (2 q - 1)**3)``; where it did not fall, ``damping *= 2, 4,
     8, ...`` until it does. It is what MATLAB's users know as trainlm, and with `bayesian` as trainbr.
 
-    For a few thousand parameters at most, on a few thousand rows: there nothing is faster. Squared error, with weighted
+    For some hundred parameters, and 5,000 at most, where a fit should be close. Squared error, with weighted
     rows and several outputs; and cross_entropy, binary_cross_entropy and poisson behind softmax, sigmoid and
     exponential, by their own Hessian. It computes in float64, whatever the network's dtype.
 

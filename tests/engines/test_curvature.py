@@ -69,6 +69,11 @@ def joined(loss, *sizes):
 # Against differences
 
 
+def reference_of(network, rule, rows):
+    """Return the reference's curvature of a network as it is now."""
+    return Reference(network, rule).curvature(rows)
+
+
 def jacobian_by_differences(network, loss, rows, h=1e-6):
     """Return d residuals / d parameters of squared errors, with the roots of what each row counts in them."""
     factors = np.sqrt(np.broadcast_to(loss.row_factors(len(rows), rows.sample_weight), len(rows)))[:, np.newaxis]
@@ -88,7 +93,7 @@ def jacobian_by_differences(network, loss, rows, h=1e-6):
 def test_jtj_of_squared_errors(output, weights):
     loss, network = SquaredError(), dense(3, 4, 2, output=output)
     rows = rows_for(network, loss, 40, weights)
-    curvature = ReferenceCurvature(network, Rule(loss), rows)
+    curvature = reference_of(network, Rule(loss), rows)
     measured = curvature.measure(0.0)
     j = jacobian_by_differences(network, loss, rows)
     np.testing.assert_allclose(curvature._matrix, j.T @ j, atol=1e-8)
@@ -105,7 +110,7 @@ def test_the_hessian_of_a_joined_loss_is_whole_where_the_network_is_linear(loss)
     """Behind one layer the weighted sums are linear in the parameters, so J'J is the Hessian itself."""
     network = Network(Layer(3, 2, loss.joins(), bias=True), rng=1)
     rows = rows_for(network, loss, 30)
-    curvature = ReferenceCurvature(network, Rule(loss), rows)
+    curvature = reference_of(network, Rule(loss), rows)
     curvature.measure(0.0)
     engine, here, columns = Reference(network, Rule(loss)), network.parameters.copy(), []
     for i in range(len(here)):
@@ -147,7 +152,7 @@ def compare(network, loss, rows, *, l2=0.0, by_rows=False, threads=1):
     """Walk through measuring, stepping, going back, on both engines."""
     a, b = network.copy(), network.copy()
     rule = Rule(loss, l2=l2, penalty_by_rows=by_rows)
-    reference, fast = ReferenceCurvature(a, rule, rows), Native(b, rule, threads).curvature(rows)
+    reference, fast = reference_of(a, rule, rows), Native(b, rule, threads).curvature(rows)
     assert not isinstance(fast, ReferenceCurvature)
     assert reference.size == fast.size
     for decay in (0.0, 0.01, 0.1):

@@ -624,8 +624,8 @@ def test_lm_fits_a_regression_in_a_few_steps(dtype):
     with pytest.warns(ConvergenceWarning, match=r"lm failed to converge after 100 iteration\(s\). Increase max_iter"):
         model.fit(X, y)
     assert model.score(X, y) > 0.99
-    assert model.n_iter_ == len(model.loss_curve_) == len(model.history_.damping) == 100
-    assert model.loss_ == model.loss_curve_[-1] < model.loss_curve_[0]
+    assert model.n_iter_ == len(model.history_.loss) == len(model.history_.damping) == 100
+    assert model.loss_ <= model.history_.loss[-1] < model.history_.loss[0]
     assert model.predict(X).dtype == dtype
     adam = MLPRegressor(max_iter=100, **how)
     with pytest.warns(ConvergenceWarning):
@@ -643,6 +643,19 @@ def test_lm_arrives_with_its_penalty_and_weights():
     truth = np.linalg.solve((centred.T * weight) @ centred + 3 * np.eye(3), right)
     np.testing.assert_allclose(model.coefs_[0][:, 0], truth, atol=1e-8)
     assert model.n_iter_ < 20
+
+
+@pytest.mark.parametrize("solver", ["lm", "lbfgs"])
+def test_the_loss_at_the_end_is_scikit_learns_of_the_weights_that_are_there(solver):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.normal(size=(60, 2))
+    model = MLPRegressor(
+        hidden_layer_sizes=(4,), activation="tanh", solver=solver, alpha=0.5, max_iter=4, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    penalty = 0.5 / 2 * sum((weights**2).sum() for weights in model.coefs_) / 60
+    assert model.loss_ == pytest.approx(((model.predict(X) - y) ** 2).mean() / 2 + penalty)
 
 
 def test_lm_classifies_and_goes_on():

@@ -259,7 +259,7 @@ class Engine(Protocol):
         ...
 
     def curvature(self, rows: Rows) -> Curvature:
-        """Return the loss of some rows to second order, by the rule's loss and penalties."""
+        """Return the loss of some rows to second order, by the rule's loss and penalties; of a network in float64."""
         ...
 
     @property

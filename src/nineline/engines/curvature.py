@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline.engines.contract import Measured, Trial
+from nineline.layers import compute_chain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from nineline._typing import Array
     from nineline.engines.contract import Rule
     from nineline.network import Network
-    from nineline.rows import Rows
+    from nineline.rows import Batch, Rows
 
 _NUMBERS_AT_ONCE: Final = 2**20  # of J
 _quietly: Final = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what diverges is found by its loss
@@ -31,15 +34,16 @@ def _solve_by_root(root: Array, right: Array) -> Array:
 
 
 class ReferenceCurvature:
-    """See `nineline.engines.contract.Curvature`."""
+    """See `nineline.engines.contract.Curvature`; `learns` says of each parameter whether it does."""
 
-    def __init__(self, network: Network, rule: Rule, rows: Rows) -> None:
+    def __init__(self, network: Network, rule: Rule, rows: Rows, learns: npt.NDArray[np.bool_]) -> None:
         self.network, self.rule, self.rows = network, rule, rows
-        learns = np.zeros(len(network.parameters), bool)
-        penalised = np.zeros(len(network.parameters), bool)
-        for block, learning in zip(network.blocks, network.trainable(), strict=True):
-            learns[block.place], penalised[block.place] = learning, block.penalised
         self._learns = np.flatnonzero(learns)
+        learning = [block for block in network.blocks if learns[block.place].any()]
+        self._first = min((block.layer for block in learning), default=len(network.layers) - 1)
+        penalised = np.zeros(len(learns), bool)
+        for block in network.blocks:
+            penalised[block.place] = block.penalised
         weigh = len(rows) if rows.sample_weight is None else float(rows.sample_weight.sum(dtype=np.float64))
         share = 1 / weigh if rule.penalty_by_rows and weigh > 0 else 1.0
         self._l2 = rule.l2 * share * penalised[learns]
@@ -124,51 +128,48 @@ class ReferenceCurvature:
 
     def _loss(self) -> float:
         """Return the loss where the parameters are, penalties of the rule included."""
-        value, layer = 0.0, self.network.output_layer
-        for piece, seen in self._forward():
-            batch = self.rows.spread(self.network.n_outputs, piece)
-            at = layer.activation, seen[-1].weighted_sums, seen[-1].outputs, batch.targets
-            value += float(self.rule.loss.value_at(*at) @ self._factors[piece])
+        value = sum(self._value(piece, batch, seen) for piece, batch, seen in self._forward())
         return value + self._penalty(self.network.parameters[self._learns])
+
+    def _value(self, piece: slice, batch: Batch, seen: list[Any]) -> float:
+        """Return what a piece of the rows adds to the loss."""
+        at = self.network.output_layer.activation, seen[-1].weighted_sums, seen[-1].outputs, batch.targets
+        return float(self.rule.loss.value_at(*at) @ self._factors[piece])
 
     def _penalty(self, parameters: Array) -> float:
         return float(self._l2 @ parameters**2) / 2
 
-    def _forward(self) -> Iterator[tuple[slice, list[Any]]]:
-        """Run the rows forward a piece at a time."""
-        step = max(1, _NUMBERS_AT_ONCE // (self.size * self.network.n_outputs + 1))
+    def _forward(self) -> Iterator[tuple[slice, Batch, list[Any]]]:
+        """Run the rows forward a piece at a time: which they are, themselves, and what each layer saw."""
+        step = max(1, _NUMBERS_AT_ONCE // (len(self.network.parameters) * self.network.n_outputs))
         for start in range(0, len(self.rows), step):
             piece = slice(start, min(start + step, len(self.rows)))
-            outputs, seen = self.rows.spread(self.network.n_outputs, piece).inputs, []
-            for layer in self.network.layers:
-                outputs, saw = layer.compute(outputs)
-                seen.append(saw)
-            yield piece, seen
+            batch = self.rows.spread(self.network.n_outputs, piece)
+            yield piece, batch, compute_chain(self.network.layers, batch.inputs)[1]
 
     def _pieces(self) -> Iterator[tuple[Array, Array, float]]:
         """Yield for a piece of the rows J, (rows * outputs, learning parameters), c, and the loss."""
-        network, loss = self.network, self.rule.loss
-        layers, last = network.layers, network.output_layer
-        for piece, seen in self._forward():
-            rows = self.rows.spread(network.n_outputs, piece)
-            z, outputs, factors = seen[-1].weighted_sums, seen[-1].outputs, self._factors[piece]
-            value = float(loss.value_at(last.activation, z, outputs, rows.targets) @ factors)
-            residuals, roots = loss.residuals(last.activation, z, outputs, rows.targets)
-            roots *= np.sqrt(factors)[:, np.newaxis, np.newaxis]
-            residuals *= np.sqrt(factors)[:, np.newaxis]
-            jacobian = np.empty((len(z), network.n_outputs, len(network.parameters)))
+        network, last = self.network, self.network.output_layer
+        for piece, batch, seen in self._forward():
+            z, outputs, root = seen[-1].weighted_sums, seen[-1].outputs, np.sqrt(self._factors[piece])[:, np.newaxis]
+            residuals, by_sums = self.rule.loss.residuals(last.activation, z, outputs, batch.targets)
+            jacobian = np.zeros((len(z), network.n_outputs, len(network.parameters)))
             for output in range(network.n_outputs):
-                delta = roots[:, output]
-                found = {
-                    f"{len(layers) - 1}.{name}": each for name, each in last.row_updates_delta(seen[-1], delta).items()
-                }
-                errors, _ = last.backprop_delta(seen[-1], delta)
-                for number in reversed(range(len(layers) - 1)):
-                    layer = layers[number]
-                    found |= {
-                        f"{number}.{name}": each for name, each in layer.row_updates(seen[number], errors).items()
-                    }
-                    errors, _ = layer.backprop(seen[number], errors)
-                for block in network.blocks:
-                    jacobian[:, output, block.place] = found[block.name].reshape(len(z), -1)
-            yield jacobian[:, :, self._learns].reshape(-1, self.size), residuals.reshape(-1), value
+                self._carry_back(seen, root * by_sums[:, output], jacobian[:, output])
+            found = jacobian[:, :, self._learns].reshape(-1, self.size)
+            yield found, (root * residuals).reshape(-1), self._value(piece, batch, seen)
+
+    def _carry_back(self, seen: list[Any], delta: Array, into: Array) -> None:
+        """Write the updates of each row, (rows, parameters), that errors of the last weighted sums lead to."""
+        layers, last = self.network.layers, self.network.output_layer
+        self._write(len(layers) - 1, last.row_updates_delta(seen[-1], delta), into)
+        errors, _ = last.backprop_delta(seen[-1], delta)
+        for number in reversed(range(self._first, len(layers) - 1)):
+            self._write(number, layers[number].row_updates(seen[number], errors), into)
+            if number > self._first:
+                errors, _ = layers[number].backprop(seen[number], errors)
+
+    def _write(self, number: int, updates: dict[str, Array], into: Array) -> None:
+        for block in self.network.blocks:
+            if block.layer == number:
+                into[:, block.place] = updates[block.name.partition(".")[2]].reshape(len(into), -1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.layers import curvature_of_chain
+from nineline.layers import compute_chain, curvature_of_chain
 from nineline.rows import dense
 
 if TYPE_CHECKING:
@@ -45,11 +45,7 @@ def _pieces(network: Network, inputs: Inputs, directions: int) -> Iterator[tuple
     step = max(1, _NUMBERS_AT_ONCE // (widest * directions))
     for start in range(0, inputs.shape[0], step):
         piece = slice(start, min(start + step, inputs.shape[0]))
-        outputs, seen = dense(inputs, piece), []
-        for layer in network.layers:
-            outputs, saw = layer.compute(outputs)
-            seen.append(saw)
-        yield piece, seen
+        yield piece, compute_chain(network.layers, dense(inputs, piece))[1]
 
 
 def _slopes(network: Network, seen: list[Any], output: int) -> Array:

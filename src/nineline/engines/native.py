@@ -138,10 +138,6 @@ class Native:
         return self.network.parameters
 
     def curvature(self, rows: Rows) -> Curvature:
-        if self.network.dtype != np.float64:
-            from nineline.engines.curvature import ReferenceCurvature
-
-            return ReferenceCurvature(self.network, self.rule, rows)
         return cast("Curvature", _module().Curvature(*self._said, *_data(rows)))
 
 

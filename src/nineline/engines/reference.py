@@ -129,7 +129,10 @@ class Reference:
     def curvature(self, rows: Rows) -> Curvature:
         from nineline.engines.curvature import ReferenceCurvature  # loaded where it is used
 
-        return ReferenceCurvature(self.network, self.rule, rows)
+        learns = np.ones(len(self.network.parameters), bool)
+        for place in self._frozen:
+            learns[place] = False
+        return ReferenceCurvature(self.network, self.rule, rows, learns)
 
     def _measure(self, rows: Rows, which: npt.NDArray[np.intp] | None, loss: Loss) -> float:
         """Return the loss of some rows, penalties included, and leave its gradient in `_gradient`."""

@@ -5,7 +5,7 @@ vectors up, `layer_norm` scales, and `residual` adds what went into some layers 
 a class of `AbstractLayer` in a file here and enter it below.
 """
 
-from nineline.layers.contract import LAYERS, LAYERS_AT_MOST, AbstractLayer, curvature_of_chain, kind_of
+from nineline.layers.contract import LAYERS, LAYERS_AT_MOST, AbstractLayer, compute_chain, curvature_of_chain, kind_of
 from nineline.layers.dense import Layer, Seen, summary
 from nineline.layers.dropout import Dropout
 from nineline.layers.embedding import Embedding
@@ -22,6 +22,7 @@ __all__ = [
     "LayerNorm",
     "Residual",
     "Seen",
+    "compute_chain",
     "curvature_of_chain",
     "kind_of",
     "summary",

@@ -231,6 +231,15 @@ class AbstractLayer(ABC):
         return {**own, "adopted": False}
 
 
+def compute_chain(layers: Sequence[AbstractLayer], inputs: Array) -> tuple[Array, list[Any]]:
+    """Return the outputs of layers one behind the other as they run, and what each saw."""
+    outputs, seen = inputs, []
+    for layer in layers:
+        outputs, saw = layer.compute(outputs)
+        seen.append(saw)
+    return outputs, seen
+
+
 def curvature_of_chain(layers: Sequence[AbstractLayer], seen: Sequence[Any], tangents: Array, errors: Array) -> Array:
     """Return the curvature of layers one behind the other; see `AbstractLayer.curvature`.
 

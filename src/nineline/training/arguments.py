@@ -8,7 +8,6 @@ import numpy as np
 
 from nineline import _checks
 from nineline.engines.contract import Rule
-from nineline.optimizers import WholeBatchOptimizer
 from nineline.rows import Compact, arrays_of
 from nineline.schedules import Constant
 from nineline.training.loop import Loop, Order
@@ -52,7 +51,10 @@ def train(
     generator = network.rng if rng is None else _checks.generator("rng", rng)
     trainer = Trainer.of(network, rule, engine, threads, generator)
     rows = trainer.check(*data)
-    _check_plan(trainer, plan, len(rows) if among is None else len(among))
+    if plan.batch_size is not None and plan.batch_size < (len(rows) if among is None else len(among)):
+        trainer.refuse_on_all_rows("batch_size", plan.batch_size, "takes all rows at each step")
+    if not isinstance(plan.schedule, Constant):
+        trainer.refuse_on_all_rows("schedule", repr(plan.schedule), "has no learning rate")
     checkpoints = _as_checkpoint(checkpoint, checkpoint_every, resume)
     going_on, random_at_start = None, {}
     if checkpoints is not None:
@@ -83,19 +85,6 @@ def train(
         if going_on.finished:
             return going_on.history
     return loop.run()
-
-
-def _check_plan(trainer: Trainer, plan: Plan, rows: int) -> None:
-    """Raise ValueError where a plan asks for what a method on all rows does not have."""
-    if not isinstance(trainer.rule.optimizer, WholeBatchOptimizer):
-        return
-    if plan.batch_size is not None and plan.batch_size < rows:
-        trainer.check_batches(plan.batch_size)
-    if not isinstance(plan.schedule, Constant):
-        raise ValueError(
-            f"schedule is {plan.schedule!r} and optimizer is {type(trainer.rule.optimizer).__name__}, which has no "
-            "learning rate; leave schedule out"
-        )
 
 
 def _split(trainer: Trainer, rows: Rows, validation: float | tuple[Any, ...]) -> tuple[Rows, Rows]:

@@ -60,7 +60,13 @@ class Memory(NamedTuple):
 def check(rule: Rule, network: Network) -> None:
     """Raise ValueError where a rule or a network does not fit this method."""
     optimizer = cast("LevenbergMarquardt", rule.optimizer)
-    rule.loss.check_residuals(network.output_layer.activation)
+    loss, output = rule.loss, network.output_layer.activation
+    if not loss.has_residuals(output):
+        raise ValueError(
+            f"loss {type(loss).__name__} behind {type(output).__name__} has no residuals for LevenbergMarquardt; it "
+            "takes squared_error, and cross_entropy, binary_cross_entropy and poisson behind softmax, sigmoid and "
+            "exponential; for any other loss there is optimizer='lbfgs'"
+        )
     if rule.l1 != 0:
         raise ValueError(
             f"l1 is {rule.l1:g} and optimizer is LevenbergMarquardt, which has no use for |w|, whose second "

@@ -251,7 +251,7 @@ class Trainer:
         shuffle = _checks.boolean("shuffle", shuffle)
         batches = math.ceil(len(rows) / size)
         if batches > 1:
-            self.check_batches(size)
+            self.refuse_on_all_rows("batch_size", size, "takes all rows at each step")
         losses: list[Array] = []
         for _ in range(epochs if batches > 1 else 1):
             if batches == 1:
@@ -265,20 +265,16 @@ class Trainer:
                     self._diverged(f"the loss became {some[-1]}", rows)
         return np.concatenate(losses)
 
+    def refuse_on_all_rows(self, argument: str, value: object, why: str) -> None:
+        """Raise ValueError where the optimizer looks at all rows, for which an argument has no meaning."""
+        if isinstance(self.rule.optimizer, WholeBatchOptimizer):
+            from nineline.training.whole_batch import refuse
+
+            refuse(self.rule, argument, value, why)
+
     def _rate_of_step(self, learning_rate: float) -> float:
-        if isinstance(self.rule.optimizer, WholeBatchOptimizer):
-            raise ValueError(
-                f"learning_rate is {learning_rate!r} and optimizer is {type(self.rule.optimizer).__name__}, which has "
-                "no learning rate; leave learning_rate out"
-            )
+        self.refuse_on_all_rows("learning_rate", learning_rate, "has no learning rate")
         return _rate(learning_rate)
-
-    def check_batches(self, batch_size: int) -> None:
-        """Raise ValueError where the optimizer takes all rows at each step: there are more batches than one."""
-        if isinstance(self.rule.optimizer, WholeBatchOptimizer):
-            from nineline.training.whole_batch import refuse_batches
-
-            refuse_batches(self.rule, batch_size)
 
     def walk(
         self,

@@ -28,14 +28,19 @@ if TYPE_CHECKING:
 Memory = TypeVar("Memory")
 
 
+def refuse(rule: Rule, argument: str, value: object, why: str) -> NoReturn:
+    """Raise ValueError: an argument has no meaning for a method that looks at all rows."""
+    raise ValueError(
+        f"{argument} is {value} and optimizer is {type(rule.optimizer).__name__}, which {why}; leave {argument} out, "
+        "or take an optimizer that goes by the gradient, such as 'adam'"
+    )
+
+
 def check(rule: Rule, network: Network) -> None:
     """Raise ValueError where a network or a rule does not fit a method that looks at all rows."""
     name = type(rule.optimizer).__name__
     if rule.clip_norm is not None:
-        raise ValueError(
-            f"clip_norm is {rule.clip_norm:g} and optimizer is {name}, which finds the length of a step itself; "
-            "leave clip_norm out"
-        )
+        refuse(rule, "clip_norm", f"{rule.clip_norm:g}", "finds the length of a step itself")
     for layer in network.layers:
         for each in layer.walk():
             if isinstance(each, Dropout) and each.rate > 0:
@@ -104,7 +109,7 @@ class WholeBatchEngine(ABC, Generic[Memory]):
         self, rows: Rows, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[np.float64]
     ) -> Array:
         if order is not None:
-            refuse_batches(self.rule, batch_size)
+            refuse(self.rule, "batch_size", batch_size, "takes all rows at each step")
         self.records = {}
         self.converged = ""
         self.begin(rows)
@@ -168,11 +173,3 @@ class WholeBatchEngine(ABC, Generic[Memory]):
 
     def curvature(self, rows: Rows) -> Curvature:
         return self.inner.curvature(rows)
-
-
-def refuse_batches(rule: Rule, batch_size: int) -> NoReturn:
-    """Raise ValueError: there are more batches than one."""
-    raise ValueError(
-        f"batch_size is {batch_size} and optimizer is {type(rule.optimizer).__name__}, which takes all rows at each "
-        "step; leave batch_size out, or take an optimizer for batches, such as 'adam'"
-    )

@@ -42,7 +42,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         all hidden layers; a list has one for each.
     solver : {"adam", "sgd", "lbfgs", "lm"}
         "lm", which scikit-learn does not have, is Levenberg and Marquardt's method (`nineline.LevenbergMarquardt`): for
-        up to some thousand weights on up to some thousand rows the fastest by far.
+        few weights, where a fit should be close.
     alpha : float
         Adds ``alpha / 2 * sum(w**2) / rows of the batch`` over all weights (not biases) to the loss.
     batch_size : int or "auto"

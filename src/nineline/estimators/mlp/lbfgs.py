@@ -33,13 +33,8 @@ def fit(model: Any, rows: Rows, loss: Loss, tasks: Tasks | None) -> None:
     rule = Rule(loss, GradientDescent(1.0), l2=alpha, penalty_by_rows=True)
     trainer = Trainer.of(twin, rule, model.engine, model.threads, network.rng)
     measure = SklearnMeasure(loss, rows, alpha, twin)
-    constant = measure.constant()
     history.engine = trainer.engine.name
     model.n_iter_ = 0
-
-    def theirs(value: float) -> float:
-        penalty = measure.penalty(count=len(rows)) if measure.before_call is not None else 0.0
-        return float(measure.of(value, penalty, constant))
 
     def on_evaluation() -> None:
         if tasks is not None and model.n_iter_ < model.max_iter:
@@ -48,7 +43,7 @@ def fit(model: Any, rows: Rows, loss: Loss, tasks: Tasks | None) -> None:
     def on_iteration(parameters: npt.NDArray[np.float64], value: float) -> bool:
         model.n_iter_ += 1
         network.parameters[...] = twin.parameters[...] = parameters
-        now = theirs(value)
+        now = measure.of_all(value, rows)
         history.loss.append(now)
         history.learning_rate.append(math.nan)
         history.seconds.append(time.perf_counter() - began)
@@ -76,8 +71,8 @@ def fit(model: Any, rows: Rows, loss: Loss, tasks: Tasks | None) -> None:
         warnings.warn("Training interrupted by user.", stacklevel=5)
         return
     model.n_iter_ = min(int(found.nit), model.max_iter)
-    model.loss_ = theirs(float(found.fun))
     network.parameters[...] = found.x
+    model.loss_ = measure.of_all(float(found.fun), rows)
     history.stopped = str(found.message)
     if found.status not in (0, 99):  # 99: a callback asked to
         more = f" Increase max_iter (it is {model.max_iter})." if model.n_iter_ == model.max_iter else ""

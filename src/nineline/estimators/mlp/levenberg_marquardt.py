@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from nineline.engines import Rule
+from nineline.estimators.mlp.measure import SklearnMeasure
 from nineline.estimators.mlp.policies import NOT_FINITE
 from nineline.optimizers import LevenbergMarquardt
 from nineline.training.errors import DivergenceError
@@ -26,7 +28,7 @@ def fit(model: Any, rows: Rows, loss: Loss, tasks: Tasks | None) -> None:
     """Minimise the loss of all rows; what scikit-learn writes down is in the estimator afterwards.
 
     `tol` is the largest entry of a gradient at which it has arrived, as for "lbfgs", and `max_iter` how many steps it
-    takes at most. Losses are those before each step, penalty included.
+    takes at most. `history_` has the library's loss before each step, and `loss_` scikit-learn's number at the end.
     """
     network, history = model._layered.network, model.history_
     rule = Rule(loss, LevenbergMarquardt(min_gradient=float(model.tol)), l2=float(model.alpha), penalty_by_rows=True)
@@ -66,6 +68,5 @@ def fit(model: Any, rows: Rows, loss: Loss, tasks: Tasks | None) -> None:
             ConvergenceWarning,
             stacklevel=5,
         )
-    model.loss_curve_ = history.loss
-    if history.loss:
-        model.loss_ = history.loss[-1]
+    value = trainer.engine.gradient(rows, np.empty_like(network.parameters))
+    model.loss_ = SklearnMeasure(loss, rows, float(model.alpha), network).of_all(value, rows)

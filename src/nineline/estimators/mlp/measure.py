@@ -63,6 +63,11 @@ class SklearnMeasure(Measure):
         """Return scikit-learn's number, or its numbers."""
         return (loss - penalty) * self.share + penalty + constant
 
+    def of_all(self, loss: float, rows: Rows) -> float:
+        """Return scikit-learn's number for the loss of all rows where the network is now."""
+        penalty = self.penalty(count=len(rows)) if self.before_call is not None else 0.0
+        return float(self.of(loss, penalty, self.constant()))
+
     def of_epoch(self, losses: npt.NDArray[np.float64], order: npt.NDArray[np.intp], batch_size: int) -> float:
         """Return the average over the batches, each by its number of rows."""
         first = np.arange(0, len(order), batch_size)
