@@ -68,6 +68,7 @@ struct Batch {
   // That of step i.
   static Batch of(const Rows& data, const Steps& steps, Index i) {
     if (steps.order == nullptr) return {data, nullptr, data.count};
+    if (steps.batch_size == 0) return {data, steps.order, steps.order_size};
     const Index begin = i * steps.batch_size;
     return {data, steps.order + begin, smaller(steps.batch_size, steps.order_size - begin)};
   }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "kernels.hpp"
+#include "one_by_one.hpp"
 #include "threads.hpp"
 
 namespace nb = nanobind;
@@ -774,6 +775,189 @@ class BoundTraining {
   Gate gate_;
 };
 
+// Many networks of one shape, in lanes or one by one.
+class BoundMany {
+ public:
+  BoundMany(nb::object layout, const LossSpec& loss, const RuleSpec& rule, const std::vector<double>& factors)
+      : held_layout_{std::move(layout)}, layout_{BoundLayout::of(held_layout_)}, loss_{loss} {
+    layout_.check_fits(loss);
+    std::vector<double> each = layout_.factors_of(factors);
+    moments_ = std::unique_ptr<Training>{layout_->train(loss, rule, each.data(), nullptr)}->moments();
+    lanes_.reset(layout_->many(loss, rule, each.data()));
+    one_by_one_.reset(new OneByOne{*layout_, loss, rule, std::move(each), layout_.single() ? sizeof(float) : sizeof(double),
+                                   layout_.size(), layout_.outputs(), layout_.reads_levels()});
+  }
+
+  // Whether networks of this kind can lie in lanes.
+  bool lanes() const { return lanes_ != nullptr; }
+
+  void steps(bool in_lanes, nb::handle inputs, nb::handle targets, nb::handle weights, const AnyArray& which,
+             const OwnArray& parameters, const OwnArray& before, const std::vector<OwnArray>& moments,
+             const OwnArray& steps_taken, const AnyArray& seeds, const AnyArray& rates, const AnyArray& l1, const AnyArray& l2,
+             nb::handle order, nb::handle begins, Index batch_size, const AnyArray& factors, const OwnArray& losses,
+             const OwnArray& done, int threads) {
+    const GivenRows given{layout_, loss_, inputs, targets, weights};
+    Members members = members_of(which, parameters);
+    const Index networks = Index(parameters.shape(0));
+    check("before", before, layout_.type(), {networks, layout_.size()});
+    members.before = before.data();
+    if (int(moments.size()) != moments_) throw nb::value_error("moments has another number of arrays than the optimizer");
+    for (std::size_t m = 0; m < moments.size(); ++m) {
+      check("moments", moments[m], layout_.type(), {networks, layout_.size()});
+      members.moments[m] = moments[m].data();
+    }
+    check("steps_taken", steps_taken, nb::dtype<std::uint64_t>(), {networks});
+    check("seeds", seeds, nb::dtype<std::uint64_t>(), {networks});
+    members.steps_taken = static_cast<std::uint64_t*>(steps_taken.data());
+    members.seeds = static_cast<const std::uint64_t*>(seeds.data());
+    for (Index i = 1; i < members.count; ++i)
+      if (members.steps_taken[members.which[i]] != members.steps_taken[members.which[0]])
+        throw nb::value_error("steps_taken differs from member to member");
+    members.rates = of_networks("rates", rates, networks);
+    take_penalties(l1, l2, networks, members);
+    AnyArray orders[2];
+    ManySteps steps = steps_of(given, order, begins, batch_size, members.count, orders);
+    check("factors", factors, nb::dtype<double>(), {-1});
+    steps.factors = static_cast<const double*>(factors.data());
+    steps.count = Index(factors.shape(0));
+    check_batches(steps, members.count);
+    check_way(in_lanes, given.rows);
+    check("losses", losses, nb::dtype<double>(), {members.count, steps.count});
+    check("done", done, nb::dtype<std::int64_t>(), {members.count});
+    call(in_lanes, threads, Denormals::zeros, [&](Many& many, Team& team, const Interrupt& interrupt) {
+      many.steps(given.rows, members, steps, static_cast<double*>(losses.data()), static_cast<Index*>(done.data()), team,
+                 interrupt);
+    });
+  }
+
+  void evaluate(bool in_lanes, nb::handle inputs, nb::handle targets, nb::handle weights, const AnyArray& which,
+                const OwnArray& parameters, nb::handle order, nb::handle begins, const OwnArray& losses, int threads) {
+    const GivenRows given{layout_, loss_, inputs, targets, weights};
+    const Members members = members_of(which, parameters);
+    AnyArray orders[2];
+    const ManySteps steps = steps_of(given, order, begins, 0, members.count, orders);
+    check_way(in_lanes, given.rows);
+    if (!in_lanes && steps.order != nullptr) throw nb::value_error("one by one, networks are asked about all rows");
+    check("losses", losses, nb::dtype<double>(), {members.count});
+    call(in_lanes, threads, Denormals::kept, [&](Many& many, Team& team, const Interrupt& interrupt) {
+      many.evaluate(given.rows, members, steps, static_cast<double*>(losses.data()), team, interrupt);
+    });
+  }
+
+  void run(bool in_lanes, nb::handle inputs, const AnyArray& which, const OwnArray& parameters, nb::handle order,
+           nb::handle begins, const OwnArray& outputs, int threads) {
+    const GivenRows given{layout_, inputs};
+    const Members members = members_of(which, parameters);
+    AnyArray orders[2];
+    const ManySteps steps = steps_of(given, order, begins, 0, members.count, orders);
+    check_way(in_lanes, given.rows);
+    if (!in_lanes && steps.order != nullptr) throw nb::value_error("one by one, networks are asked about all rows");
+    Index rows = given.rows.count;
+    if (steps.begins != nullptr)
+      for (Index i = 0; i < members.count; ++i) {
+        rows = steps.begins[1] - steps.begins[0];
+        if (steps.begins[i + 1] - steps.begins[i] != rows) throw nb::value_error("begins has members with other numbers of rows");
+      }
+    check("outputs", outputs, layout_.type(), {members.count, rows, layout_.outputs()});
+    call(in_lanes, threads, Denormals::kept, [&](Many& many, Team& team, const Interrupt& interrupt) {
+      many.run(given.rows, members, steps, outputs.data(), team, interrupt);
+    });
+  }
+
+ private:
+  Members members_of(const AnyArray& which, const OwnArray& parameters) const {
+    check("parameters", parameters, layout_.type(), {-1, layout_.size()});
+    check("which", which, nb::dtype<std::int64_t>(), {-1});
+    Members members;
+    members.count = Index(which.shape(0));
+    members.which = static_cast<const Index*>(which.data());
+    members.parameters = parameters.data();
+    constexpr Index most = 1000000;  // a team counts its pieces in 20 bits
+    if (members.count < 1 || members.count > most) throw nb::value_error("which has no members, or more than a million");
+    std::vector<bool> named(parameters.shape(0));
+    for (Index i = 0; i < members.count; ++i) {
+      const Index network = members.which[i];
+      if (network < 0 || network >= Index(parameters.shape(0)) || named[std::size_t(network)])
+        throw nb::index_error("which names a network that is not there, or one twice");
+      named[std::size_t(network)] = true;
+    }
+    return members;
+  }
+
+  static const double* of_networks(const char* name, const AnyArray& array, Index networks) {
+    check(name, array, nb::dtype<double>(), {networks});
+    return static_cast<const double*>(array.data());
+  }
+  static void take_penalties(const AnyArray& l1, const AnyArray& l2, Index networks, Members& members) {
+    members.l1 = of_networks("l1", l1, networks);
+    members.l2 = of_networks("l2", l2, networks);
+  }
+
+  // The rows that members take. `arrays` hold what is pointed to.
+  ManySteps steps_of(const GivenRows& given, nb::handle order, nb::handle begins, Index batch_size, Index members,
+                     AnyArray (&arrays)[2]) const {
+    ManySteps steps;
+    if (batch_size < 0) throw nb::value_error("batch_size is less than 0");
+    steps.batch_size = batch_size;
+    if (order.is_none()) {
+      given.check_contents();
+      if (!begins.is_none() || batch_size > 0) throw nb::value_error("begins and batch_size want an order");
+      return steps;
+    }
+    arrays[0] = array_of("order", order);
+    check("order", arrays[0], nb::dtype<std::int64_t>(), {-1});
+    steps.order = static_cast<const Index*>(arrays[0].data());
+    steps.order_size = Index(arrays[0].shape(0));
+    for (Index i = 0; i < steps.order_size; ++i)
+      if (steps.order[i] < 0 || steps.order[i] >= given.rows.count)
+        throw nb::index_error(("order has the row " + std::to_string(steps.order[i]) + " of " +
+                               std::to_string(given.rows.count)).c_str());
+    given.check_contents(steps.order, steps.order_size);
+    if (steps.order_size == 0) throw nb::value_error("order has no rows");
+    if (begins.is_none()) return steps;
+    arrays[1] = array_of("begins", begins);
+    check("begins", arrays[1], nb::dtype<std::int64_t>(), {members + 1});
+    steps.begins = static_cast<const Index*>(arrays[1].data());
+    for (Index i = 0; i < members; ++i)
+      if (steps.begins[i] < 0 || steps.begins[i + 1] <= steps.begins[i] || steps.begins[i + 1] > steps.order_size)
+        throw nb::value_error(("begins leaves member " + std::to_string(i) + " no rows of its order").c_str());
+    return steps;
+  }
+
+  static void check_batches(const ManySteps& steps, Index members) {
+    if (steps.batch_size == 0) return;
+    for (Index i = 0; i < (steps.begins == nullptr ? 1 : members); ++i) {
+      const Index rows = steps.begins == nullptr ? steps.order_size : steps.begins[i + 1] - steps.begins[i];
+      if ((rows + steps.batch_size - 1) / steps.batch_size < steps.count)
+        throw nb::value_error("factors has more steps than a member's order has batches");
+    }
+  }
+
+  void check_way(bool in_lanes, const Rows& rows) const {
+    if (in_lanes && !lanes_) throw nb::value_error("networks with these layers do not lie in lanes");
+    if (in_lanes && (rows.begins != nullptr || rows.encoding != nullptr))
+      throw nb::value_error("networks in lanes read plain arrays alone");
+  }
+
+  template <class Work>
+  void call(bool in_lanes, int threads, Denormals denormals, const Work& work) {
+    const int most = checked(threads);
+    const Gate::Turn turn{gate_};
+    without_gil([&] {
+      Team team{most, denormals};
+      work(in_lanes ? *lanes_ : static_cast<Many&>(*one_by_one_), team, {ctrl_c, nullptr});
+    });
+    raise_if_interrupted();
+  }
+
+  nb::object held_layout_;  // alive as long as this
+  BoundLayout& layout_;
+  LossSpec loss_;
+  int moments_ = 0;  // that the optimizer remembers
+  std::unique_ptr<Many> lanes_, one_by_one_;
+  Gate gate_;
+};
+
 // Objects of the engine that are not in use. One is taken, and given back, by exchanging a pointer: there is no lock that
 // a fork, a handler of signals or another thread could find closed.
 template <class Object>
@@ -1153,6 +1337,22 @@ NB_MODULE(_native, module) {
       .def_prop_ro("steps_taken", &BoundTraining::steps_taken)
       .def_prop_rw("seed", &BoundTraining::seed, &BoundTraining::set_seed)
       .def_prop_rw("threads", &BoundTraining::threads, &BoundTraining::set_threads);
+
+  nb::class_<BoundMany>(module, "Many")
+      .def(nb::init<nb::object, const LossSpec&, const RuleSpec&, const std::vector<double>&>(), nb::arg("layout"),
+           nb::arg("loss"), nb::arg("rule"), nb::arg("factors"))
+      .def_prop_ro("lanes", &BoundMany::lanes)
+      .def("steps", &BoundMany::steps, nb::arg("in_lanes"), nb::arg("inputs"), nb::arg("targets"),
+           nb::arg("weights").none(), nb::arg("which"), nb::arg("parameters").noconvert(), nb::arg("before").noconvert(),
+           nb::arg("moments").noconvert(), nb::arg("steps_taken").noconvert(), nb::arg("seeds"), nb::arg("rates"),
+           nb::arg("l1"), nb::arg("l2"), nb::arg("order").none(), nb::arg("begins").none(), nb::arg("batch_size"),
+           nb::arg("factors"), nb::arg("losses").noconvert(), nb::arg("done").noconvert(), nb::arg("threads"))
+      .def("evaluate", &BoundMany::evaluate, nb::arg("in_lanes"), nb::arg("inputs"), nb::arg("targets"),
+           nb::arg("weights").none(), nb::arg("which"), nb::arg("parameters").noconvert(), nb::arg("order").none(),
+           nb::arg("begins").none(), nb::arg("losses").noconvert(), nb::arg("threads"))
+      .def("run", &BoundMany::run, nb::arg("in_lanes"), nb::arg("inputs"), nb::arg("which"),
+           nb::arg("parameters").noconvert(), nb::arg("order").none(), nb::arg("begins").none(),
+           nb::arg("outputs").noconvert(), nb::arg("threads"));
 
   nb::class_<BoundRunner>(module, "Runner")
       .def(nb::init<nb::object, nb::object, nb::object, int>(), nb::arg("layout"), nb::arg("parameters"), nb::arg("empty"),

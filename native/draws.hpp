@@ -21,16 +21,18 @@ struct Draw {
   Draw(std::uint64_t seed, std::uint64_t step, std::uint64_t layer)
       : key{mix(mix(mix(seed + golden) + step) + layer)} {}
 
-  // One row's mask for dropout: 0 where the draw is below the rate, else 1 / (1 - rate).
+  // Whether dropout passes on a unit of a row: where its draw is not below the rate.
+  bool is_kept(double rate, Index row, Index unit) const {
+    const std::uint64_t place = (std::uint64_t(row + 1) << 32) + std::uint64_t(unit);
+    const std::uint32_t bits = std::uint32_t(mix(key + place * golden) >> 40);
+    return float(std::int32_t(bits)) * 0x1p-24F >= float(rate);
+  }
+
+  // One row's mask: 0 where a unit is not kept, else 1 / (1 - rate).
   template <class T>
   void mask(double rate, Index row, Index units, T* mask) const {
-    const std::uint64_t begin = std::uint64_t(row + 1) << 32;
     const T kept = T(1 / (1 - rate));
-    const float least = float(rate);
-    for (Index unit = 0; unit < units; ++unit) {
-      const std::uint32_t bits = std::uint32_t(mix(key + (begin + std::uint64_t(unit)) * golden) >> 40);
-      mask[unit] = float(std::int32_t(bits)) * 0x1p-24F >= least ? kept : T(0);
-    }
+    for (Index unit = 0; unit < units; ++unit) mask[unit] = is_kept(rate, row, unit) ? kept : T(0);
   }
 };
 

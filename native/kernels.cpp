@@ -2,6 +2,7 @@
 #include "curvature.hpp"
 #include "differentiator.hpp"
 #include "kernels.hpp"
+#include "lanes_training.hpp"
 #include "runner.hpp"
 #include "training.hpp"
 

@@ -33,6 +33,8 @@ class Training {
   virtual void read(void* const* moments) const = 0;
   // Goes on where another training was: with its moments, and the parameters before its last step.
   virtual void write(const void* const* moments, const void* before, std::uint64_t steps_taken) = 0;
+  // Goes on with another vector of parameters. Not where there is an embedding.
+  virtual void attach(void* flat) = 0;
 
   std::uint64_t steps_taken = 0;
   std::uint64_t seed = 0;
@@ -59,6 +61,21 @@ class Differentiator {
   virtual bool hessian(const void* parameters, const Rows&, Index output, void* into, Team&, const Interrupt&) = 0;
   // Whether the memory that it holds is little enough to wait for the next call.
   virtual bool worth_keeping() const = 0;
+};
+
+// Networks of one shape that are trained side by side. What each has of its own comes with each call.
+class Many {
+ public:
+  virtual ~Many() = default;
+  // Writes the loss of each member before each step, (members, steps), and how many of them. Where one is not finite it is
+  // that network's last, and its parameters are those before the step that led there. Where the caller was interrupted,
+  // networks come as far as they come.
+  virtual void steps(const Rows&, const Members&, const ManySteps&, double* losses, Index* done, Team&,
+                     const Interrupt&) = 0;
+  // Writes the loss of each member as it runs, on the rows that its first step would take.
+  virtual void evaluate(const Rows&, const Members&, const ManySteps&, double* losses, Team&, const Interrupt&) = 0;
+  // Writes what each member answers for those, (members, rows, n_outputs).
+  virtual void run(const Rows&, const Members&, const ManySteps&, void* outputs, Team&, const Interrupt&) = 0;
 };
 
 // The loss of some rows around the parameters to second order, as Gauss and Newton see it; all in double.
@@ -103,6 +120,8 @@ class Layout {
   virtual ~Layout() = default;
   // `factors` are those of each block, as Python has them one after another; one of 0 does not learn.
   virtual Training* train(const LossSpec&, const RuleSpec&, const double* factors, void* flat) const = 0;
+  // Null where networks with these layers are not trained side by side in the lanes of vectors.
+  virtual Many* many(const LossSpec&, const RuleSpec&, const double* factors) const = 0;
   virtual Index block_count() const = 0;
   virtual Runner* run() const = 0;
   virtual Differentiator* differentiate() const = 0;

@@ -47,6 +47,7 @@ class Layout final : public nineline::Layout {
   }
 
   nineline::Training* train(const LossSpec&, const RuleSpec&, const double* factors, void* flat) const override;
+  nineline::Many* many(const LossSpec&, const RuleSpec&, const double* factors) const override;
   nineline::Runner* run() const override;
   nineline::Differentiator* differentiate() const override;
   nineline::Curvature* bend(const LossSpec&, const RuleSpec&, const double* factors, void* flat) const override;

@@ -1,7 +1,7 @@
 // Optimizers: each rule reads as its formula, on vectors of parameters.
 //
 // p parameters, g gradient, r the learning rate of the step, t its number from 1. of(spec, t) is the rule of a step, and
-// at(r) the same at a learning rate; `moments` is how many vectors it remembers.
+// at(r) the same at a learning rate, which is one number or one a lane; `moments` is how many vectors it remembers.
 // Twin: src/nineline/optimizers.py, class by class.
 #pragma once
 
@@ -29,26 +29,44 @@ inline V inverse_of_root(V s, Element<V> epsilon) {
   return s == T(__builtin_inf()) ? V{} : result;
 }
 
-// p -= r g; with momentum m: v = m v - r g, p += v; with Nesterov's: p += m v - r g.
+// Learning rates of the networks in the lanes of vectors, to be used as Vec<T>.
 template <class T>
+struct RatesInLanes {
+  double each[width<T>];
+  RatesInLanes operator*(double factor) const {
+    RatesInLanes product;
+    for (int l = 0; l < width<T>; ++l) product.each[l] = each[l] * factor;
+    return product;
+  }
+  explicit operator Vec<T>() const {
+    Vec<T> rates;
+    for (int l = 0; l < width<T>; ++l) rates[l] = T(each[l]);
+    return rates;
+  }
+};
+
+// p -= r g; with momentum m: v = m v - r g, p += v; with Nesterov's: p += m v - r g.
+template <class T, class Rate = T>
 struct GradientDescent {
   static constexpr const char* name = "gradient_descent";
   static constexpr int moments = 0;
-  T rate = 0;
+  Rate rate{};
   static GradientDescent of(const RuleSpec&, std::uint64_t) { return {}; }
-  GradientDescent at(double r) const { return {T(r)}; }
+  template <class Given>
+  GradientDescent at(const Given& r) const { return {Rate(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>&, Vec<T>&) const { return p - rate * g; }
 };
 
-template <class T>
+template <class T, class Rate = T>
 struct Momentum {
   static constexpr const char* name = "momentum";
   static constexpr int moments = 1;
   T momentum;
   bool nesterov;
-  T rate = 0;
+  Rate rate{};
   static Momentum of(const RuleSpec& spec, std::uint64_t) { return {T(spec.momentum), spec.nesterov}; }
-  Momentum at(double r) const { return {momentum, nesterov, T(r)}; }
+  template <class Given>
+  Momentum at(const Given& r) const { return {momentum, nesterov, Rate(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>& v, Vec<T>&) const {
     v = momentum * v - rate * g;
     return nesterov ? p + (momentum * v - rate * g) : p + v;
@@ -56,14 +74,15 @@ struct Momentum {
 };
 
 // s = d s + (1 - d) g^2; p -= r g / (sqrt(s) + epsilon).
-template <class T>
+template <class T, class Rate = T>
 struct RMSprop {
   static constexpr const char* name = "rmsprop";
   static constexpr int moments = 1;
   T decay, rest, epsilon;
-  T rate = 0;
+  Rate rate{};
   static RMSprop of(const RuleSpec& spec, std::uint64_t) { return {T(spec.beta_2), T(1 - spec.beta_2), T(spec.epsilon)}; }
-  RMSprop at(double r) const { return {decay, rest, epsilon, T(r)}; }
+  template <class Given>
+  RMSprop at(const Given& r) const { return {decay, rest, epsilon, Rate(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>& s, Vec<T>&) const {
     s = decay * s + rest * (g * g);
     return p - rate * g * inverse_of_root(s, epsilon);
@@ -72,24 +91,25 @@ struct RMSprop {
 
 // p -= r weight_decay p; m = b1 m + (1 - b1) g; s = b2 s + (1 - b2) g^2;
 // p -= r (m / (1 - b1^t)) / (sqrt(s / (1 - b2^t)) + epsilon).
-template <class T>
+template <class T, class Rate = T>
 struct Adam {
   static constexpr const char* name = "adam";
   static constexpr int moments = 2;
   T beta_1, rest_1, beta_2, rest_2, epsilon;
   double unbiased_1, weight_decay;  // 1 / (1 - b1^t)
   T unbiased_2;                     // 1 / (1 - b2^t)
-  T rate = 0, shrink = 0;
+  Rate rate{}, shrink{};
   static Adam of(const RuleSpec& spec, std::uint64_t t) {
     const double unbiased_2 = 1 / (1 - power(spec.beta_2, t));
     const double epsilon = spec.epsilon * (spec.epsilon_hat ? __builtin_sqrt(unbiased_2) : 1);
     return {T(spec.beta_1), T(1 - spec.beta_1), T(spec.beta_2), T(1 - spec.beta_2), T(epsilon),
             1 / (1 - power(spec.beta_1, t)), spec.weight_decay, T(unbiased_2)};
   }
-  Adam at(double r) const {
+  template <class Given>
+  Adam at(const Given& r) const {
     Adam rule = *this;
-    rule.rate = T(r * unbiased_1);
-    rule.shrink = T(r * weight_decay);
+    rule.rate = Rate(r * unbiased_1);
+    rule.shrink = Rate(r * weight_decay);
     return rule;
   }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>& m, Vec<T>& s) const {
@@ -100,8 +120,8 @@ struct Adam {
 };
 
 // Every optimizer there is, as the native engine tells them apart (AdamW is an adam with a weight_decay).
-template <class T>
-using Optimizers = Types<GradientDescent<T>, Momentum<T>, RMSprop<T>, Adam<T>>;
+template <class T, class Rate = T>
+using Optimizers = Types<GradientDescent<T, Rate>, Momentum<T, Rate>, RMSprop<T, Rate>, Adam<T, Rate>>;
 
 inline int moments_of(Optimizer kind) {
   int moments = 0;
@@ -110,9 +130,9 @@ inline int moments_of(Optimizer kind) {
 }
 
 // Calls `work` with the rule of step t.
-template <class T, class Work>
+template <class T, class Rate = T, class Work>
 inline void with_rule(const RuleSpec& spec, std::uint64_t t, Work&& work) {
-  Optimizers<T>::at(int(spec.kind), [&](auto kind) { work(decltype(kind)::of(spec, t)); });
+  Optimizers<T, Rate>::at(int(spec.kind), [&](auto kind) { work(decltype(kind)::of(spec, t)); });
 }
 
 // The vectors of training, all laid out alike.

@@ -102,8 +102,30 @@ struct Rows {
 // The steps of one call: step i takes rows order[i * batch_size ...] (all rows where order is null) at rates[i].
 struct Steps {
   const Index* order = nullptr;
-  Index order_size = 0, batch_size = 0;
+  Index order_size = 0, batch_size = 0;  // 0: each step takes all of the order
   const double* rates = nullptr;
+  Index count = 0;
+};
+
+// Networks of one shape: some of those that lie one behind the other in vectors of (networks, parameters).
+struct Members {
+  Index count = 0;
+  const Index* which = nullptr;               // their numbers there
+  void *parameters = nullptr, *before = nullptr;  // before the last step
+  void* moments[most_moments] = {};
+  // Of every network there, or null: nothing, and no penalty.
+  std::uint64_t* steps_taken = nullptr;       // of all members as many
+  const std::uint64_t* seeds = nullptr;
+  const double *rates = nullptr, *l1 = nullptr, *l2 = nullptr;
+};
+
+// The steps that they take in one call: the rows of each, and what its learning rate is multiplied by at each step.
+struct ManySteps {
+  const Index* order = nullptr;   // null: all rows as they lie
+  Index order_size = 0;
+  const Index* begins = nullptr;  // member i takes order[begins[i] ... begins[i + 1]]; null: every one takes all of it
+  Index batch_size = 0;           // so many at a step, as many batches for every member; 0: all at each step
+  const double* factors = nullptr;
   Index count = 0;
 };
 

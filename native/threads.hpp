@@ -39,6 +39,7 @@ class Team {
   Team& operator=(const Team&) = delete;
 
   int threads() const { return threads_; }
+  Denormals denormals() const { return here_.wanted(); }
 
   // Calls work(worker, i) for every i below count, each once, and returns when all are done. Worker 0 is the caller;
   // with `alone` nobody else takes part.

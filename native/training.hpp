@@ -131,6 +131,8 @@ class Training final : public nineline::Training {
     return total;
   }
 
+  void attach(void* flat) override { flat_ = static_cast<T*>(flat); }
+
   int moments() const override { return moments_used_; }
 
   void read(void* const* moments) const override {

@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nineline._version import __version__ as __version__
 from nineline.activations import Activation, sigmoid, sigmoid_prime
+from nineline.ensemble import Ensemble
 from nineline.gradient_check import GradientCheck, gradient_check
 from nineline.initializers import Initializer
 from nineline.layers import Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.losses import Loss
 from nineline.network import Network
+from nineline.networks import Networks
 from nineline.optimizers import LBFGS, Adam, AdamW, GradientDescent, LevenbergMarquardt, Optimizer, RMSprop
 
 if TYPE_CHECKING:
     from nineline.schedules import Schedule
     from nineline.training.epoch import Epoch
     from nineline.training.errors import DivergenceError
+    from nineline.training.histories import Histories
     from nineline.training.history import History
+    from nineline.training.many_loop import ManyEpoch
     from nineline.training.trainer import Trainer
     from nineline.training.watch import EarlyStopping
 
@@ -32,16 +36,20 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "Ensemble",
     "Epoch",
     "GradientCheck",
     "GradientDescent",
+    "Histories",
     "History",
     "Initializer",
     "Layer",
     "LayerNorm",
     "LevenbergMarquardt",
     "Loss",
+    "ManyEpoch",
     "Network",
+    "Networks",
     "Optimizer",
     "RMSprop",
     "Residual",
@@ -56,7 +64,9 @@ _LATER: Final = {
     "DivergenceError": "training.errors",
     "EarlyStopping": "training.watch",
     "Epoch": "training.epoch",
+    "Histories": "training.histories",
     "History": "training.history",
+    "ManyEpoch": "training.many_loop",
     "Schedule": "schedules",
     "Trainer": "training.trainer",
 }

@@ -61,6 +61,24 @@ class Draw(NamedTuple):
         return (bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
 
 
+def seed(rng: np.random.Generator) -> int:
+    """Draw a seed, below 2**64, as ``int.from_bytes(rng.bytes(8), "little")`` does in ten times the time."""
+    bits = rng.bit_generator
+    draw = bits.ctypes
+    with bits.lock:
+        low, high = draw.next_uint32(draw.state), draw.next_uint32(draw.state)
+    return int(high << 32 | low)
+
+
+def seeds_after(first: int, count: int) -> npt.NDArray[np.uint64]:
+    """Return so many seeds, (count,): the first, and others that follow from it as SplitMix64's numbers do."""
+    places = np.arange(count, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        seeds = _mix(np.uint64(first) + places * GOLDEN)
+    seeds[:1] = first
+    return seeds
+
+
 def _mix(x: _Words) -> _Words:
     x = (x ^ (x >> np.uint64(30))) * _FIRST
     x = (x ^ (x >> np.uint64(27))) * _SECOND

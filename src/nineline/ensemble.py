@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 
 class Ensemble:
-    """Networks of the same inputs and outputs: ``outputs = (outputs_1 + ... + outputs_k) / k``.
+    """Networks of the same inputs and outputs: ``outputs = (w_1 outputs_1 + ... + w_k outputs_k) / (w_1 + ... + w_k)``.
 
     Parameters
     ----------
     networks : sequence of Network
         At least one. Of classes the outputs are probabilities, and so is their mean.
+    weights : array_like, (k,), optional
+        What each counts, positive; by default all alike.
 
     Examples
     --------
@@ -39,8 +41,16 @@ class Ensemble:
     Hansen, Salamon (1990), Neural network ensembles.
     """
 
-    def __init__(self, networks: Iterable[Network]) -> None:
+    def __init__(self, networks: Iterable[Network], weights: npt.ArrayLike | None = None) -> None:
         self.networks = tuple(networks)
+        self.weights = None if weights is None else np.asarray(weights, np.float64)
+        """What each counts; None where all count alike."""
+        if self.weights is not None:
+            right = self.weights.shape == (len(self.networks),) and (self.weights > 0).all()
+            if not right or not np.isfinite(self.weights).all():
+                raise ValueError(
+                    f"weights is {weights!r}; expected a positive number for each of {len(self.networks)} networks"
+                )
         if not self.networks:
             raise ValueError("an ensemble needs at least one network")
         first = self.networks[0]
@@ -78,6 +88,12 @@ class Ensemble:
 
     def run(self, inputs: Any) -> Array:
         """Return the mean of the networks' answers for what `Network.run` takes, (rows, n_outputs)."""
+        if self.weights is not None:
+            shares = (self.weights / self.weights.sum()).astype(self.dtype)
+            outputs: Array = sum(
+                share * network.run(inputs) for share, network in zip(shares, self.networks, strict=True)
+            )
+            return outputs
         if isinstance(inputs, Compact):
             return self.answer(cast("Compact", self.networks[0].check_inputs("inputs", inputs)))
         total = self.networks[0].run(inputs)
@@ -95,7 +111,7 @@ class Ensemble:
 
     def astype(self, dtype: npt.DTypeLike) -> Ensemble:
         """Return the same with parameters of another dtype."""
-        return Ensemble(network.astype(dtype) for network in self.networks)
+        return Ensemble((network.astype(dtype) for network in self.networks), self.weights)
 
     def __repr__(self) -> str:
         if len(self.networks) == 1:

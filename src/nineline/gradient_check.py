@@ -122,7 +122,7 @@ def gradient_check(
     def measure(of: Network) -> tuple[float, Array]:
         gradient = np.empty_like(of.parameters)
         views = [of.views(gradient, number) for number in range(len(of.layers))]
-        return loss_and_gradients(of, the_loss, batch.astype(of.dtype), draw, views), gradient
+        return float(loss_and_gradients(of, the_loss, batch.astype(of.dtype), draw, views)), gradient
 
     _, analytic = measure(network.astype(network.dtype))
     twin = network.astype(np.float64)

@@ -94,8 +94,8 @@ class Loss(Value, ABC):
             return 1.0 if sample_weight is None else sample_weight
         if sample_weight is None:
             return 1.0 / rows
-        total = float(sample_weight.sum(dtype=np.float64))
-        return sample_weight / total if total > 0 else np.zeros_like(sample_weight)
+        total = sample_weight.sum(axis=-1, dtype=np.float64, keepdims=True).astype(sample_weight.dtype)
+        return np.divide(sample_weight, total, out=np.zeros_like(sample_weight), where=total > 0)
 
 
 @final
@@ -113,7 +113,7 @@ class SquaredError(Loss):
     name = "squared_error"
 
     def value(self, outputs: Array, targets: Array) -> Array:
-        return ((outputs - targets) ** 2).sum(axis=1) / 2
+        return ((outputs - targets) ** 2).sum(axis=-1) / 2
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return outputs - targets
@@ -132,7 +132,7 @@ class AbsoluteError(Loss):
     name = "absolute_error"
 
     def value(self, outputs: Array, targets: Array) -> Array:
-        return np.abs(outputs - targets).sum(axis=1)
+        return np.abs(outputs - targets).sum(axis=-1)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return np.sign(outputs - targets)
@@ -159,7 +159,7 @@ class Huber(Loss):
 
     def value(self, outputs: Array, targets: Array) -> Array:
         r = np.abs(outputs - targets)
-        return np.where(r <= self.delta, r**2 / 2, self.delta * (r - self.delta / 2)).sum(axis=1)
+        return np.where(r <= self.delta, r**2 / 2, self.delta * (r - self.delta / 2)).sum(axis=-1)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return np.clip(outputs - targets, -self.delta, self.delta)
@@ -186,7 +186,7 @@ class Quantile(Loss):
 
     def value(self, outputs: Array, targets: Array) -> Array:
         r = targets - outputs
-        return np.maximum(self.level * r, (self.level - 1) * r).sum(axis=1)
+        return np.maximum(self.level * r, (self.level - 1) * r).sum(axis=-1)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         r = targets - outputs
@@ -252,13 +252,13 @@ class Poisson(JoinedLoss):
     joins = Exponential
 
     def value(self, outputs: Array, targets: Array) -> Array:
-        return (outputs - targets * np.log(_away_from_zero(outputs))).sum(axis=1)
+        return (outputs - targets * np.log(_away_from_zero(outputs))).sum(axis=-1)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return 1 - targets / _away_from_zero(outputs)
 
     def joined_value(self, z: Array, targets: Array) -> Array:
-        return (np.exp(z) - targets * z).sum(axis=1)
+        return (np.exp(z) - targets * z).sum(axis=-1)
 
     def variance(self, outputs: Array) -> Array:
         return outputs
@@ -285,13 +285,13 @@ class BinaryCrossEntropy(JoinedLoss):
     def value(self, outputs: Array, targets: Array) -> Array:
         yes = targets * np.log(_away_from_zero(outputs))
         no = (1 - targets) * np.log(_away_from_zero(1 - outputs))
-        return -(yes + no).sum(axis=1)
+        return -(yes + no).sum(axis=-1)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return (1 - targets) / _away_from_zero(1 - outputs) - targets / _away_from_zero(outputs)
 
     def joined_value(self, z: Array, targets: Array) -> Array:
-        return (np.logaddexp(z, 0).astype(z.dtype) - targets * z).sum(axis=1)
+        return (np.logaddexp(z, 0).astype(z.dtype) - targets * z).sum(axis=-1)
 
     def variance(self, outputs: Array) -> Array:
         return outputs * (1 - outputs)
@@ -318,14 +318,14 @@ class CrossEntropy(JoinedLoss):
     takes_classes = True
 
     def value(self, outputs: Array, targets: Array) -> Array:
-        return -(targets * np.log(_away_from_zero(outputs))).sum(axis=1)
+        return -(targets * np.log(_away_from_zero(outputs))).sum(axis=-1)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return -targets / _away_from_zero(outputs)
 
     def joined_value(self, z: Array, targets: Array) -> Array:
-        z = z - z.max(axis=1, keepdims=True)
-        return np.log(np.exp(z).sum(axis=1)) - (targets * z).sum(axis=1)
+        z = z - z.max(axis=-1, keepdims=True)
+        return np.log(np.exp(z).sum(axis=-1)) - (targets * z).sum(axis=-1)
 
     def variance(self, outputs: Array) -> Array:
         return outputs
@@ -354,7 +354,7 @@ class OutputErrors(Loss):
     name = "output_errors"
 
     def value(self, outputs: Array, targets: Array) -> Array:
-        return -(targets * outputs).sum(axis=1)
+        return -(targets * outputs).sum(axis=-1)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         return -targets

@@ -151,8 +151,11 @@ class Network:
             for layer in self.layers:
                 layer.initialize(generator)
 
-    def _bind(self, dtype: np.dtype[np.floating[Any]]) -> None:
-        """Lay all learned arrays into one flat vector, and give the layers views into it."""
+    def _bind(self, dtype: np.dtype[np.floating[Any]], vector: Array | None = None) -> None:
+        """Lay all learned arrays into one flat vector, and give the layers views into it.
+
+        Where there is a `vector`, it is that one, and what it holds stays.
+        """
         self.blocks: list[Block] = []
         self._learners: list[tuple[AbstractLayer, str]] = []  # of each block: its layer, and what it is called there
         size = 0
@@ -166,9 +169,12 @@ class Network:
                     raise ValueError(f"{owner!r} has lazy blocks; that is for a first layer, which reads_data")
                 self.blocks.append(Block(f"{number}.{name}", kind, place, array.shape, number, penalised, lazy))
                 size += array.size
-        self._parameters: Array = np.empty(size, dtype)
+        self._parameters: Array = np.empty(size, dtype) if vector is None else vector
+        held = None if vector is None else vector.copy()
         for number, layer in enumerate(self.layers):
             layer.adopt(self.views(self._parameters, number))
+        if held is not None:
+            self._parameters[...] = held
         for layer in self._every():
             layer.dtype, layer.adopted = dtype, True
         self._answer: Callable[..., Array | None] | None = None
@@ -820,6 +826,12 @@ class Network:
     def copy(self) -> Network:
         """Return the same network with parameters of its own."""
         return deepcopy(self)
+
+    def within(self, vector: Array) -> Network:
+        """Return a network of the same shape that lives in a vector, (n,), and has the parameters that it holds."""
+        twin = deepcopy(self)
+        twin._bind(self.dtype, vector)
+        return twin
 
     def astype(self, dtype: npt.DTypeLike) -> Network:
         """Return a copy of this network in another dtype, float32 or float64."""

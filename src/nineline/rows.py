@@ -347,7 +347,7 @@ class Rows:
         some = slice(None) if which is None else which
         inputs, targets, weight = dense(self.inputs, which), self.targets[some], self.sample_weight
         if self.are_classes:
-            targets = (targets[:, np.newaxis] == np.arange(n_outputs)).astype(inputs.dtype)
+            targets = (targets[..., np.newaxis] == np.arange(n_outputs)).astype(inputs.dtype)
         return Batch(inputs, cast("Array", targets), None if weight is None else weight[some])
 
     def astype(self, dtype: npt.DTypeLike) -> Rows:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.engines.contract import Engine
+    from nineline.engines.many import ManyEngine, ManyRule
     from nineline.network import Network
-    from nineline.rows import Compact, Inputs
+    from nineline.networks import Networks
+    from nineline.rows import Compact, Inputs, Rows
 
 __all__ = [
     "Rule",
@@ -30,8 +32,10 @@ __all__ = [
     "check_name",
     "choose",
     "choose_answerer",
+    "choose_many",
     "hessian",
     "jacobian",
+    "run_many",
 ]
 
 _NAMES: Final = ("auto", "native", "reference")
@@ -60,6 +64,44 @@ def choose(engine: str, network: Network, rule: Rule, threads: int = 1) -> Engin
         if engine == "native":
             raise ValueError(f"engine is 'native', but {error}; engine='auto' leaves that to the reference") from None
     return Reference(network, rule)
+
+
+def choose_many(engine: str, networks: Networks, many: ManyRule, rows: Rows, threads: int = 1) -> ManyEngine:
+    """Return an engine to train many networks by their rule on such rows; "auto" is native for all that it knows.
+
+    Raises
+    ------
+    ValueError
+        There is no such engine, or it does not know something of the networks or the rule.
+    """
+    from nineline.engines.native_many import NativeMany  # loaded where it is used
+    from nineline.engines.one_by_one import OneByOne
+    from nineline.engines.stacked import Stacked, stacks
+
+    if check_name(engine) != "reference":
+        try:
+            return NativeMany(networks.one, networks.parameters, many, threads)
+        except NotNativeError as error:
+            if engine == "native":
+                raise ValueError(
+                    f"engine is 'native', but {error}; engine='auto' leaves that to the reference"
+                ) from None
+    if stacks(networks.one, many.rule) and isinstance(rows.inputs, np.ndarray):
+        return Stacked(networks.one, networks.parameters, many)
+    return OneByOne(list(networks), networks.parameters, many, Reference)
+
+
+def run_many(networks: Networks, inputs: Array) -> Array | None:
+    """Return what many networks answer for checked rows, (count, rows, n_outputs); None where each is to be asked.
+
+    `inputs` are (rows, n_inputs), or (count, rows, n_inputs).
+    """
+    from nineline.engines import native_many
+
+    try:
+        return native_many.run(networks.one, networks.parameters, inputs, _checks.threads("threads", None))
+    except NotNativeError:
+        return None
 
 
 def answer_together(networks: Sequence[Network], inputs: Compact) -> Array:

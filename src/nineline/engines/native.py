@@ -18,6 +18,7 @@ import numpy as np
 from nineline import _checks
 from nineline.activations import ACTIVATIONS, Activation, setting_of
 from nineline.draws import Draw
+from nineline.engines.contract import Rule
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.losses import LOSSES, Loss, OutputErrors
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
-    from nineline.engines.contract import Curvature, Rule
+    from nineline.engines.contract import Curvature
     from nineline.network import Network
     from nineline.optimizers import State
     from nineline.rows import Encoding, Inputs, Rows
@@ -111,13 +112,15 @@ class Native:
         if order is not None:
             order = np.ascontiguousarray(order, np.int64)
         losses = np.empty(len(rates))
-        done = self._training.steps(*_data(rows), order, batch_size, np.ascontiguousarray(rates, np.float64), losses)
+        done = self._training.steps(
+            *hand_over_rows(rows), order, batch_size, np.ascontiguousarray(rates, np.float64), losses
+        )
         return losses[:done]
 
     def gradient(self, rows: Rows, into: Array, loss: Loss | None = None) -> float:
         if loss is not self._other[0]:
             self._other = loss, None if loss is None else _loss(loss)
-        return float(self._training.gradient(*_data(rows), into, self._other[1]))
+        return float(self._training.gradient(*hand_over_rows(rows), into, self._other[1]))
 
     def move(self, gradient: Array, rate: float) -> None:
         self._training.move(gradient, rate)
@@ -132,13 +135,13 @@ class Native:
             raise RuntimeError("there is no step to take back")
 
     def evaluate(self, rows: Rows) -> float:
-        return float(self._training.evaluate(*_data(rows)))
+        return float(self._training.evaluate(*hand_over_rows(rows)))
 
     def parameters(self) -> Array:
         return self.network.parameters
 
     def curvature(self, rows: Rows) -> Curvature:
-        return cast("Curvature", _module().Curvature(*self._said, *_data(rows)))
+        return cast("Curvature", _module().Curvature(*self._said, *hand_over_rows(rows)))
 
 
 def level() -> str:
@@ -176,13 +179,28 @@ def answer_rows(answer: Any, inputs: Sparse | Compact, out: Array) -> Array | No
     return outputs
 
 
+def many_of(network: Network, rule: Rule | None) -> Any:
+    """Return the engine's door to many networks like this one; without a rule they can only answer.
+
+    Raises NotNativeError where the engine does not know the network or the rule.
+    """
+    rule = rule or Rule()
+    return _module().Many(_layout(network), _loss(rule.loss), _rule(rule), rule.factors(network))
+
+
+def vector_bytes() -> int:
+    """Return how wide the vectors of the instruction set in use are."""
+    return {"avx512": 64, "avx2": 32}.get(level(), 16)
+
+
 def _module() -> Any:
     if _native is None:
         raise NotNativeError("the native engine was not built; install nineline where there is a C++ compiler")
     return _native
 
 
-def _data(rows: Rows) -> tuple[Any, Any, Any]:
+def hand_over_rows(rows: Rows) -> tuple[Any, Any, Any]:
+    """Return rows as the engine takes them."""
     weights = rows.sample_weight
     targets = np.ascontiguousarray(rows.targets)
     return _hand_over(rows.inputs), targets, None if weights is None else np.ascontiguousarray(weights)

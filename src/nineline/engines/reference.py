@@ -8,7 +8,7 @@ step's rows have read.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.engines.contract import Curvature, Rule
+    from nineline.layers import AbstractLayer, Layer
     from nineline.losses import Loss
     from nineline.network import Network
     from nineline.rows import Batch, Rows
@@ -138,7 +139,7 @@ class Reference:
         """Return the loss of some rows, penalties included, and leave its gradient in `_gradient`."""
         batch = rows.spread(self.network.n_outputs, which)
         draw = Draw(self.seed, self._state.steps)
-        value = loss_and_gradients(self.network, loss, batch, draw, self._gradients, self._first)
+        value = float(loss_and_gradients(self.network, loss, batch, draw, self._gradients, self._first))
         if self._lazy:
             counting = batch.inputs if batch.sample_weight is None else batch.inputs[batch.sample_weight != 0]
             self._touched = {f"0.{name}": read for name, read in self.network.layers[0].touched(counting).items()}
@@ -207,12 +208,27 @@ class Reference:
                 gradient *= self.rule.clip_norm / norm
 
 
+class Layered(Protocol):
+    """What has layers one behind the other: a network, or networks in a stack."""
+
+    @property
+    def layers(self) -> tuple[AbstractLayer, ...]: ...
+    @property
+    def output_layer(self) -> Layer: ...
+
+
 def loss_and_gradients(
-    network: Network, loss: Loss, batch: Batch, draw: Draw, gradients: Sequence[dict[str, Array]], first: int = 0
-) -> float:
+    network: Layered,
+    loss: Loss,
+    batch: Batch,
+    draw: Draw,
+    gradients: Sequence[dict[str, Array]],
+    first: int = 0,
+) -> Array:
     """Return the loss of a batch, and write its gradient by each layer's blocks into `gradients`.
 
     Errors are carried back to layer number `first`: nobody asks for those of the data, nor of layers that do not learn.
+    Of networks in a stack there is a loss for each; else it is one number.
     """
     layers, last = network.layers, network.output_layer
     outputs, seen = batch.inputs, []
@@ -221,9 +237,9 @@ def loss_and_gradients(
         seen.append(saw)
 
     at = last.activation, seen[-1].weighted_sums, outputs, batch.targets
-    factors = loss.row_factors(len(outputs), batch.sample_weight)
-    value = float((loss.value_at(*at) * factors).sum())
-    delta = loss.delta_at(*at) * (factors if isinstance(factors, float) else factors[:, np.newaxis])
+    factors = loss.row_factors(outputs.shape[-2], batch.sample_weight)
+    value: Array = (loss.value_at(*at) * factors).sum(axis=-1)
+    delta = loss.delta_at(*at) * (factors if isinstance(factors, float) else factors[..., np.newaxis])
 
     errors, updates = last.backprop_delta(seen[-1], delta)
     _write(updates, gradients[-1])

@@ -13,19 +13,24 @@ from nineline.files.container import (
     write,
 )
 from nineline.files.network import TRAINER, describe, in_words, load, rebuild, save, tensors
+from nineline.files.networks import CHECKPOINT_OF_NETWORKS, NETWORKS, load_networks, save_networks
 
 __all__ = [
+    "CHECKPOINT_OF_NETWORKS",
     "FORMAT_VERSION",
+    "NETWORKS",
     "TRAINER",
     "FileError",
     "check_description",
     "describe",
     "in_words",
     "load",
+    "load_networks",
     "read",
     "read_header",
     "rebuild",
     "save",
+    "save_networks",
     "tensors",
     "within_memory",
     "write",

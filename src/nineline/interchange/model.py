@@ -77,7 +77,7 @@ class TrainedModel:
 
     @classmethod
     def of(cls, model: object) -> TrainedModel:
-        """Take a `Network`, or a fitted estimator of `nineline.estimators`, apart.
+        """Take a `Network` or an `Ensemble`, or a fitted estimator of `nineline.estimators`, apart.
 
         Raises
         ------
@@ -86,14 +86,20 @@ class TrainedModel:
         ValueError
             An estimator that was not fitted, or an activation of your own, which no other program knows.
         """
-        if isinstance(model, Network):
+        if isinstance(model, Ensemble):
+            if model.weights is not None:
+                raise ValueError("the networks of the ensemble count differently; other programs are sent a plain mean")
+            trained = cls(model)
+        elif isinstance(model, Network):
             trained = cls(model)
         elif isinstance(network := getattr(model, "network_", None), (Network, Ensemble)):
             trained = cls(network, getattr(model, "columns_", None), _target(model, network))
         elif hasattr(model, "fit"):
             raise ValueError(f"the {type(model).__name__} is not fitted; call fit before it is exported")
         else:
-            raise TypeError(f"model is a {type(model).__name__}; expected a Network or an estimator of nineline's")
+            raise TypeError(
+                f"model is a {type(model).__name__}; expected a Network, an Ensemble or an estimator of nineline's"
+            )
         _ = trained.layers  # refuses what cannot be sent, now
         return trained
 

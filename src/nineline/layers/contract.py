@@ -33,6 +33,9 @@ class AbstractLayer(ABC):
     reads_data: ClassVar[bool] = False
     """Whether it reads the data themselves, and so has to be a network's first layer; lazy blocks ask for it."""
 
+    stacks: ClassVar[bool] = False
+    """Whether it works on networks in a stack, too: on arrays with an axis for these in front of rows and features."""
+
     n_inputs: int | None = None
     """The width that it takes; None where it takes any."""
     n_outputs: int | None = None

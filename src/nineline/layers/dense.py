@@ -100,6 +100,7 @@ class Layer(AbstractLayer):
     """
 
     kind = "dense"
+    stacks = True
     n_inputs: int
     n_outputs: int
     seen: Seen | None = None
@@ -221,7 +222,7 @@ class Layer(AbstractLayer):
 
         `delta` are errors of the weighted sums, (rows, n_outputs), where a loss gives them in closed form.
         """
-        return delta @ self._weights.T, self._updates(seen, delta)
+        return delta @ self._weights.mT, self._updates(seen, delta)
 
     def updates(self, seen: Seen, output_errors: Array) -> dict[str, Array]:
         return self._updates(seen, self._delta(seen, output_errors))
@@ -244,9 +245,9 @@ class Layer(AbstractLayer):
         return self.activation.backward(output_errors, seen.weighted_sums, seen.outputs)
 
     def _updates(self, seen: Seen, delta: Array) -> dict[str, Array]:
-        updates: dict[str, Array] = {"weights": seen.inputs.T @ delta}
+        updates: dict[str, Array] = {"weights": seen.inputs.mT @ delta}
         if self._bias is not None:
-            updates["bias"] = delta.sum(axis=0)
+            updates["bias"] = delta.sum(axis=-2)
         return updates
 
     @property

@@ -38,6 +38,7 @@ class Dropout(AbstractLayer):
     """
 
     kind = "dropout"
+    stacks = True
 
     def __init__(self, rate: float = 0.5) -> None:
         self._rate = _checks.number("rate", rate, low=0, high=1, high_open=True)
@@ -51,7 +52,7 @@ class Dropout(AbstractLayer):
         """Return the inputs, in training times a mask of 0 and ``1 / (1 - rate)``, and the mask."""
         if draw is None:
             return inputs, None
-        keep = draw.uniform(*inputs.shape) >= np.float32(self.rate)
+        keep = draw.uniform(*inputs.shape[-2:]) >= np.float32(self.rate)
         mask = keep.astype(inputs.dtype) * inputs.dtype.type(1 / (1 - self.rate))
         return inputs * mask, mask
 

@@ -53,6 +53,7 @@ class LayerNorm(AbstractLayer):
     """
 
     kind = "layer_norm"
+    stacks = True
     seen: tuple[Array, Array] | None = None
 
     def __init__(self, epsilon: float = 1e-5, *, learning_rate: float = 1.0, trainable: bool = True) -> None:
@@ -132,8 +133,8 @@ class LayerNorm(AbstractLayer):
 
         And what was seen: the rows at mean 0 and deviation 1, and what they were multiplied by for it, (rows, 1).
         """
-        from_mean = inputs - inputs.mean(axis=1, keepdims=True)
-        variance = (from_mean**2).mean(axis=1, keepdims=True)
+        from_mean = inputs - inputs.mean(axis=-1, keepdims=True)
+        variance = (from_mean**2).mean(axis=-1, keepdims=True)
         inverse_deviation = 1 / np.sqrt(variance + inputs.dtype.type(self.epsilon))
         normalised = from_mean * inverse_deviation
         return self._gain * normalised + self._bias, (normalised, inverse_deviation)
@@ -141,9 +142,9 @@ class LayerNorm(AbstractLayer):
     def backprop(self, seen: tuple[Array, Array], output_errors: Array) -> tuple[Array, dict[str, Array]]:
         normalised, inverse_deviation = seen
         g = output_errors * self._gain
-        mean_of_g_n = (g * normalised).mean(axis=1, keepdims=True)
-        input_errors = (g - g.mean(axis=1, keepdims=True) - normalised * mean_of_g_n) * inverse_deviation
-        return input_errors, {"gain": (output_errors * normalised).sum(axis=0), "bias": output_errors.sum(axis=0)}
+        mean_of_g_n = (g * normalised).mean(axis=-1, keepdims=True)
+        input_errors = (g - g.mean(axis=-1, keepdims=True) - normalised * mean_of_g_n) * inverse_deviation
+        return input_errors, {"gain": (output_errors * normalised).sum(axis=-2), "bias": output_errors.sum(axis=-2)}
 
     def row_updates(self, seen: tuple[Array, Array], output_errors: Array) -> dict[str, Array]:
         return {"gain": output_errors * seen[0], "bias": output_errors}

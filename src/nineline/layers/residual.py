@@ -74,6 +74,11 @@ class Residual(AbstractLayer):
             self.connect(widths[0])
             self.build(widths[0])
 
+    @property
+    def stacks(self) -> bool:  # type: ignore[override]
+        """Whether all of its layers do."""
+        return all(layer.stacks for layer in self.layers)
+
     def connect(self, width: int) -> int:
         end = super().connect(width)
         for number, layer in enumerate(self.layers):

@@ -51,6 +51,8 @@ class Checkpoint:
         twentieth of the time at most, and wait longer where the disk is slow.
     resume : bool
         Whether to go on from the file, where there is one.
+    kind : str
+        Of the file.
 
     Raises
     ------
@@ -60,8 +62,8 @@ class Checkpoint:
         A file is there that is no checkpoint, and would be lost.
     """
 
-    def __init__(self, path: str | os.PathLike[str], every: float, resume: bool) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], every: float, resume: bool, kind: str = KIND) -> None:
+        self.path, self.kind = Path(path), kind
         self.every = _checks.number("checkpoint_every", every, low=0)
         self.resume = _checks.boolean("resume", resume) and self.path.exists()
         writing.check_writable(self.path)
@@ -78,7 +80,7 @@ class Checkpoint:
             kind = files.read_header(self.path).get("kind")
         except FileError:
             kind = None
-        if kind != KIND:
+        if kind != self.kind:
             raise ValueError(
                 f"checkpoint is {self.path}, which exists and is no checkpoint, and would be overwritten; name another"
             )
@@ -99,7 +101,7 @@ class Checkpoint:
         if among is not None:
             inputs = *lying, among
         data = {"inputs": inputs, "outputs": rows.targets, "sample_weight": rows.sample_weight}
-        self.settings = {name: _fingerprint(given) for name, given in {**data, "validation": validation}.items()}
+        self.settings = {name: fingerprint(given) for name, given in {**data, "validation": validation}.items()}
         self.settings["network"] = _words(f"{network!r} of {network.dtype}")
         self.settings["rng"] = str(rng.bit_generator.state["bit_generator"])
         shape = {"epochs": plan.epochs, "batch_size": plan.batch_size, "shuffle": plan.shuffle}
@@ -118,24 +120,35 @@ class Checkpoint:
         ValueError
             It is one of another training; the message says what differs.
         """
+        found = self.read()
+        if found is None:
+            return None
+        try:
+            return rebuild_loop(*found, network, optimizer, rng)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise self.damaged(error) from error
+
+    def read(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Return what the file holds, facts and arrays, after making sure that it is of this training, or None."""
         if not self.resume:
             return None
-        header, arrays = files.read(self.path, KIND)
+        header, arrays = files.read(self.path, self.kind)
         try:
             kept = header["training"]
             settings = {name: str(kept["settings"][name]) for name in self.settings}
         except (KeyError, TypeError) as error:
-            raise FileError(f"{self.path} holds no valid checkpoint: {reason_of(error)}") from error
+            raise self.damaged(error) from error
         for name, now in self.settings.items():
             if settings[name] != now:
                 raise ValueError(
                     f"{name} is {_short(now)}, and {self.path} is a checkpoint of a training whose {name} was "
                     f"{_short(settings[name])}; go on with what it began with, or begin anew with resume=False"
                 )
-        try:
-            return rebuild_loop(kept, arrays, network, optimizer, rng)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise FileError(f"{self.path} holds no valid checkpoint: {reason_of(error)}") from error
+        return kept, arrays
+
+    def damaged(self, error: Exception) -> FileError:
+        """Return the error to raise where the file holds what cannot be."""
+        return FileError(f"{self.path} holds no valid checkpoint: {reason_of(error)}")
 
     def check_epoch(self, snapshot: LoopSnapshot, rows: npt.NDArray[Any], batch_size: int | None) -> None:
         """Raise FileError where the epoch under way is not one of these rows, ascending, in batches of that size."""
@@ -158,28 +171,32 @@ class Checkpoint:
         CheckpointError
             It cannot be written.
         """
+        self.put(network, describe_loop(snapshot), arrays_of_loop(network, snapshot), snapshot.history)
+
+    def put(self, network: Network, facts: dict[str, Any], arrays: dict[str, Any], history: Any) -> None:
+        """Put facts and arrays in the place of those before; see `write`."""
         began = time.perf_counter()
         try:
             described: dict[str, Any] | None = files.describe(network)
         except ValueError:  # layers or activations of your own: the file holds their parameters alone
             described = None
         try:
-            content = {"network": described, "training": {"settings": self.settings, **describe_loop(snapshot)}}
-            files.write(self.path, KIND, content, arrays_of_loop(network, snapshot))
+            content = {"network": described, "training": {"settings": self.settings, **facts}}
+            files.write(self.path, self.kind, content, arrays)
         except OSError as error:
             raise CheckpointError(
-                f"the checkpoint after epoch {snapshot.history.epochs:,} could not be written to {self.path} "
+                f"the checkpoint after epoch {history.epochs:,} could not be written to {self.path} "
                 f"({error.strerror or error}); the one before it is intact. Make room, and train on with resume=True",
-                snapshot.history,
+                history,
             ) from error
         self.last = time.perf_counter()
         self.cost = self.last - began
 
 
-def _fingerprint(given: object) -> str:
+def fingerprint(given: object) -> str:
     """Return a digest of arrays, and anything else in words."""
     if isinstance(given, tuple):
-        return ", ".join(map(_fingerprint, given))
+        return ", ".join(map(fingerprint, given))
     if isinstance(given, np.ndarray):
         if given.dtype.hasobject:
             return _words(str(given.tolist()))

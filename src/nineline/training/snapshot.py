@@ -1,4 +1,4 @@
-"""Snapshots: where a Trainer stands, and where a loop around one does."""
+"""Snapshots: where a Trainer stands, where a loop around one does, and where a loop of many networks does."""
 
 from __future__ import annotations
 
@@ -65,4 +65,40 @@ class LoopSnapshot(NamedTuple):
     best_loss: float
     best: Array | None
     history: History
+    finished: bool = False
+
+
+class ManySnapshot(NamedTuple):
+    """A loop of many networks between two calls of its engine.
+
+    Attributes
+    ----------
+    parameters : array, (count, n)
+    memory : dict of array
+        What the engine remembers; see `nineline.engines.many.ManyEngine.memory`.
+    numbers : dict of array, (count,)
+        And what its optimizer remembers besides.
+    active : array of int
+        The networks that go on.
+    best : array, (count,)
+        The lowest watched loss of each.
+    points : array, (count, n), or None
+        The parameters to return to.
+    tables : dict of array
+        The Histories; see `nineline.training.histories.Histories.tables`.
+    stopped : list of str, (count,)
+    random : list of dict
+        Where the random generators stand.
+    finished : bool
+    """
+
+    parameters: Array
+    memory: Mapping[str, npt.NDArray[Any]]
+    numbers: Mapping[str, npt.NDArray[np.float64]]
+    active: npt.NDArray[np.intp]
+    best: npt.NDArray[np.float64]
+    points: Array | None
+    tables: Mapping[str, npt.NDArray[Any]]
+    stopped: list[str]
+    random: list[Mapping[str, Any]]
     finished: bool = False

@@ -41,8 +41,8 @@ def describe_loop(snapshot: LoopSnapshot) -> dict[str, Any]:
     history = snapshot.history
     return {
         **_facts_of_state(snapshot.trainer.state),
-        "random_at_start": _plain(snapshot.random_at_start),
-        "random": _plain(snapshot.trainer.random),
+        "random_at_start": plain_state(snapshot.random_at_start),
+        "random": plain_state(snapshot.trainer.random),
         "best_loss": snapshot.best_loss if math.isfinite(snapshot.best_loss) else None,
         "finished": snapshot.finished,
         "history": {
@@ -106,7 +106,7 @@ def _trainer_snapshot(
         parameters=parameters,
         before=_vector(arrays, "before", network),
         state=state,
-        random=_random_state(kept["random"], rng),
+        random=random_state(kept["random"], rng),
         seed=_seed(kept["seed"]) if "seed" in kept else None,
     )
 
@@ -153,7 +153,7 @@ def rebuild_loop(
     best_loss = kept["best_loss"]
     return LoopSnapshot(
         trainer=_trainer_snapshot(kept, arrays, network, optimizer, rng),
-        random_at_start=_random_state(kept["random_at_start"], rng),
+        random_at_start=random_state(kept["random_at_start"], rng),
         order=order,
         losses=losses,
         best_loss=math.inf if best_loss is None else float(best_loss),
@@ -177,7 +177,7 @@ def save_trainer(path: str | os.PathLike[str], network: Network, rule: Rule, sna
             "l2": rule.l2,
             "clip_norm": rule.clip_norm,
         },
-        "training": {**_facts_of_state(snapshot.state), "random": _plain(snapshot.random), "seed": snapshot.seed},
+        "training": {**_facts_of_state(snapshot.state), "random": plain_state(snapshot.random), "seed": snapshot.seed},
     }
     files.write(path, files.TRAINER, content, _arrays_of_trainer(network, snapshot))
 
@@ -245,14 +245,14 @@ def _count(value: object) -> int:
     return _whole(value)
 
 
-def _plain(value: Any) -> Any:
+def plain_state(value: Any) -> Any:
     """Return a generator's state as JSON can hold it."""
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
+        return {name: plain_state(inner) for name, inner in value.items()}
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
-def _random_state(kept: Any, rng: np.random.Generator) -> dict[str, Any]:
+def random_state(kept: Any, rng: np.random.Generator) -> dict[str, Any]:
     """Return a state that this generator takes."""
     bits = rng.bit_generator
     state: dict[str, Any] = _shaped(kept, dict(bits.state))

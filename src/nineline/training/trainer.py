@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import numpy as np
 
-from nineline import _checks, engines
+from nineline import _checks, draws, engines
 from nineline.engines.contract import Rule
 from nineline.losses import OutputErrors
 from nineline.network import Network
@@ -131,7 +131,7 @@ class Trainer:
         rule.check(network)
         self.network, self.rule, self.rng = network, rule, network.rng if rng is None else rng
         self._asked = engine, threads
-        self.engine: Engine = _engine(engine, network, rule, _checks.threads("threads", threads))
+        self.engine: Engine = engine_of(engine, network, rule, _checks.threads("threads", threads))
         self._quick: Callable[[Any, Any, float], float | None] = getattr(self.engine, "quick_step", _look_again)
         self._rate = rule.optimizer.learning_rate
         self._stepping = network.stepping
@@ -140,11 +140,7 @@ class Trainer:
 
     def draw_seed(self) -> None:
         """Draw the seed of what is drawn inside steps."""
-        bits = self.rng.bit_generator
-        draw = bits.ctypes
-        with bits.lock:  # as `rng.bytes(8)` draws them, in a tenth of its time
-            low, high = draw.next_uint32(draw.state), draw.next_uint32(draw.state)
-        self.engine.reseed(high << 32 | low)
+        self.engine.reseed(draws.seed(self.rng))
 
     # Steps
 
@@ -627,7 +623,7 @@ class Trainer:
         return f"Trainer({self.network!r}, loss={self.rule.loss!r}, optimizer={self.rule.optimizer!r})"
 
 
-def _engine(name: str, network: Network, rule: Rule, threads: int) -> Engine:
+def engine_of(name: str, network: Network, rule: Rule, threads: int) -> Engine:
     """Return what takes the steps of a rule."""
     if not isinstance(rule.optimizer, WholeBatchOptimizer):
         return engines.choose(name, network, rule, threads)

@@ -5,6 +5,6 @@ own, and returns them.
 """
 
 from nineline.view.diagram import draw_network
-from nineline.view.plots import plot_hidden, plot_history
+from nineline.view.plots import plot_hidden, plot_histories, plot_history
 
-__all__ = ["draw_network", "plot_hidden", "plot_history"]
+__all__ = ["draw_network", "plot_hidden", "plot_histories", "plot_history"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.network import Network
+    from nineline.training.histories import Histories
     from nineline.training.history import History
 
 # Okabe and Ito's blue and vermilion: apart for every kind of colour blindness, and dark enough for white paper.
@@ -26,6 +27,8 @@ GREY: Final = "#666666"
 INK: Final = "#222222"
 
 _SCALE: Final = ("#FFE4BF", "#F3B77A", "#B9AFA6", "#6F9CC0", "#0072B2", "#053A66")
+_EPOCHS_DRAWN: Final = 1000  # of a line for each of many networks
+_NETWORKS_DRAWN: Final = 1000
 _ROWS_AT_MOST: Final = 32  # of a heat map, while its labels can be read
 _NODES_AT_MOST: Final = 16  # of one picture
 _LINES: Final = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
@@ -126,6 +129,92 @@ def plot_history(history: History, *, axes: Axes | None = None) -> Axes:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return axes
+
+
+def plot_histories(histories: Histories, *, highlight: npt.ArrayLike | None = None, axes: Axes | None = None) -> Axes:
+    """Draw the losses of many networks over the epochs, with their median and the best.
+
+    They are the validation losses where there was validation.
+
+    Parameters
+    ----------
+    histories : Histories
+        As `Networks.train` returns it; with at least one epoch.
+    highlight : array_like of bool, (count,), or numbers, optional
+        Networks to be drawn in another colour: those that fail, say.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is not installed.
+    ValueError
+        No epoch was finished.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from nineline import Networks
+    >>> from nineline.view import plot_histories
+    >>> X, y = [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], [[0], [1], [1], [0]]
+    >>> history = Networks(100, 3, 6, 1, rng=0).train(X, y, 1000, report_every=0)
+    >>> plot_histories(history, highlight=history.loss[-1] > 0.1, axes=Figure().subplots()).get_xlabel()
+    'epoch'
+    """
+    table = histories.watched
+    if not np.isfinite(table).any():
+        raise ValueError("histories have no finished epoch; nothing to draw")
+    axes = new_axes(7, 4) if axes is None else axes
+    marked = np.zeros(histories.count, bool)
+    if highlight is not None:
+        marked[np.asarray(highlight)] = True
+    epochs = _some_of(np.arange(len(table)), _EPOCHS_DRAWN)
+    some = table[epochs]
+    faint = max(0.05, min(0.6, 12 / histories.count))
+    for numbers, colour, alpha, label in (
+        (np.flatnonzero(~marked), GREY, faint, "each network"),
+        (np.flatnonzero(marked), ORANGE, min(1, 3 * faint), "highlighted"),
+    ):
+        if len(numbers):
+            drawn = _some_of(numbers, _NETWORKS_DRAWN)
+            lines = axes.plot(epochs + 1, some[:, drawn], color=colour, linewidth=0.8, alpha=alpha, zorder=1)
+            lines[0].set_label(f"{label} ({len(numbers):,})")
+    there = np.isfinite(some).any(axis=1)
+    axes.plot(
+        epochs[there] + 1,
+        np.nanmedian(some[there], axis=1),
+        color=INK,
+        linewidth=2,
+        linestyle=_LINES[1],
+        label="median",
+        zorder=3,
+    )
+    best = int(np.nanargmin(histories.kept))
+    axes.plot(epochs + 1, some[:, best], color=BLUE, linewidth=2, label=f"best, network {best:,}", zorder=4)
+    finite = some[np.isfinite(some)]
+    logarithmic = finite.min() > 0 and finite.max() > 10 * finite.min()
+    axes.set_yscale("log" if logarithmic else "linear")
+    _count_along_x(axes)
+    what = "validation loss" if len(histories.validation_loss) else "loss"
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{what} (logarithmic scale)" if logarithmic else what)
+    axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    for handle in axes.legend(frameon=False).legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
+    return axes
+
+
+def _some_of(numbers: npt.NDArray[Any], most: int) -> npt.NDArray[Any]:
+    """Return numbers, or of too many some, evenly spaced from the first to the last."""
+    return numbers[np.unique(np.linspace(0, len(numbers) - 1, most).round().astype(int))]
 
 
 def _count_along_x(axes: Axes) -> None:
