@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from benchmarks.machine import cores, describe, in_a_line
 
@@ -25,41 +25,52 @@ _CACHES: Final = {
 """What the system calls the sizes of its caches, and what is taken where it does not know them."""
 _FACTS: Final = ("vectors",)
 
+Figures: TypeAlias = dict[str, tuple[float, str]]
+"""A value and its unit, by name."""
+
 
 def main() -> None:
     """Compile, run and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.limits", description=__doc__)
     parser.add_argument("--json", type=Path, help="write every figure to this file, too")
     arguments = parser.parse_args()
-    compiler = next((found for name in ("gcc", "cc", "clang") if (found := shutil.which(name))), None)
-    if compiler is None:
+    found = figures()
+    if found is None:
         print("The limits are left out: no C compiler (gcc, cc, clang) is here.")
         return
+    one, every = found
+    machine = describe()
+    print(in_a_line(machine) + "\n")
+    print(f"| | one core | all {cores()} cores at once |\n|---|---:|---:|")
+    for name, (value, unit) in one.items():
+        total = "" if name in _FACTS else f"{every[name][0]:,.0f} {unit}"
+        print(f"| {name} | {value:,.0f} {unit} | {total} |")
+    if arguments.json:
+        told = {"machine": machine, "one core": one, "all cores": every}
+        arguments.json.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def figures() -> tuple[Figures, Figures] | None:
+    """Return what one core does, and all of them at once; None where there is no C compiler."""
+    compiler = next((found for name in ("gcc", "cc", "clang") if (found := shutil.which(name))), None)
+    if compiler is None:
+        return None
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "limits"
         source = Path(__file__).with_name("limits.c")
         subprocess.run([compiler, "-O3", "-march=native", "-o", program, source], check=True)
         places = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(cores()))
         one = _run(program, places[-1:])
-        every = _run(program, places) if len(places) > 1 else one
-    machine = describe()
-    print(in_a_line(machine) + "\n")
-    print(f"| | one core | all {len(places)} cores at once |\n|---|---:|---:|")
-    for name, (value, unit) in one.items():
-        total = "" if name in _FACTS else f"{every[name][0]:,.0f} {unit}"
-        print(f"| {name} | {value:,.0f} {unit} | {total} |")
-    if arguments.json:
-        found = {"machine": machine, "one core": one, "all cores": every}
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+        return one, _run(program, places) if len(places) > 1 else one
 
 
-def _run(program: Path, places: list[int]) -> dict[str, tuple[float, str]]:
+def _run(program: Path, places: list[int]) -> Figures:
     """Run the program on each of these cores at the same time, and add up what they say."""
     sets = [str(size) for size in _working_sets()]
     running = [
         subprocess.Popen([*_pinned(place), program, *sets], stdout=subprocess.PIPE, text=True) for place in places
     ]
-    total: dict[str, tuple[float, str]] = {}
+    total: Figures = {}
     for process in running:
         for line in process.communicate()[0].splitlines():
             name, value, unit = line.split("\t")

@@ -67,7 +67,7 @@ class Differentiator {
 class Many {
  public:
   virtual ~Many() = default;
-  // Writes the loss of each member before each step, (members, steps), and how many of them. Where one is not finite it is
+  // Writes the loss of each member before each step, (members, steps), and how many; NaN where there is none. Where one is not finite it is
   // that network's last, and its parameters are those before the step that led there. Where the caller was interrupted,
   // networks come as far as they come.
   virtual void steps(const Rows&, const Members&, const ManySteps&, double* losses, Index* done, Team&,

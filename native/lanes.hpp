@@ -96,6 +96,14 @@ inline void product_in_lanes(const Left& a, Index rows, Index depth, Grid<const 
   if (r < rows) rows_in_lanes<1>(a, depth, b, columns, start, adding, r, c);
 }
 
+// Adds a number of each network to what is held in double.
+template <class T>
+inline void add_lanes(Vec<T> from, double (&to)[width<T>]) {
+  T numbers[width<T>];
+  store(numbers, from);
+  for (int l = 0; l < width<T>; ++l) to[l] += double(numbers[l]);
+}
+
 // Of each network a row of numbers becomes a lane, and back. Lanes that no network is left for repeat the first.
 template <class T>
 inline void into_lanes(const T* const* rows, Index networks, Index count, T* to) {

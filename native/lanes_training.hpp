@@ -122,6 +122,7 @@ class LanesTraining final : public nineline::Many {
         member_[l] = first + lane;
         network_[l] = members.which[first + lane];
         drawing_.seeds[l] = members.seeds == nullptr ? 0 : members.seeds[network_[l]];
+        rates_.each[l] = members.rates == nullptr ? 0 : members.rates[network_[l]];
         l1_[l] = members.l1 == nullptr ? 0 : members.l1[network_[l]];
         l2_[l] = members.l2 == nullptr ? 0 : members.l2[network_[l]];
         penalised_ = penalised_ || l1_[l] != 0 || l2_[l] != 0;
@@ -147,7 +148,8 @@ class LanesTraining final : public nineline::Many {
         const double* const mine = losses + member_[l] * steps_.count;
         Index finite = 0;
         while (finite < taken && __builtin_isfinite(mine[finite])) ++finite;
-        done[member_[l]] = smaller(finite + 1, taken);
+        const Index there = done[member_[l]] = smaller(finite + 1, taken);
+        for (Index i = there; i < steps_.count; ++i) losses[member_[l] * steps_.count + i] = __builtin_nan("");
         if (finite == taken) continue;
         limits_[l] = finite - 1;  // its last step led here
         again = true;
@@ -165,8 +167,7 @@ class LanesTraining final : public nineline::Many {
       double total[w] = {};
       each_tile(0, asks, poll, [&](Index first, Index rows) {
         forward(first, rows, nullptr);
-        const Vec<T> value = measure(rows);
-        for (Index l = 0; l < count_; ++l) total[l] += double(value[l]);
+        add_lanes<T>(measure(rows), total);
       });
       for (Index l = 0; l < count_; ++l) losses[member_[l]] = total[l];
     }
@@ -412,8 +413,7 @@ class LanesTraining final : public nineline::Many {
       double total[w] = {};
       each_tile(i, asks, poll, [&](Index first, Index rows) {
         forward(first, rows, &drawing_);
-        const Vec<T> value = measure(rows);
-        for (Index l = 0; l < w; ++l) total[l] += double(value[l]);
+        add_lanes<T>(measure(rows), total);
         backward(first, rows);
         learn(first, rows);
       });
@@ -489,12 +489,9 @@ class LanesTraining final : public nineline::Many {
     void move(Index i, bool held) {
       const bool clips = of_.rule_.clip_norm != 0;
       const Vec<T> scale = clips ? shortening() : splat(T(1));
-      RatesInLanes<T> rates;
-      Vec<T> moves;
-      for (Index l = 0; l < w; ++l) {
-        rates.each[l] = members_.rates[network_[l]] * steps_.factors[i];
-        moves[l] = i < limits_[l] ? T(1) : T(0);
-      }
+      const RatesInLanes<T> rates = rates_ * steps_.factors[i];
+      Vec<T> moves{};
+      for (Index l = 0; l < w && held; ++l) moves[l] = i < limits_[l] ? T(1) : T(0);
       with_rule<T, Vec<T>>(of_.rule_, drawing_.step + 1, [&](auto rule) {
         each_learning([&](Index begin, Index count, double factor) {
           const auto step = rule.at(rates * factor);
@@ -528,6 +525,7 @@ class LanesTraining final : public nineline::Many {
     const ManySteps& steps_;
     Index count_;
     Index member_[w], network_[w], limits_[w];  // of each lane: its place in the call, its network, the steps it takes
+    RatesInLanes<T> rates_;
     double l1_[w], l2_[w];
     bool penalised_ = false, shared_, listed_ = false;
     DrawingInLanes<T> drawing_;

@@ -39,6 +39,7 @@ class OneByOne final : public Many {
       for (double& rate : rates) rate *= members.rates[network];
       const Steps mine = of_member(steps, i, rates.data());
       const Index count = done[i] = training.steps(rows, mine, losses + i * steps.count, alone, ask);
+      for (Index s = count; s < steps.count; ++s) losses[i * steps.count + s] = std::nan("");
       training.before(before);
       training.read(moments);
       members.steps_taken[network] = training.steps_taken;

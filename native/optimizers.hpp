@@ -39,9 +39,9 @@ struct RatesInLanes {
     return product;
   }
   explicit operator Vec<T>() const {
-    Vec<T> rates;
+    T rates[width<T>];
     for (int l = 0; l < width<T>; ++l) rates[l] = T(each[l]);
-    return rates;
+    return load(rates);
   }
 };
 

@@ -82,6 +82,9 @@ def train(
     epochs: Annotated[
         str, typer.Option(help="At most; training stops earlier when nothing improves; or auto.")
     ] = "auto",
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Try learning rates side by side first, and take the best on held-out rows.")
+    ] = False,
     time_limit: Annotated[float | None, typer.Option(help="Seconds of training at most.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Judge scikit-learn's boosted trees beside it.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -130,6 +133,7 @@ def train(
         hidden_layer_sizes=widths(hidden),
         n_members=number_or_auto("members", members),
         max_epochs=number_or_auto("epochs", epochs),
+        learning_rate="sweep" if sweep else "auto",
         time_limit=time_limit,
         verbose=None,
         checkpoint=checkpoint,

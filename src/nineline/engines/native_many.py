@@ -42,7 +42,7 @@ class NativeMany(ManyEngine):
     def steps(
         self, members: Numbers, rows: Rows, orders: Orders, batch_size: int | None, factors: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], Numbers]:
-        losses = np.full((len(members), len(factors)), np.nan)
+        losses = np.empty((len(members), len(factors)))
         done = np.zeros(len(members), np.int64)
         self._door.steps(
             self._in_lanes(members, rows),

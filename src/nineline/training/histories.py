@@ -214,26 +214,29 @@ class Histories:
 
 
 class _Table:
-    """Rows of (count,) that are put on behind; the memory doubles as it is needed."""
+    """A column for each network, to which rows are put on below; the memory doubles as it is needed.
+
+    In memory a network's numbers lie side by side, as engines write them.
+    """
 
     def __init__(self, count: int) -> None:
-        self._rows, self._used = np.empty((0, count)), 0
+        self._columns, self._used = np.empty((count, 0)), 0
 
     def add(self, members: npt.NDArray[np.intp], values: Column) -> None:
         """Add rows, given as (members, rows); NaN for those that are no members."""
         end = self._used + values.shape[1]
-        if end > len(self._rows):
-            grown = np.empty((max(end, 2 * self._used), self._rows.shape[1]))
-            grown[: self._used] = self._rows[: self._used]
-            self._rows = grown
-        rows = self._rows[self._used : end]
-        if len(members) < rows.shape[1]:
-            rows[...] = math.nan
-        if len(members) == rows.shape[1]:
-            rows[...] = values.T
+        count, room = self._columns.shape
+        if end > room:
+            grown = np.empty((count, max(end, 2 * self._used)))
+            grown[:, : self._used] = self._columns[:, : self._used]
+            self._columns = grown
+        if len(members) == count:
+            self._columns[:, self._used : end] = values
         else:
-            rows[:, members] = values.T
+            self._columns[:, self._used : end] = math.nan
+            self._columns[members, self._used : end] = values
         self._used = end
 
     def whole(self) -> Column:
-        return self._rows[: self._used]
+        """Return all rows, (rows, count)."""
+        return self._columns[:, : self._used].T

@@ -28,6 +28,7 @@ from nineline.estimators.tabular.progress import MemberProgress
 from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
 from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.scoring import scorer_of
+from nineline.estimators.tabular.sweep import sweep
 from nineline.estimators.tabular.trials import Trial, Tried, try_out
 from nineline.rows import ROWS_AT_ONCE, Rows
 from nineline.tables.columns import Columns, ColumnsLearner
@@ -191,7 +192,7 @@ class Tabular(Pickled, BaseEstimator):
 
         def work() -> None:
             ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
-            trials = self._train(
+            trials, rates, used = self._train(
                 ways if divided != columns else ways[:1], labels, folds, settings, budget, interruption
             )
             self.report_ = FitReport(
@@ -200,7 +201,8 @@ class Tabular(Pickled, BaseEstimator):
                 columns=self.columns_,
                 target=self.target_.in_words(),
                 trials=trials,
-                recipe=recipe,
+                recipe=used,
+                rates=rates,
                 histories=self.histories_,
                 held_out=self._held_out.scores(self) if self._held_out is not None else {},
                 seconds=time.perf_counter() - began,
@@ -217,9 +219,13 @@ class Tabular(Pickled, BaseEstimator):
         settings: MemberSettings,
         budget: Budget,
         interruption: Interruption,
-    ) -> list[Trial]:
-        """Choose between ways to see the table and its target, train, and become what was trained."""
+    ) -> tuple[list[Trial], list[Trial], Recipe]:
+        """Choose between ways to see the table and its target, train, and become what was trained.
+
+        Return what was tried, of ways and of learning rates, and the recipe that the members were trained by.
+        """
         way = 0
+        rates: list[Trial] = []
         trials: list[Trial] = []
         kept: list[Member] = []
         if len(ways) > 1:
@@ -236,6 +242,8 @@ class Tabular(Pickled, BaseEstimator):
         if not interruption.heard:
             tried, rows = self._try_targets(rows, labels, folds, settings, budget, interruption)
             trials, kept, budget = trials + tried.trials, tried.members or kept, tried.budget
+        if settings.recipe.sweeps and not interruption.heard:
+            settings, rates, budget = sweep(rows, folds, settings, budget, interruption)
         progress = MemberProgress(self.verbose, settings.recipe.members * settings.recipe.epochs, len(rows))
         members = train_members(rows, folds, settings, budget, progress, interruption)
         if interruption.heard and kept:
@@ -246,7 +254,7 @@ class Tabular(Pickled, BaseEstimator):
             raise KeyboardInterrupt
         self._take(members)
         self._held_out = self._judge(members, rows, labels)
-        return trials
+        return trials, rates, settings.recipe
 
     def _are_better(self, members: list[Member], kept: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> bool:
         """Return whether members whose training was cut short answer better than those of a trial."""

@@ -197,8 +197,7 @@ def _train(
     del learned
     held = rows.part(stretch(out))
     encoding = cast("Compact", rows.inputs).encoding
-    network = _network(settings, encoding, rng)
-    _begin_at_mean(network, rows, kept)
+    network = begun(settings, rows, kept, rng)
     schedule: Schedule = WarmupStableDecay()
     if seconds is not None:
         schedule = _ByTheClock(schedule, seconds)
@@ -209,12 +208,7 @@ def _train(
         assert score is not None
         return score(network.run(held.inputs), out)
 
-    factors = _FACTORS if encoding.embedded else {}
-    rule = arguments.Rule(
-        settings.target.loss,
-        AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay, factors=factors),
-        clip_norm=10.0,
-    )
+    rule = rule_of(settings, encoding)
     plan = arguments.Plan(
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
@@ -247,6 +241,20 @@ def _checkpoint(path: str | os.PathLike[str] | None, number: int) -> str | Path 
     from pathlib import Path
 
     return None if path is None else Path(path) if number == 0 else Path(f"{Path(path)}.{number}")
+
+
+def rule_of(settings: MemberSettings, encoding: Encoding) -> arguments.Rule:
+    """Return what members descend on, and how."""
+    recipe, factors = settings.recipe, _FACTORS if encoding.embedded else {}
+    optimizer = AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay, factors=factors)
+    return arguments.Rule(settings.target.loss, optimizer, clip_norm=10.0)
+
+
+def begun(settings: MemberSettings, rows: Rows, kept: npt.NDArray[Any], rng: np.random.Generator) -> Network:
+    """Return a member's network as it begins to learn from some rows."""
+    network = _network(settings, cast("Compact", rows.inputs).encoding, rng)
+    _begin_at_mean(network, rows, kept)
+    return network
 
 
 def _network(settings: MemberSettings, encoding: Encoding, rng: np.random.Generator) -> Network:

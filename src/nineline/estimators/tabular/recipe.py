@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FEW_ROWS: Final = 40  # below this no row can be spared for validation
+SWEEP: Final = "sweep"
+"""As a learning rate: the best of some."""
 MEMBERS_AT_MOST: Final = 1000  # that a file takes
 INTERVALS: Final = 32  # of a column of numbers
 ROWS_AN_INTERVAL: Final = 10  # at least
@@ -38,6 +40,8 @@ class Recipe:
     members : int
     share : float
         Of the rows that each member holds out; 0 for none.
+    sweeps : bool
+        Whether other learning rates are tried first.
     """
 
     hidden: tuple[int, ...]
@@ -49,6 +53,7 @@ class Recipe:
     patience: int
     members: int
     share: float
+    sweeps: bool = False
 
     @classmethod
     def of(cls, settings: dict[str, Any], rows: int, *, classes: bool) -> Recipe:
@@ -64,6 +69,8 @@ class Recipe:
 
         def resolved(name: str, otherwise: Any, check: Callable[[str, Any], Any]) -> Any:
             given = settings[name]
+            if given == SWEEP and name == "learning_rate":
+                return otherwise
             if isinstance(given, str):
                 if given != "auto":
                     raise ValueError(f"{name} is {given!r}; expected 'auto' or {_EXPECTED.get(name, 'a number')}")
@@ -90,14 +97,16 @@ class Recipe:
             patience=resolved("patience", max(10, math.ceil(0.3 * epochs)), _checks.positive_integer),
             members=resolved("n_members", 8 if small else 2 if large else 4, _members),
             share=share,
+            sweeps=settings["learning_rate"] == SWEEP,
         )
 
     def in_words(self) -> str:
         """Return the recipe as a sentence."""
+        rate = f", learning rate {self.learning_rate:.3g}" if self.sweeps else ""
         out = f", each holds out {self.share:.3g} of the rows" if self.share else ""
         return (
             f"{self.members} × {' → '.join(map(str, self.hidden))}, dropout {self.dropout:g}, batches of "
-            f"{self.batch_size}, at most {self.epochs} epochs{out}"
+            f"{self.batch_size}, at most {self.epochs} epochs{rate}{out}"
         )
 
 
@@ -106,7 +115,7 @@ def vector_width(levels: int) -> int:
     return max(8, min(32, round(4 * levels**0.25)))
 
 
-_EXPECTED: Final = {"hidden_layer_sizes": "widths, such as (64, 32)"}
+_EXPECTED: Final = {"hidden_layer_sizes": "widths, such as (64, 32)", "learning_rate": "'sweep', or a number"}
 
 
 def _widths(name: str, given: Any) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nineline.training.history import sparkline
@@ -39,6 +39,9 @@ class FitReport:
         Of the whole fit.
     interrupted : bool
         Whether Ctrl-C ended it.
+    rates : list of Trial
+        Learning rates that were tried side by side, with ``learning_rate="sweep"``, and the loss on held-out rows of
+        each; NaN where it diverged.
     """
 
     rows: int
@@ -51,6 +54,7 @@ class FitReport:
     held_out: dict[str, float]
     seconds: float
     interrupted: bool = False
+    rates: list[Trial] = field(default_factory=list)
 
     def to_frame(self) -> Any:
         """Return a line for each column, as a polars DataFrame: name, kind, missing, and what was done to it."""
@@ -71,6 +75,9 @@ class FitReport:
         lines = [("predicts", self.target)]
         for one, other in zip(self.trials[::2], self.trials[1::2], strict=True):
             lines.append(("tried", f"{one.name}: {one.error:.5g} off, {other.name}: {other.error:.5g}"))
+        if self.rates:
+            tried = ", ".join(f"{one.name}: {one.error:.4g}" for one in self.rates)
+            lines.append(("swept", f"learning rates, and the loss on held-out rows: {tried}"))
         lines.append(("recipe", f"{self.columns.width} numbers a row; {self.recipe.in_words()}"))
         if self.interrupted:
             lines.append(("interrupted", self.kept_in_words()))

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from nineline.estimators.tabular.interruption import Interruption
     from nineline.rows import Rows
 
-_SHORT: Final = 4  # a trial's epochs are a quarter of a training's
-_HELD_OUT: Final = 1000  # rows that are enough to tell by; fewer take a second member
-_TRIED_ON: Final = 100_000  # rows at most
-_OF_THE_TIME: Final = 0.1  # where it is limited
+SHORT: Final = 4  # a trial's epochs are a quarter of a training's
+HELD_OUT: Final = 1000  # rows that are enough to tell by; fewer take a second member
+TRIED_ON: Final = 100_000  # rows at most
+OF_THE_TIME: Final = 0.1  # where it is limited
 _NO_PROGRESS: Final = MemberProgress(False, 0, 0)
 
 
@@ -83,19 +83,19 @@ def try_out(
     error : function
         Of the way's number and the members that were trained.
     """
-    folds = folds.thinned(_TRIED_ON)
+    folds = folds.thinned(TRIED_ON)
     if not len(folds.of(0)[1]):
         return Tried([], 0, [], budget)
     began, recipe = time.perf_counter(), settings.recipe
-    members = 1 if recipe.share * len(ways[0][1]) >= _HELD_OUT else 2
+    members = 1 if recipe.share * len(ways[0][1]) >= HELD_OUT else 2
     short = replace(
         settings,
-        recipe=replace(recipe, members=members, epochs=math.ceil(recipe.epochs / _SHORT)),
+        recipe=replace(recipe, members=members, epochs=math.ceil(recipe.epochs / SHORT)),
         checkpoint=None,
         resume=False,
     )
     part = Budget(
-        time_limit=None if budget.time_limit is None else _OF_THE_TIME * budget.time_limit,
+        time_limit=None if budget.time_limit is None else OF_THE_TIME * budget.time_limit,
         jobs=max(1, budget.jobs // len(ways)),
     )
 
