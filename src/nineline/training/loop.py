@@ -77,16 +77,16 @@ class Measure:
     before_call: Callable[[npt.NDArray[np.intp]], None] | None = None
     """Called with the rows of each step before it is taken, where the measure needs that."""
 
-    def of_epoch(self, losses: npt.NDArray[np.float64], order: npt.NDArray[np.intp], batch_size: int) -> float:
-        """Return the loss of an epoch of this order."""
+    def of_epoch(self, losses: npt.NDArray[np.float64], order: npt.NDArray[np.intp], batch_size: int) -> Any:
+        """Return the loss of an epoch of this order, from (batches,) losses, or of many such epochs, (k, batches)."""
         if self.reduction == "sum":
-            return float(losses.sum())
+            return losses.sum(axis=-1)
         first = np.arange(0, len(order), batch_size)
         if self.weight is None:
             shares = np.minimum(batch_size, len(order) - first)
         else:
             shares = np.add.reduceat(self.weight[order].astype(np.float64), first)
-        return float(losses @ shares / shares.sum())
+        return losses @ shares / shares.sum()
 
 
 class Loop:
@@ -232,7 +232,7 @@ class Loop:
             self.progress.update(history.epochs + start / self.batches, history.epochs * count + start * size, history)
             if self.checkpoint is not None and start < self.batches and self.checkpoint.due:
                 self.keep(order, losses[:start])
-        history.loss.append(self.measure.of_epoch(losses, order, size))
+        history.loss.append(float(self.measure.of_epoch(losses, order, size)))
         history.learning_rate.append(float(rates[0]))
         history.seconds.append(time.perf_counter() - self.began)
 

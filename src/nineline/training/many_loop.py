@@ -277,8 +277,19 @@ class ManyLoop:
             start = stop
             if not len(going):
                 break
-        each = [orders] * len(members) if isinstance(orders, np.ndarray) else orders
-        return np.array([self._measure.of_epoch(*pair, size) for pair in zip(losses, each, strict=True)])
+        return self.of_epoch(losses, [orders] * len(members) if isinstance(orders, np.ndarray) else orders)
+
+    def of_epoch(self, losses: npt.NDArray[np.float64], orders: Sequence[Numbers]) -> npt.NDArray[np.float64]:
+        """Return each network's loss of an epoch, from those of its batches, (k, batches); see `loop.Measure`."""
+        size = self.plan.batch_size or len(self.data.rows)
+        if self.data.rows.sample_weight is not None:
+            return np.array([self._measure.of_epoch(*pair, size) for pair in zip(losses, orders, strict=True)])
+        found = np.empty(len(losses))
+        lengths = np.array([len(order) for order in orders])
+        for length in np.unique(lengths):  # networks of as many rows have batches of the same sizes
+            first = int(np.argmax(lengths == length))
+            found[lengths == length] = self._measure.of_epoch(losses[lengths == length], orders[first], size)
+        return found
 
     def stops(self, batches: int) -> Iterator[int]:
         """Yield the ends of the calls that an epoch's batches are taken in."""
