@@ -95,7 +95,7 @@ def draw(own: np.ndarray, for_all: np.ndarray, odd: np.ndarray, picture: str) ->
         each.set(title=title, xlabel="error, in units of what was usual for the sensor", yscale="log")
         each.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("sensors")
-    axes[1].legend(frameon=False)
+    axes[1].legend(loc="upper right", frameon=False)
     figure.savefig(picture, dpi=80)
     plt.close(figure)
 

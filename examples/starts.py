@@ -63,7 +63,7 @@ def draw(networks: Networks, history: Histories, shares: dict[int, float], pictu
     nodes.hist([apart[right], apart[~right]], bins, stacked=True, color=["#0072B2", "#D55E00"], label=["learn", "fail"])
     nodes.set(xlabel="how far apart hidden nodes keep\nwhat they keep apart worst", ylabel="networks")
     nodes.set_title("two hidden nodes, after training", fontsize="medium")
-    nodes.legend(frameon=False)
+    nodes.legend(loc="upper center", frameon=False)
     for axes in (bars, nodes):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture, dpi=80)

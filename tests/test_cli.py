@@ -623,3 +623,29 @@ def test_a_second_save_that_fails_is_a_note(numbers: Path, typed: Typed, monkeyp
     code, out, err = typed("train", "train.csv", "--target", "y", *FEW, folder=numbers)
     assert (code, err) == (0, "")
     assert "the file holds the model without its evaluation: [Errno 28] No space left on device" in out
+
+
+def test_sweep_reports_what_was_tried(flowers: Path, tmp_path: Path) -> None:
+    words = "--target", "species", "--sweep", "--members", "2", "--out", tmp_path / "swept.nineline"
+    report = nineline("train", "iris.csv", *words, folder=flowers).stdout
+    assert "swept" in report
+    assert "learning rates, and the loss on held-out rows: 0.0005: " in report
+    assert ", learning rate " in report
+    nineline("show", tmp_path / "swept.nineline", folder=tmp_path)
+
+
+def test_show_of_many_networks(tmp_path: Path) -> None:
+    from nineline import Networks
+
+    networks = Networks(1000, 3, 6, 1, rng=0)
+    networks.save(tmp_path / "many.nineline")
+    text = nineline("show", "many.nineline", folder=tmp_path).stdout
+    assert "many.nineline, networks, format 4" in text
+    assert "1,000 of Layer(3, 6, 'sigmoid')" in text
+    assert "24,000 parameters of float64" in text
+    some = networks[:3]
+    settings = {"epochs": 5, "checkpoint": tmp_path / "run.nineline", "rng": 0}
+    some.train([[0, 1, 1], [1, 0, 1]], [[0], [1]], **settings)
+    text = nineline("show", "run.nineline", folder=tmp_path).stdout
+    assert "3 of Layer(3, 6, 'sigmoid')" in text
+    assert "0 go on, 3 have ended" in text

@@ -29,7 +29,7 @@ from nineline.engines.native_many import NativeMany
 from nineline.engines.one_by_one import OneByOne
 from nineline.engines.reference import Reference
 from nineline.engines.stacked import Stacked
-from nineline.files import FileError
+from nineline.files import FileError, read, write
 from nineline.rows import Rows
 
 
@@ -585,3 +585,48 @@ def test_wrong_networks():
         networks.train(np.zeros((2, 4, 3)), np.zeros((2, 4, 1)))
     with pytest.raises(ValueError, match="inputs"):
         networks.run(np.zeros((2, 4, 3)))
+
+
+def test_what_a_strange_file_holds_is_refused(tmp_path):
+    networks = Networks(3, 3, 2, 1, rng=0)
+    networks.save(tmp_path / "many.nineline")
+    header, arrays = read(tmp_path / "many.nineline", "networks")
+    content = {"network": header["network"], "count": 3}
+    for wrong in (
+        networks.parameters[:, :-1],
+        networks.parameters[0],
+        networks.parameters[:0],
+        networks.parameters.astype(np.float32),
+        np.full_like(networks.parameters, np.nan),
+    ):
+        write(tmp_path / "odd.nineline", "networks", content, {**arrays, "parameters": wrong})
+        with pytest.raises(FileError, match="array parameters does not fit"):
+            Networks.load(tmp_path / "odd.nineline")
+
+
+def test_a_checkpoint_that_was_altered_is_refused(tmp_path):
+    settings = {"epochs": 3, "batch_size": 16, "rng": 0, "validation": 0.2, "stop": 2}
+    file, odd = tmp_path / "run.nineline", tmp_path / "odd.nineline"
+    Networks(3, 5, 2, 1, rng=0).train(TABLE, ANSWERS, checkpoint=file, checkpoint_every=0, **settings)
+    header, arrays = read(file, "checkpoint of networks")
+    content = {"network": header["network"], "training": header["training"]}
+    changes = [
+        {"active": np.array([7])},
+        {"active": np.array([[0]])},
+        {"history.loss": arrays["history.loss"][:1]},
+        {"history.loss": arrays["history.loss"][:, :2]},
+        {"history.best_epoch": np.array([9, 9, 9])},
+        {"watch.best": arrays["watch.best"][:2]},
+        {"watch.points": arrays["watch.points"][:2]},
+        {"optimizer.before": arrays["optimizer.before"].astype(np.float32)},
+        {"optimizer.steps_taken": arrays["optimizer.steps_taken"].astype(np.float64)},
+        {"parameters": arrays["parameters"][:2]},
+    ]
+    for change in changes:
+        write(odd, "checkpoint of networks", content, {**arrays, **change})
+        with pytest.raises(FileError, match="holds no valid checkpoint"):
+            Networks(3, 5, 2, 1, rng=0).train(TABLE, ANSWERS, checkpoint=odd, resume=True, **settings)
+    for wrong in ({"stopped": ["x"]}, {"random": []}, {"random_at_start": [{}]}, {"settings": 7}):
+        write(odd, "checkpoint of networks", {**content, "training": {**content["training"], **wrong}}, arrays)
+        with pytest.raises(FileError, match="holds no valid checkpoint"):
+            Networks(3, 5, 2, 1, rng=0).train(TABLE, ANSWERS, checkpoint=odd, resume=True, **settings)

@@ -602,3 +602,22 @@ def test_a_row_of_nothing_but_levels() -> None:
         model = TabularClassifier(max_epochs=2, n_members=1, random_state=0).fit(frame, table["color"] == "red")
         row = frame.row(0, named=True)
         same_answers([*model.predict_proba_one(row).values()], model.predict_proba(frame)[0])
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+def test_a_sweep_takes_the_best_learning_rate(kind: type) -> None:
+    table, colour, number = mixed()
+    target = colour if kind is TabularClassifier else number
+    model = kind([16], learning_rate="sweep", n_members=2, max_epochs=20, random_state=0).fit(table, target)
+    rates = model.report_.rates
+    assert len(rates) == 7
+    assert model.report_.recipe.learning_rate == pytest.approx(
+        float(min(rates, key=lambda one: one.error).name), rel=1e-2
+    )
+    again = kind([16], learning_rate="sweep", n_members=2, max_epochs=20, random_state=0, n_jobs=1).fit(table, target)
+    assert [one.error for one in again.report_.rates] == [one.error for one in rates]
+    assert (again.network_.parameters == model.network_.parameters).all()
+    few = kind([16], learning_rate="sweep", max_epochs=3, random_state=0).fit(table[:30], target[:30])
+    assert few.report_.rates == []  # no rows are held out
+    with pytest.raises(ValueError, match="learning_rate is 'fast'; expected 'auto' or 'sweep', or a number"):
+        kind(learning_rate="fast").fit(table, target)

@@ -22,7 +22,7 @@ def load(name: str) -> ModuleType:
 
 
 def test_each_has_a_test() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"control", "policy", "stream"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"control", "policy", "sensors", "starts", "stream"}
 
 
 def test_stream_recovers_from_a_drift(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,3 +57,29 @@ def test_policy_balances_the_pole(capsys: pytest.CaptureFixture[str]) -> None:
     assert np.mean(lengths[:20]) < 50
     assert np.mean(lengths[-50:]) > 120
     assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_more_starts_learn_with_more_hidden_nodes(capsys: pytest.CaptureFixture[str]) -> None:
+    starts = load("starts")
+    shares = starts.main(starts=200)
+    assert [*shares] == [2, 3, 4, 6]
+    assert shares[2] < 0.5 < shares[3] <= shares[4] <= shares[6] == 1
+    networks, _ = starts.learn(2, 200)
+    right, apart = starts.learned(networks), starts.told_apart(networks)
+    assert apart[right].min() > 2 * apart[~right].max()  # which is what tells those that fail
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_starts_and_sensors_draw_their_pictures(tmp_path: Path) -> None:
+    mpl = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    mpl.use("Agg")
+    for name in ("starts", "sensors"):
+        load(name).main(str(tmp_path / "picture.png"), 100)
+        assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_a_network_each_sees_which_sensors_have_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    own, for_all = load("sensors").main(sensors=200)
+    assert own >= 0.75
+    assert for_all <= 0.5
+    assert len(capsys.readouterr().out.splitlines()) == 3

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from nineline import Adam, Dropout, History, Layer, Network, sigmoid
-from nineline.view import plot_hidden, plot_history
+from nineline import Adam, Dropout, Histories, History, Layer, Network, Networks, sigmoid
+from nineline.view import plot_hidden, plot_histories, plot_history
 
 X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
 y = np.array([[0], [1], [1], [0]])
@@ -182,3 +182,38 @@ def test_importing_the_pictures_does_not_load_matplotlib():
 
     code = "import sys, nineline.view; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parent).returncode == 0
+
+
+class TestPlotHistories:
+    def trained(self, **options):
+        networks = Networks(30, 3, 4, 1, rng=0)
+        return networks.train(X, y, epochs=40, **options)
+
+    def test_all_losses_their_median_and_the_best(self):
+        histories = self.trained()
+        axes = draws(plot_histories(histories))
+        lines = curves(axes)
+        assert list(lines) == ["each network (30)", "median", f"best, network {np.argmin(histories.kept)}"]
+        np.testing.assert_array_equal(lines["median"].get_ydata(), np.median(histories.loss, axis=1))
+        np.testing.assert_array_equal(axes.get_lines()[3].get_ydata(), histories.loss[:, 3])
+        assert axes.get_ylabel().startswith("loss")
+
+    @pytest.mark.parametrize("chosen", [np.arange(30) < 4, [0, 1, 2, 3]])
+    def test_some_in_another_colour(self, chosen):
+        lines = curves(draws(self.trained().plot(highlight=chosen)))
+        assert {"each network (26)", "highlighted (4)"} <= lines.keys()
+
+    def test_validation_and_networks_that_stopped(self):
+        histories = self.trained(validation=(X, y), stop=3, learning_rate=np.geomspace(0.1, 50, 30))
+        axes = draws(plot_histories(histories, axes=plt.figure().subplots()))
+        assert axes.get_ylabel().startswith("validation loss")
+
+    def test_long_trainings_of_many_are_thinned(self):
+        histories = Networks(1500, 3, 1, rng=0).train(X, y, 3000, report_every=0)
+        axes = plot_histories(histories)
+        assert len(axes.get_lines()) == 1002
+        assert {len(line.get_xdata()) for line in axes.get_lines()} == {1000}
+
+    def test_no_epoch_is_an_error(self):
+        with pytest.raises(ValueError, match="no finished epoch"):
+            plot_histories(Histories(3, np.ones(3)))

@@ -95,13 +95,15 @@ def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
 
     columns, kind = None, header["kind"]
     lines = {"what": str(kind)}
-    if header.get("network") is None and kind == "checkpoint":
+    if header.get("network") is None and kind in ("checkpoint", files.CHECKPOINT_OF_NETWORKS):
         lines["network"] = header["training"]["settings"]["network"] + ", with code of its owner's"
     else:
         networks = list(members_of(header).values()) if kind == "tabular" else [header["network"]]
         said = [files.in_words(network) for network in networks]
-        several = f"{len(said)} of " if len(said) > 1 else ""
-        parameters = sum(count for _, count in said)
+        many = {files.NETWORKS: header, files.CHECKPOINT_OF_NETWORKS: header.get("training", {})}
+        networks_in = int(many[kind]["count"]) if kind in many else len(said)
+        several = f"{networks_in:,} of " if networks_in > 1 else ""
+        parameters = sum(count for _, count in said) * (networks_in if kind in many else 1)
         lines["network"] = f"{several}{' → '.join(said[0][0])}, {parameters:,} parameters of {networks[0]['dtype']}"
     if kind == "tabular":
         lines["what"] = str(header["estimator"])
@@ -113,6 +115,12 @@ def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
         columns = Columns.rebuild(header["columns"])
         if header["evaluation"]:
             lines["judged by"] = ", ".join(f"{name} {value:,.5g}" for name, value in header["evaluation"].items())
+    elif kind == files.CHECKPOINT_OF_NETWORKS:
+        training, reasons = header["training"], [str(reason) for reason in header["training"]["stopped"]]
+        going = sum(not reason for reason in reasons)
+        lines["training"] = f"{going:,} go on, {len(reasons) - going:,} have ended"
+        for name in ("optimizer", "loss", "schedule", "batch_size", "epochs"):
+            lines[name] = str(training["settings"][name])
     elif kind == "checkpoint":
         training, history = header["training"], header["training"]["history"]
         most = training["settings"]["epochs"]
@@ -126,7 +134,7 @@ def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
         for name in ("loss", "optimizer"):
             lines[name] = ", ".join(f"{key}={value!r}" for key, value in header["rule"][name].items() if key != "name")
             lines[name] = f"{header['rule'][name]['name']}({lines[name]})"
-    elif kind != "network":
+    elif kind not in ("network", files.NETWORKS):
         raise ValueError(f"a kind of model that is not known: {kind!r}")
     return lines, columns
 

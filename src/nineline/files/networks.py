@@ -33,7 +33,7 @@ def save_networks(networks: Networks, path: str | os.PathLike[str]) -> None:
     odd = np.flatnonzero(~np.isfinite(networks.parameters).all(axis=1))
     if len(odd):
         raise ValueError(f"network {odd[0]} holds parameters that are not finite; a file takes finite parameters only")
-    write(path, NETWORKS, {"network": describe(networks.one)}, arrays_of(networks))
+    write(path, NETWORKS, {"network": describe(networks.one), "count": len(networks)}, arrays_of(networks))
 
 
 def arrays_of(networks: Networks) -> dict[str, Array]:

@@ -79,6 +79,7 @@ class ManyCheckpoint(Checkpoint):
         facts = {
             "random_at_start": [plain_state(state) for state in self.random_at_start],
             "random": [plain_state(state) for state in snapshot.random],
+            "count": len(networks),
             "stopped": snapshot.stopped,
             "finished": snapshot.finished,
         }
