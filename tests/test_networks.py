@@ -1,6 +1,9 @@
 """Networks: many of one shape side by side, each as if it were alone."""
 
 import pickle
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -630,3 +633,35 @@ def test_a_checkpoint_that_was_altered_is_refused(tmp_path):
         write(odd, "checkpoint of networks", {**content, "training": {**content["training"], **wrong}}, arrays)
         with pytest.raises(FileError, match="holds no valid checkpoint"):
             Networks(3, 5, 2, 1, rng=0).train(TABLE, ANSWERS, checkpoint=odd, resume=True, **settings)
+
+
+def test_threads_train_one_after_the_other():
+    networks = Networks(40, 5, 6, 1, rng=0)
+    with ThreadPoolExecutor(4) as pool:
+        futures = [
+            pool.submit(networks.train, TABLE, ANSWERS, epochs=20, batch_size=16, optimizer="adam", rng=seed)
+            for seed in range(4)
+        ]
+        histories = [future.result() for future in futures]
+    assert all(np.isfinite(history.loss).all() for history in histories)
+    assert np.isfinite(networks.parameters).all()
+    with networks.stepping(), pytest.raises(RuntimeError, match="in the midst of a step"):
+        networks.train(TABLE, ANSWERS, epochs=1)
+
+
+@native
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_ctrl_c_in_the_midst_of_a_call():
+    networks = Networks(64, 5, 30, 30, 1, rng=0)
+    inputs = np.random.default_rng(0).normal(size=(20_000, 5))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        began = time.perf_counter()
+        history = networks.train(inputs, inputs[:, :1], 10_000, report_every=0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert time.perf_counter() - began < 20
+    assert all(reason.startswith("interrupted in epoch") for reason in history.stopped)
+    assert np.isfinite(networks.parameters).all()

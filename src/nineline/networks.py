@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from nineline import _checks
+from nineline._stepping import Stepping
 from nineline.ensemble import Ensemble
 from nineline.network import Network
 from nineline.rows import Compact
@@ -109,6 +110,7 @@ class Networks:
                     raise TypeError(f"{name} is given, and so are the networks; expected one of the two")
             self._take(list(cast("Iterable[Network]", count)))
         self.losses = np.full(len(self._parameters), np.nan)
+        self.stepping = Stepping()
 
     def _take(self, networks: list[Network]) -> None:
         if not networks:
@@ -192,6 +194,7 @@ class Networks:
         networks = cls.__new__(cls)
         networks.one, networks._parameters, networks._rng = one, parameters, None
         networks.losses = np.full(len(parameters), np.nan)
+        networks.stepping = Stepping()
         return networks
 
     def __iter__(self) -> Iterator[Network]:
@@ -454,6 +457,13 @@ class Networks:
         from nineline.files import load_networks
 
         return load_networks(path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "stepping"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.stepping = Stepping()
 
     def __repr__(self) -> str:
         return f"Networks({len(self):,} of {self.one!r})"

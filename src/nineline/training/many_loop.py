@@ -322,7 +322,8 @@ class ManyLoop:
     ) -> tuple[npt.NDArray[np.float64], Numbers]:
         """Take steps, and take note of how long they take."""
         began = time.perf_counter()
-        losses, done = self.engine.steps(members, self.data.rows, orders, batch_size, factors)
+        with self.networks.stepping():
+            losses, done = self.engine.steps(members, self.data.rows, orders, batch_size, factors)
         pace = CALL_SECONDS / max(time.perf_counter() - began, 1e-9)
         self._steps_a_call = max(1, min(int(len(factors) * pace), 4 * self._steps_a_call))
         return losses, done

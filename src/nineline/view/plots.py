@@ -206,7 +206,7 @@ def plot_histories(histories: Histories, *, highlight: npt.ArrayLike | None = No
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    legend = axes.legend(loc="lower left", framealpha=0.85, edgecolor="none")  # "best" would look at every line
+    legend = axes.legend(loc="upper right", framealpha=0.85, edgecolor="none")  # "best" would look at every line
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)
