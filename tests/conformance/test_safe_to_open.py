@@ -28,7 +28,7 @@ from rich.console import Console
 from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 
-from nineline import DivergenceError, Layer, Network, Trainer, files
+from nineline import DivergenceError, Layer, Network, Networks, Trainer, files
 from nineline.cli.report import print_file
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.estimators import load as load_estimator
@@ -36,8 +36,9 @@ from nineline.estimators.tabular.file import SETTINGS
 from nineline.files import FORMAT_VERSION, FileError, read_header
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-KINDS = ["network", "layers", "checkpoint", "classifier", "regressor", "trainer"]
-SINCE = {"trainer": 3, "layers": 4}  # the version of the format that first had it
+MANY = ["networks", "checkpoint of networks"]
+KINDS = ["network", "layers", "checkpoint", "classifier", "regressor", "trainer", *MANY]
+SINCE = {"trainer": 3, "layers": 4, **dict.fromkeys(MANY, 4)}  # the version of the format that first had it
 MUTANTS = int(os.environ.get("NINELINE_FUZZ", "800"))
 MEMORY = 256 * 2**20  # bytes beyond what the process has taken already
 
@@ -45,6 +46,8 @@ MEMORY = 256 * 2**20  # bytes beyond what the process has taken already
 def load(kind: str, path: Path) -> Any:
     if kind == "trainer":
         return Trainer.load(path)
+    if kind in MANY:
+        return Networks.load(path)
     return Network.load(path) if kind in ("network", "layers", "checkpoint") else load_estimator(path)
 
 
@@ -77,7 +80,7 @@ def test_golden_files_answer_as_they_did(kind: str, version: int) -> None:
         answers = model.network.run(np.linspace(-1, 1, 12).reshape(4, 3))
     elif kind == "layers":
         answers = model.run(made("levels"))
-    elif kind in ("network", "checkpoint"):
+    elif kind in ("network", "checkpoint", *MANY):
         answers = model.run(np.linspace(-1, 1, 12).reshape(4, 3))
     else:
         answers = model.predict_proba(table()[:8]) if kind == "classifier" else model.predict(table()[:8])
@@ -272,7 +275,10 @@ def try_everything(kind: str, path: Path) -> None:
         with contextlib.suppress(DivergenceError):
             model.step(np.zeros((1, 3)), np.array([1]))
         model = model.network
-    if isinstance(model, Network):  # it was read, so it is a network
+    if isinstance(model, Networks):
+        with np.errstate(all="ignore"):
+            assert model.run(np.zeros((1, model.n_inputs))).shape == (len(model), 1, model.n_outputs)
+    elif isinstance(model, Network):  # it was read, so it is a network
         with np.errstate(all="ignore"):
             assert model.run(np.zeros((1, model.n_inputs))).shape == (1, model.n_outputs)
     else:
@@ -320,6 +326,29 @@ def test_crafted_checkpoints_are_gone_on_from_or_refused(tmp_path: Path) -> None
         try:
             with np.errstate(all="ignore"):
                 network.train(inputs, inputs[:, :1], resume=True, **how)
+        except (FileError, DivergenceError):
+            pass
+        except ValueError as error:
+            assert "is a checkpoint of a training whose" in str(error)  # noqa: PT017
+
+    gone_on()
+
+
+def test_crafted_checkpoints_of_networks_are_gone_on_from_or_refused(tmp_path: Path) -> None:
+    inputs, path = np.linspace(-1, 1, 12).reshape(4, 3), tmp_path / "run"
+    how: dict[str, Any] = {"epochs": 4, "batch_size": 1, "loss": "squared_error", "optimizer": "adam", "stop": 3}
+    how |= {"rng": [3, 4, 5], "checkpoint": path}
+    networks = Networks(3, 3, 2, 1, bias=True, rng=2)
+    networks.train(inputs, inputs[:, :1], on_epoch=lambda epoch: epoch.number == 2, checkpoint_every=0, **how)
+    whole = path.read_bytes()
+
+    @FUZZING
+    @given(CRAFTED)
+    def gone_on(change: Any) -> None:
+        path.write_bytes(crafted(whole, *change))
+        try:
+            with np.errstate(all="ignore"):
+                networks.train(inputs, inputs[:, :1], resume=True, **how)
         except (FileError, DivergenceError):
             pass
         except ValueError as error:

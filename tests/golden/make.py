@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from nineline import Adam, Dropout, Embedding, Layer, LayerNorm, Network, Residual, Trainer
+from nineline import Adam, Dropout, Embedding, Layer, LayerNorm, Network, Networks, Residual, Trainer
 from nineline.activations import Elu
 from nineline.estimators import TabularClassifier, TabularRegressor
 from nineline.files import FORMAT_VERSION
@@ -36,6 +36,18 @@ def table() -> pl.DataFrame:
 def levels() -> np.ndarray:
     """Return rows of two levels and a number."""
     return np.column_stack([[0, 1, 1, 0], [4, 0, 2, 2], np.linspace(-1, 1, 4)])
+
+
+def many(folder: Path) -> dict[str, list[float]]:
+    """Train three networks, write them and their checkpoint, and return what they answer."""
+    inputs = np.linspace(-1, 1, 12).reshape(4, 3)
+    networks = Networks(3, 3, 4, 1, activation="silu", output="identity", bias=True, rng=6)
+    how = {"epochs": 4, "batch_size": 2, "loss": "squared_error", "optimizer": Adam(0.01), "stop": 3, "rng": 7}
+    how |= {"validation": 0.25, "engine": "reference", "checkpoint": folder / "checkpoint of networks.nineline"}
+    networks.train(inputs, inputs[:, :1], learning_rate=[0.01, 0.02, 0.03], **how)
+    networks.save(folder / "networks.nineline")
+    answers = networks.run(inputs).tolist()
+    return {"networks": answers, "checkpoint of networks": answers}
 
 
 def main() -> None:
@@ -72,6 +84,7 @@ def main() -> None:
         "trainer": lived.run(inputs).tolist(),
         "classifier": classifier.predict_proba(frame[:8]).tolist(),
         "regressor": regressor.predict(frame[:8]).tolist(),
+        **many(folder),
     }
     (folder / "answers.json").write_text(json.dumps(answers, indent=1) + "\n")
 
