@@ -1,4 +1,4 @@
-# demo · test · lint · bench · sanitize · soak; each makes its own .venv when there is none. Needs Python 3.11 or newer, with
+# demo · test · lint · bench · sanitize · arm · soak; each makes its own .venv when there is none. Needs Python 3.11 or newer, with
 # venv, and a C++20 compiler for the native engine (without one everything works on the reference engine).
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 NATIVE := CMakeLists.txt $(wildcard native/*)
 
-.PHONY: help demo test lint format bench accuracy sanitize fuzz soak clean
+.PHONY: help demo test lint format bench accuracy sanitize arm fuzz soak clean
 
 help:
 	@echo "make demo    see the tutorial's network learn, then train on a real table"
@@ -21,6 +21,7 @@ help:
 	@echo "make fuzz    open a hundred thousand mutated model files: none may do more than be refused"
 	@echo "make soak    threads, forks and signals at random over a few networks, for an hour (SECONDS=60)"
 	@echo "make sanitize  run the native engine's tests under the address, undefined-behaviour and thread sanitizers"
+	@echo "make arm     run the native engine's tests as a 64-bit Arm would, in an emulator (ARGS=\"-k pair\")"
 
 demo: $(VENV)/.installed
 	$(BIN)/nineline demo
@@ -70,6 +71,25 @@ sanitize-%: $(VENV)/.developing
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$(ls -d build/sanitize-$*/lib/python3*/site-packages)/developing.pth
 	$(BIN)/python -m pip --python build/sanitize-$*/bin/python install --quiet --no-deps --ignore-installed -C cmake.define.NINELINE_SANITIZE=$* -C build-dir=build/sanitize-$*/build .
 	$(ONE_THREAD) native/run_sanitized.sh $* build/sanitize-$*/bin/python -m pytest -p no:cacheprovider $(if $(SANITIZED),$(SANITIZED),$(SANITIZED-$*))
+
+# The module is built for another machine, and so are the Python that loads it and what its tests import. Needs a Debian
+# with g++-aarch64-linux-gnu and qemu-user. What forks, and what is interrupted every few milliseconds, is beyond an emulator.
+ARM := build/arm
+ARM_PYTHON := $(ARM)/python
+ARM_PIP := $(BIN)/python -m pip install --quiet --upgrade --target $(ARM)/packages
+arm: $(ARM)/.installed
+	$(ONE_THREAD) $(ARM_PYTHON) -m pytest -n auto -p no:cacheprovider $(if $(ARGS),$(ARGS),tests/engines --ignore=tests/engines/test_processes.py --ignore=tests/engines/test_threads.py)
+
+$(ARM)/.created: native/debian_for_arm.sh pyproject.toml $(VENV)/.created
+	rm -rf $(ARM)
+	native/debian_for_arm.sh $(ARM)
+	$(ARM_PIP) --only-binary=:all: --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --python-version $$($(ARM_PYTHON) -c "import sysconfig; print(sysconfig.get_python_version())") numpy scipy safetensors pytest pytest-xdist mpmath nanobind
+	touch $@
+
+$(ARM)/.installed: $(ARM)/.created $(NATIVE) $(wildcard src/nineline/*.py src/nineline/*/*.py)
+	CXX=aarch64-linux-gnu-g++ CXXFLAGS="-idirafter $(CURDIR)/$(ARM)/debian/usr/include" SETUPTOOLS_EXT_SUFFIX=$$($(ARM_PYTHON) -c "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))") $(ARM_PIP) --no-deps -C build-dir=$(ARM)/build -C cmake.define.CMAKE_SYSTEM_NAME=Linux -C cmake.define.CMAKE_SYSTEM_PROCESSOR=aarch64 -C cmake.define.Python_EXECUTABLE=$(CURDIR)/$(ARM_PYTHON) -C cmake.define.Python_INCLUDE_DIR=$$($(ARM_PYTHON) -c "import sysconfig; print(sysconfig.get_path('include'))") .
+	$(ARM_PYTHON) -c "from nineline.engines import _native; assert _native.levels() == ['neon']"
+	touch $@
 
 # A hundred thousand mutated model files, in some minutes (FUZZ=... for another number).
 FUZZ := 100000

@@ -36,9 +36,18 @@ struct Level {
   bool (*apply)(const char*, bool, const void*, void*, Index);
 };
 
+// What every processor of its kind has.
+#ifdef NINELINE_NEON
+namespace plainest = neon;
+constexpr const char* plainest_name = "neon";
+#else
+namespace plainest = baseline;
+constexpr const char* plainest_name = "baseline";
+#endif
+
 // From the plainest to the fastest.
 const Level all_levels[] = {
-    {"baseline", [] { return true; }, baseline::make_layout, baseline::apply},
+    {plainest_name, [] { return true; }, plainest::make_layout, plainest::apply},
 #ifdef NINELINE_X86
     {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, avx2::make_layout,
      avx2::apply},
@@ -270,7 +279,7 @@ struct BoundLayer {
 
 BoundLayer layer_of(const char* kind, Index inputs) {
   BoundLayer layer;
-  layer.spec.kind = Kind(number_of(baseline::names().kinds, kind, "kind"));
+  layer.spec.kind = Kind(number_of(plainest::names().kinds, kind, "kind"));
   layer.spec.inputs = inputs;
   return layer;
 }
@@ -315,7 +324,7 @@ class BoundLayout {
   }
 
   void check_fits(const LossSpec& loss) const {
-    if (!baseline::fits(loss.kind, layers_.back().spec.activation)) throw nb::value_error("the loss does not fit the output activation");
+    if (!plainest::fits(loss.kind, layers_.back().spec.activation)) throw nb::value_error("the loss does not fit the output activation");
   }
 
   bool reads_levels() const { return first().columns > 0; }
@@ -344,7 +353,7 @@ class BoundLayout {
   const LayerSpec& first() const { return layers_.front().spec; }
 
   static bool is(const LayerSpec& layer, const char* kind) {
-    return std::strcmp(baseline::names().kinds[int(layer.kind)], kind) == 0;
+    return std::strcmp(plainest::names().kinds[int(layer.kind)], kind) == 0;
   }
 
   static void wrong(Index layer, const std::string& what) {
@@ -365,7 +374,7 @@ class BoundLayout {
       constexpr Index most = Index(1) << 31;
       if (spec.inputs < 1 || spec.outputs < 1 || spec.inputs > most || spec.outputs > most)
         wrong(l, "has a width below 1 or above 2^31");
-      const Index parameters = baseline::parameters_of(spec);
+      const Index parameters = plainest::parameters_of(spec);
       size_ += parameters;
       if (size_ > Index(1) << 40) throw nb::value_error("the network has more than 2^40 parameters");
       size_for_a_row_ += spec.columns > 0 ? spec.outputs : parameters;
@@ -486,7 +495,7 @@ class GivenRows {
     targets_ = array_of("targets", targets);
     if (targets_.ndim() == 1 && targets_.dtype() == nb::dtype<std::int64_t>()) {
       check("targets", targets_, nb::dtype<std::int64_t>(), {rows.count});
-      if (baseline::targets_of(loss.kind) != Targets::distributions)
+      if (plainest::targets_of(loss.kind) != Targets::distributions)
         throw nb::value_error("targets are class numbers, which the loss does not take");
       rows.classes = static_cast<const std::int64_t*>(targets_.data());
       outputs_ = layout.outputs();
@@ -592,7 +601,7 @@ class BoundTraining {
   BoundTraining(nb::object layout, const LossSpec& loss, const RuleSpec& rule, nb::object parameters, int threads,
                 const std::vector<double>& factors)
       : held_layout_{std::move(layout)}, held_parameters_{std::move(parameters)}, layout_{BoundLayout::of(held_layout_)},
-        loss_{loss}, threads_{checked(threads)}, targets_{baseline::targets_of(loss.kind)} {
+        loss_{loss}, threads_{checked(threads)}, targets_{plainest::targets_of(loss.kind)} {
     layout_.check_fits(loss);
     const OwnArray flat = own_array_of("parameters", held_parameters_);
     check("parameters", flat, layout_.type(), {layout_.size()});
@@ -1245,7 +1254,7 @@ NB_MODULE(_native, module) {
         BoundLayer layer = layer_of("dense", inputs);
         layer.spec.outputs = outputs;
         layer.spec.bias = bias;
-        layer.spec.activation = Activation(number_of(baseline::names().activations, activation, "activation"));
+        layer.spec.activation = Activation(number_of(plainest::names().activations, activation, "activation"));
         layer.spec.setting = setting;
         return layer;
       },
@@ -1289,7 +1298,7 @@ NB_MODULE(_native, module) {
   module.def(
       "loss",
       [](const std::string& name, double setting, bool mean) {
-        return LossSpec{Loss(number_of(baseline::names().losses, name, "loss")), setting, mean};
+        return LossSpec{Loss(number_of(plainest::names().losses, name, "loss")), setting, mean};
       },
       nb::arg("name"), nb::arg("setting") = 0.0, nb::arg("mean") = true);
 
@@ -1299,7 +1308,7 @@ NB_MODULE(_native, module) {
       [](const std::string& optimizer, double momentum, bool nesterov, double beta_1, double beta_2, double epsilon,
          bool epsilon_hat, double weight_decay, double l1, double l2, bool penalty_by_rows, double clip_norm,
          std::uint64_t seed) {
-        const auto kind = Optimizer(number_of(baseline::names().optimizers, optimizer, "optimizer"));
+        const auto kind = Optimizer(number_of(plainest::names().optimizers, optimizer, "optimizer"));
         return RuleSpec{kind, momentum, nesterov, beta_1, beta_2, epsilon, epsilon_hat, weight_decay, l1, l2,
                         penalty_by_rows, clip_norm, seed};
       },

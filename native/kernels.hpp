@@ -146,6 +146,7 @@ struct Names {
 NINELINE_DOORS(baseline)
 NINELINE_DOORS(avx2)
 NINELINE_DOORS(avx512)
+NINELINE_DOORS(neon)
 #undef NINELINE_DOORS
 
 }  // namespace nineline

@@ -4,7 +4,8 @@
 //
 // Maximum error in units in the last place, the worst of baseline, AVX2 and AVX-512, and in brackets that of denormal
 // results in multiples of the smallest number. Measured over every seventh float, and over six million doubles of all
-// magnitudes, denser where the functions bend, against the same functions with twice the digits:
+// magnitudes, denser where the functions bend, against the same functions with twice the digits. NEON, over three million
+// floats and two million doubles in an emulator, keeps within it, and is AVX2 to the bit where no logarithm is taken:
 //
 //                       float        double
 // exp                   1.3 (0.9)    1.3 (0.8)
@@ -83,34 +84,6 @@ struct Fits<double> {
 };
 
 inline constexpr double log2_e = 1.4426950408889634;
-
-// The lesser and the greater of two; where the second is NaN, NaN. Comparisons would do, but that g++ makes two
-// instructions of them as soon as one of the two is constant.
-#if defined(__AVX512F__)
-inline __m512 lesser(__m512 a, __m512 b) { return _mm512_maskz_min_ps(-1, a, b); }
-inline __m512d lesser(__m512d a, __m512d b) { return _mm512_maskz_min_pd(-1, a, b); }
-inline __m512 greater(__m512 a, __m512 b) { return _mm512_maskz_max_ps(-1, a, b); }
-inline __m512d greater(__m512d a, __m512d b) { return _mm512_maskz_max_pd(-1, a, b); }
-#elif defined(__AVX2__)
-inline __m256 lesser(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
-inline __m256d lesser(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
-inline __m256 greater(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
-inline __m256d greater(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
-#elif defined(__SSE2__)
-inline __m128 lesser(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
-inline __m128d lesser(__m128d a, __m128d b) { return _mm_min_pd(a, b); }
-inline __m128 greater(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
-inline __m128d greater(__m128d a, __m128d b) { return _mm_max_pd(a, b); }
-#else
-template <class V>
-inline V lesser(V a, V b) {
-  return minimum(a, b);
-}
-template <class V>
-inline V greater(V a, V b) {
-  return maximum(a, b);
-}
-#endif
 
 // NaN stays.
 template <class V>

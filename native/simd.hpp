@@ -10,10 +10,12 @@
 
 #if defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #ifndef NINELINE_LEVEL
-#error "NINELINE_LEVEL names the instruction set: baseline, avx2 or avx512"
+#error "NINELINE_LEVEL names the instruction set: baseline, avx2, avx512 or neon"
 #endif
 
 namespace nineline::NINELINE_LEVEL {
@@ -136,6 +138,38 @@ inline V minimum(V a, V b) {
   return a < b ? a : b;
 }
 
+// The same in one instruction, for g++ makes two of a comparison as soon as one of the numbers is constant.
+#if defined(__AVX512F__)
+inline __m512 lesser(__m512 a, __m512 b) { return _mm512_maskz_min_ps(-1, a, b); }
+inline __m512d lesser(__m512d a, __m512d b) { return _mm512_maskz_min_pd(-1, a, b); }
+inline __m512 greater(__m512 a, __m512 b) { return _mm512_maskz_max_ps(-1, a, b); }
+inline __m512d greater(__m512d a, __m512d b) { return _mm512_maskz_max_pd(-1, a, b); }
+#elif defined(__AVX2__)
+inline __m256 lesser(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+inline __m256d lesser(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
+inline __m256 greater(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+inline __m256d greater(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+#elif defined(__SSE2__)
+inline __m128 lesser(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
+inline __m128d lesser(__m128d a, __m128d b) { return _mm_min_pd(a, b); }
+inline __m128 greater(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
+inline __m128d greater(__m128d a, __m128d b) { return _mm_max_pd(a, b); }
+#elif defined(__aarch64__)
+inline float32x4_t lesser(float32x4_t a, float32x4_t b) { return vminq_f32(a, b); }
+inline float64x2_t lesser(float64x2_t a, float64x2_t b) { return vminq_f64(a, b); }
+inline float32x4_t greater(float32x4_t a, float32x4_t b) { return vmaxq_f32(a, b); }
+inline float64x2_t greater(float64x2_t a, float64x2_t b) { return vmaxq_f64(a, b); }
+#else
+template <class V>
+inline V lesser(V a, V b) {
+  return minimum(a, b);
+}
+template <class V>
+inline V greater(V a, V b) {
+  return maximum(a, b);
+}
+#endif
+
 // What is not positive becomes 0; NaN stays.
 template <class V>
 inline V positive_part(V v) {
@@ -154,6 +188,9 @@ inline V square_root(V v) {
 #elif defined(__SSE2__)
   if constexpr (single) return reinterpret_cast<V>(_mm_sqrt_ps(reinterpret_cast<__m128>(v)));
   else return reinterpret_cast<V>(_mm_sqrt_pd(reinterpret_cast<__m128d>(v)));
+#elif defined(__aarch64__)
+  if constexpr (single) return vsqrtq_f32(v);
+  else return vsqrtq_f64(v);
 #else
   for (int i = 0; i < width<Element<V>>; ++i) v[i] = single ? __builtin_sqrtf(v[i]) : __builtin_sqrt(v[i]);
   return v;
@@ -222,7 +259,12 @@ inline V chosen(V a, V b, Indices<i...>) {
 // Of a and b: the sums of neighbours; what begins the two, lane by lane in turn; and what ends them.
 template <class V, int... i>
 inline V sums_of_neighbours(V a, V b, Indices<i...>) {
+#if defined(__aarch64__)
+  if constexpr (sizeof(Element<V>) == 4) return vpaddq_f32(a, b);
+  else return vpaddq_f64(a, b);
+#else
   return chosen(a, b, Indices<2 * i...>{}) + chosen(a, b, Indices<2 * i + 1 ...>{});
+#endif
 }
 template <class V, int... i>
 inline V beginnings(V a, V b, Indices<i...>) {

@@ -545,7 +545,7 @@ def test_specs_that_make_no_sense(make, error, words):
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"level": "sse9"}, ValueError, "level is 'sse9'; .*baseline"),
+        ({"level": "sse9"}, ValueError, "level is 'sse9'; .* have (baseline|neon)"),
         ({"level": ""}, ValueError, "level is ''"),
         ({"dtype": "float16"}, ValueError, "dtype is 'float16'; expected float32 or float64"),
         ({"layers": list}, ValueError, "last layer"),
@@ -578,7 +578,7 @@ def test_specs_that_make_no_sense(make, error, words):
     ],
 )
 def test_layouts_that_make_no_sense(changes, error, words):
-    arguments = {"level": "baseline", "dtype": "float64", "layers": [dense()]}
+    arguments = {"level": native.level(), "dtype": "float64", "layers": [dense()]}
     arguments |= {name: value() if callable(value) else value for name, value in changes.items()}
     with pytest.raises(error, match=words):
         module.Layout(**arguments)
@@ -591,7 +591,7 @@ def test_a_gradient_by_a_loss_that_does_not_fit_the_output():
 
 @pytest.mark.parametrize(("loss", "output"), [("cross_entropy", "tanh"), ("binary_cross_entropy", "softmax")])
 def test_a_loss_that_does_not_fit_the_output(loss, output):
-    layout = module.Layout("baseline", "float64", [dense(activation=output)])
+    layout = module.Layout(native.level(), "float64", [dense(activation=output)])
     with pytest.raises(ValueError, match="the loss does not fit"):
         module.Training(layout, module.loss(loss), module.rule("rmsprop"), np.ones(8), 1)
 
@@ -599,7 +599,7 @@ def test_a_loss_that_does_not_fit_the_output(loss, output):
 @pytest.mark.parametrize("rate", [0.0, 1.0, 2.0, -1.0, np.nan, np.inf])
 def test_any_rate_of_dropout_is_survived(rate):
     """Network lets through what is in [0, 1)."""
-    layout = module.Layout("baseline", "float64", [module.dropout(3, rate), dense(3, 2)])
+    layout = module.Layout(native.level(), "float64", [module.dropout(3, rate), dense(3, 2)])
     rule = module.rule("gradient_descent")
     module.Training(layout, module.loss("huber", 1.0), rule, np.ones(8), 1).steps(**arguments_of("steps"))
 

@@ -3,7 +3,7 @@
 Here a network and a rule are put into the engine's words; what it has no word for (an activation, a
 loss, a layer or an optimizer written in Python) stays with the reference. ``NINELINE_SIMD`` in the environment,
 one of "baseline", "avx2" and "avx512", chooses the instruction set, by default the best that the processor has;
-"none" leaves all to the reference.
+on 64-bit Arm that is "neon". "none" leaves all to the reference.
 """
 
 from __future__ import annotations
