@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -377,11 +378,9 @@ def _print_ways() -> None:
                 for in_lanes in (True, False):
                     engine = NativeMany(networks.one, networks.parameters.copy(), many, cores(), in_lanes)
                     steps = np.ones(100 if order is None else rows // size)
-                    took = min(
-                        _timed(lambda: engine.steps(np.arange(count), Rows(x, x[:, :1].copy()), order, size, steps))  # noqa: B023
-                        for _ in range(5)
-                    )
-                    cells.append(took / len(steps) / count)
+                    losses = np.empty((count, len(steps)))
+                    given = np.arange(count), Rows(x, x[:, :1].copy()), order, size, steps, losses
+                    cells.append(min(_timed(partial(engine.steps, *given)) for _ in range(5)) / losses.size)
                 name = f"{count} × {'-'.join(map(str, nodes))}, {dtype}, {size} rows"
                 better = ["**" if cell == min(cells) else "" for cell in cells]
                 shown = " | ".join(f"{mark}{duration(cell)}{mark}" for cell, mark in zip(cells, better, strict=True))

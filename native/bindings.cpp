@@ -831,7 +831,7 @@ class BoundMany {
     steps.count = Index(factors.shape(0));
     check_batches(steps, members.count);
     check_way(in_lanes, given.rows);
-    check("losses", losses, nb::dtype<double>(), {members.count, steps.count});
+    steps.losses_stride = rows_of_losses(losses, members.count, steps.count);
     check("done", done, nb::dtype<std::int64_t>(), {members.count});
     call(in_lanes, threads, Denormals::zeros, [&](Many& many, Team& team, const Interrupt& interrupt) {
       many.steps(given.rows, members, steps, static_cast<double*>(losses.data()), static_cast<Index*>(done.data()), team,
@@ -940,6 +940,15 @@ class BoundMany {
       if ((rows + steps.batch_size - 1) / steps.batch_size < steps.count)
         throw nb::value_error("factors has more steps than a member's order has batches");
     }
+  }
+
+  // Losses may be some columns of a larger array: a row of them is contiguous, and rows are so far apart.
+  static Index rows_of_losses(const OwnArray& losses, Index members, Index steps) {
+    if (losses.ndim() != 2 || Index(losses.shape(0)) != members || Index(losses.shape(1)) != steps ||
+        losses.dtype() != nb::dtype<double>() || (steps > 1 && losses.stride(1) != 1) || Index(losses.stride(0)) < steps)
+      throw nb::value_error(("losses has shape " + shape_of(losses) + "; expected (" + std::to_string(members) + ", " +
+                             std::to_string(steps) + ") of float64, its rows contiguous").c_str());
+    return Index(losses.stride(0));
   }
 
   void check_way(bool in_lanes, const Rows& rows) const {

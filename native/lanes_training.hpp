@@ -145,11 +145,11 @@ class LanesTraining final : public nineline::Many {
       }
       bool again = false;
       for (Index l = 0; l < count_; ++l) {
-        const double* const mine = losses + member_[l] * steps_.count;
+        const double* const mine = losses + member_[l] * steps_.losses_stride;
         Index finite = 0;
         while (finite < taken && __builtin_isfinite(mine[finite])) ++finite;
         const Index there = done[member_[l]] = smaller(finite + 1, taken);
-        for (Index i = there; i < steps_.count; ++i) losses[member_[l] * steps_.count + i] = __builtin_nan("");
+        for (Index i = there; i < steps_.count; ++i) losses[member_[l] * steps_.losses_stride + i] = __builtin_nan("");
         if (finite == taken) continue;
         limits_[l] = finite - 1;  // its last step led here
         again = true;
@@ -421,7 +421,7 @@ class LanesTraining final : public nineline::Many {
       if (penalised_) penalise(total);
       bool finite = true;
       for (Index l = 0; l < count_ && losses != nullptr; ++l) {
-        losses[member_[l] * steps_.count + i] = total[l];
+        losses[member_[l] * steps_.losses_stride + i] = total[l];
         finite = finite && __builtin_isfinite(total[l]);
       }
       if (i + 1 == steps_.count) copy(work_.parameters, work_.before);
@@ -431,7 +431,7 @@ class LanesTraining final : public nineline::Many {
 
     bool none_is_finite(const double* losses, Index i) const {
       for (Index l = 0; l < count_; ++l)
-        if (__builtin_isfinite(losses[member_[l] * steps_.count + i])) return false;
+        if (__builtin_isfinite(losses[member_[l] * steps_.losses_stride + i])) return false;
       return true;
     }
 

@@ -38,12 +38,12 @@ class OneByOne final : public Many {
       std::vector<double> rates(steps.factors, steps.factors + steps.count);
       for (double& rate : rates) rate *= members.rates[network];
       const Steps mine = of_member(steps, i, rates.data());
-      const Index count = done[i] = training.steps(rows, mine, losses + i * steps.count, alone, ask);
-      for (Index s = count; s < steps.count; ++s) losses[i * steps.count + s] = std::nan("");
+      const Index count = done[i] = training.steps(rows, mine, losses + i * steps.losses_stride, alone, ask);
+      for (Index s = count; s < steps.count; ++s) losses[i * steps.losses_stride + s] = std::nan("");
       training.before(before);
       training.read(moments);
       members.steps_taken[network] = training.steps_taken;
-      if (count == 0 || std::isfinite(losses[i * steps.count + count - 1])) return;
+      if (count == 0 || std::isfinite(losses[i * steps.losses_stride + count - 1])) return;
       std::memcpy(parameters, before, bytes_);  // the last step led there
     });
   }

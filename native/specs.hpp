@@ -127,6 +127,7 @@ struct ManySteps {
   Index batch_size = 0;           // so many at a step, as many batches for every member; 0: all at each step
   const double* factors = nullptr;
   Index count = 0;
+  Index losses_stride = 0;  // from the losses of one member to those of the next
 };
 
 // Asked now and then by the thread that called; true ends the work as soon as possible.

@@ -74,9 +74,15 @@ class ManyEngine(ABC):
 
     @abstractmethod
     def steps(
-        self, members: Numbers, rows: Rows, orders: Orders, batch_size: int | None, factors: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], Numbers]:
-        """Take ``len(factors)`` steps with some of the networks; return their losses before each, and how many.
+        self,
+        members: Numbers,
+        rows: Rows,
+        orders: Orders,
+        batch_size: int | None,
+        factors: npt.NDArray[np.float64],
+        losses: npt.NDArray[np.float64],
+    ) -> Numbers:
+        """Take ``len(factors)`` steps with some of the networks; write their losses before each, and return how many.
 
         Parameters
         ----------
@@ -90,11 +96,12 @@ class ManyEngine(ABC):
             Step i takes ``order[i * batch_size : (i + 1) * batch_size]``; where it is None every step takes them all.
         factors : array, (steps,)
             What each network's learning rate is multiplied by.
+        losses : array, (k, steps)
+            Is written, its rows contiguous; NaN where there is no loss.
 
         Returns
         -------
-        losses : array, (k, steps)
-        done : array of int, (k,)
+        array of int, (k,)
             How many of a network's losses are there. Where the last is not finite its step was not taken, and the
             network is back before the step that led there.
         """

@@ -40,9 +40,14 @@ class NativeMany(ManyEngine):
         self._asked = in_lanes
 
     def steps(
-        self, members: Numbers, rows: Rows, orders: Orders, batch_size: int | None, factors: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], Numbers]:
-        losses = np.empty((len(members), len(factors)))
+        self,
+        members: Numbers,
+        rows: Rows,
+        orders: Orders,
+        batch_size: int | None,
+        factors: npt.NDArray[np.float64],
+        losses: npt.NDArray[np.float64],
+    ) -> Numbers:
         done = np.zeros(len(members), np.int64)
         self._door.steps(
             self._in_lanes(members, rows),
@@ -63,7 +68,7 @@ class NativeMany(ManyEngine):
             done,
             self.threads,
         )
-        return losses, done
+        return done
 
     def evaluate(self, members: Numbers, rows: Rows, orders: Orders) -> npt.NDArray[np.float64]:
         losses = np.empty(len(members))

@@ -49,9 +49,15 @@ class OneByOne(ManyEngine):
         self._kept: dict[int, tuple[Numbers, Rows]] = {}  # of a network the rows that an order names
 
     def steps(
-        self, members: Numbers, rows: Rows, orders: Orders, batch_size: int | None, factors: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], Numbers]:
-        losses = np.full((len(members), len(factors)), np.nan)
+        self,
+        members: Numbers,
+        rows: Rows,
+        orders: Orders,
+        batch_size: int | None,
+        factors: npt.NDArray[np.float64],
+        losses: npt.NDArray[np.float64],
+    ) -> Numbers:
+        losses[...] = np.nan
         done = np.zeros(len(members), np.intp)
         for place, member in enumerate(members.tolist()):
             engine, mine = self._engines[member], _of(orders, place)
@@ -62,7 +68,7 @@ class OneByOne(ManyEngine):
             losses[place, : len(found)], done[place] = found, len(found)
             if len(found) and not np.isfinite(found[-1]):
                 self.networks[member].parameters[...] = engine.before()
-        return losses, done
+        return done
 
     def evaluate(self, members: Numbers, rows: Rows, orders: Orders) -> npt.NDArray[np.float64]:
         found = np.empty(len(members))

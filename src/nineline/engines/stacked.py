@@ -97,9 +97,15 @@ class Stacked(ManyEngine):
         self._penalised = [block.place for block in network.blocks if block.penalised]
 
     def steps(
-        self, members: Numbers, rows: Rows, orders: Orders, batch_size: int | None, factors: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], Numbers]:
-        losses = np.full((len(members), len(factors)), np.nan)
+        self,
+        members: Numbers,
+        rows: Rows,
+        orders: Orders,
+        batch_size: int | None,
+        factors: npt.NDArray[np.float64],
+        losses: npt.NDArray[np.float64],
+    ) -> Numbers:
+        losses[...] = np.nan
         done = np.zeros(len(members), np.intp)
         going = np.arange(len(members))  # the places of those that have not diverged
         stack, state = self._take(members)
@@ -116,14 +122,14 @@ class Stacked(ManyEngine):
                     self.parameters[lost] = self.before[lost]
                     going, gradient = going[finite], gradient[finite]
                     if not len(going):
-                        return losses, done
+                        return done
                     stack, state = self._take(members[going])
                 rates = self.many.rates[members[going], np.newaxis] * factor * self._factors
                 self.before[members[going]] = stack.parameters
                 state.steps += 1
                 self.many.rule.optimizer.step(stack.parameters, gradient, rates.astype(gradient.dtype), state)
         self._give(members[going], stack, state)
-        return losses, done
+        return done
 
     def evaluate(self, members: Numbers, rows: Rows, orders: Orders) -> npt.NDArray[np.float64]:
         stack, _ = self._take(members)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -90,6 +90,10 @@ class Histories:
     def epochs(self) -> int:
         """How many epochs were finished by the network that had most."""
         return len(self._seconds)
+
+    def room(self, members: npt.NDArray[np.intp], epochs: int) -> Column:
+        """Return an array, (members, epochs), for losses to be written into that `add` is to be given next."""
+        return self._loss.room(members, epochs)
 
     def add(
         self,
@@ -213,6 +217,11 @@ class Histories:
         return "\n".join(lines)
 
 
+_PAGE: Final = 512
+"""Numbers: columns that lie whole pages apart would share one place in a cache."""
+_APART: Final = 40
+
+
 class _Table:
     """A column for each network, to which rows are put on below; the memory doubles as it is needed.
 
@@ -222,20 +231,28 @@ class _Table:
     def __init__(self, count: int) -> None:
         self._columns, self._used = np.empty((count, 0)), 0
 
-    def add(self, members: npt.NDArray[np.intp], values: Column) -> None:
-        """Add rows, given as (members, rows); NaN for those that are no members."""
-        end = self._used + values.shape[1]
+    def room(self, members: npt.NDArray[np.intp], rows: int) -> Column:
+        """Return an array, (members, rows), to be filled and given to `add`: where it would lie, if all are members."""
         count, room = self._columns.shape
+        end = self._used + rows
         if end > room:
-            grown = np.empty((count, max(end, 2 * self._used)))
+            most = max(end, 2 * self._used)
+            grown = np.empty((count, most - most % _PAGE + _PAGE + _APART))
             grown[:, : self._used] = self._columns[:, : self._used]
             self._columns = grown
-        if len(members) == count:
-            self._columns[:, self._used : end] = values
-        else:
-            self._columns[:, self._used : end] = math.nan
-            self._columns[members, self._used : end] = values
-        self._used = end
+        return self._columns[:, self._used : end] if len(members) == count else np.empty((len(members), rows))
+
+    def add(self, members: npt.NDArray[np.intp], values: Column) -> None:
+        """Add rows, given as (members, rows); NaN for those that are no members."""
+        rows = values.shape[1]
+        there = self.room(members, rows)
+        columns = self._columns[:, self._used : self._used + rows]
+        if len(members) < len(columns):
+            columns[...] = math.nan
+            columns[members] = values
+        elif values.base is not self._columns:  # else it was written where it lies
+            there[...] = values
+        self._used += rows
 
     def whole(self) -> Column:
         """Return all rows, (rows, count)."""

@@ -236,7 +236,8 @@ class ManyLoop:
         while start < epochs and len(self.active):
             stop = min(start + self._steps_a_call, epochs)
             members = self.active
-            losses, done = self.call(members, self.data.of(members), None, factors[start:stop])
+            losses = self.history.room(members, stop - start)
+            done = self.call(members, self.data.of(members), None, factors[start:stop], losses)
             self.history.add(members, losses, factors[start:stop], time.perf_counter() - self.began)
             self.settle(members, losses, done, first + start + done)
             start = stop
@@ -270,7 +271,8 @@ class ManyLoop:
                 some: Orders = orders[piece]
             else:
                 some = [orders[place][piece] for place in going.tolist()]
-            taken, done = self.call(members[going], some, size, factors[start:stop])
+            taken = np.empty((len(going), stop - start))
+            done = self.call(members[going], some, size, factors[start:stop], taken)
             losses[going, start:stop] = taken
             epoch = np.full(len(going), self.history.epochs + 1)
             going = going[self.settle(members[going], taken, done, epoch)]
@@ -318,15 +320,20 @@ class ManyLoop:
         return own
 
     def call(
-        self, members: Numbers, orders: Orders, batch_size: int | None, factors: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], Numbers]:
+        self,
+        members: Numbers,
+        orders: Orders,
+        batch_size: int | None,
+        factors: npt.NDArray[np.float64],
+        losses: npt.NDArray[np.float64],
+    ) -> Numbers:
         """Take steps, and take note of how long they take."""
         began = time.perf_counter()
         with self.networks.stepping():
-            losses, done = self.engine.steps(members, self.data.rows, orders, batch_size, factors)
+            done = self.engine.steps(members, self.data.rows, orders, batch_size, factors, losses)
         pace = CALL_SECONDS / max(time.perf_counter() - began, 1e-9)
         self._steps_a_call = max(1, min(int(len(factors) * pace), 4 * self._steps_a_call))
-        return losses, done
+        return done
 
     def settle(
         self, members: Numbers, losses: npt.NDArray[np.float64], done: Numbers, epochs: Numbers
