@@ -110,7 +110,8 @@ class Layout final : public nineline::Layout {
         const Layer& at = layers_[l];
         if (at.height == 0) continue;
         const Index stride = at.stride_of_weights(), height = at.rows_of_weights();
-        const Index rows = round_up(numbers / smaller(stride, most_columns), 16);  // turned over in whole vectors
+        const Index some = numbers / smaller(stride, most_columns);
+        const Index rows = some > 16 ? round_up(some, 48) : 16;  // blocks of 6 rows, and turned over in whole vectors
         for (Index column = 0; column < stride; column += most_columns)
           for (Index row = 0; row < height; row += rows) {
             const Block block{row, smaller(rows, height - row), column, smaller(most_columns, stride - column)};
