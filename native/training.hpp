@@ -551,7 +551,7 @@ class Training final : public nineline::Training {
     parts_made_ = parts.parts;
   }
 
-  static constexpr Index least_size_to_share = 32768;  // of the parameters, for their pieces to be shared by threads
+  static constexpr Index least_size_to_share = 8192;  // of the parameters, for their pieces to be shared by threads
 
   const Layout<T>& layout_;
   LossSpec loss_;
