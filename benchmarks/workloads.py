@@ -124,6 +124,7 @@ _MNIST: Final = Workload(
     output="softmax",
     loss="cross_entropy",
 )
+_DEEP: Final = Workload(name="deep-300", sizes=(28, *5 * [300], 1), rows=10_000, batch=100)
 _ROW: Final = Workload(name="one-row", sizes=(4, 32, 16, 4), rows=1, data="expm", trains=False)
 
 WIDTHS: Final = (4, 8, 16, 32, 45, 46, 64, 128, 256, 512)
@@ -137,6 +138,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
         _MINI,
         _RELU,
         _MNIST,
+        _DEEP,
         *(replace(_RELU, name=f"width-{width}", sizes=(10, width, width, 10), sweep=True) for width in WIDTHS),
         *(
             replace(

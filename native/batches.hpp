@@ -31,30 +31,38 @@ class InterruptPoll {
   bool stopped_ = false;
 };
 
-// How many rows are in how many parts of how many rows each.
+// Rows in parts that are about even. A part begins at a multiple of 16, so that no two share a vector.
 struct Partition {
-  Index rows, parts, rows_of_a_part;
-  Index begin(Index part) const { return part * rows_of_a_part; }
-  Index end(Index part) const { return smaller(rows, begin(part) + rows_of_a_part); }
+  Index rows, parts;
+  Index begin(Index part) const { return part == parts ? rows : (2 * part * rows / parts + 16) / 32 * 16; }
+  Index end(Index part) const { return begin(part + 1); }
 };
 
 inline constexpr Index most_parts = 16;
 
+// As many as are worth a thread's while: a power of two, of which two threads or four have even shares.
 inline Partition partition(Index rows, double work_of_a_row) {
   constexpr double least_work = 500e3;  // multiplications and additions: some ten microseconds
   constexpr Index least_rows = 24;
-  Index parts = smaller(smaller(rows / least_rows, most_parts), Index(double(rows) * work_of_a_row / least_work));
-  parts = larger(parts, 1);
-  const Index rows_of_a_part = round_up((rows + parts - 1) / parts, 16);  // so that no two parts share a vector
-  return {rows, (rows + rows_of_a_part - 1) / rows_of_a_part, rows_of_a_part};
+  Index parts = 1;
+  while (parts < most_parts && 2 * parts * least_rows <= rows && 2 * double(parts) * least_work <= double(rows) * work_of_a_row)
+    parts *= 2;
+  return {rows, parts};
 }
 
-// Calls work(first, rows) for the tiles of a part, of so many rows at most.
+// How many rows each of about even tiles has, which have so many at most.
+inline Index rows_of_a_tile(Index rows, Index most) {
+  const Index count = larger((rows + most - 1) / most, 1);
+  return smaller(most, round_up((rows + count - 1) / count, 32));
+}
+
+// Calls work(first, rows) for the tiles of some rows.
 template <class Work>
-inline void tiles(const Partition& parts, Index part, Index most, int who, InterruptPoll& poll, const Work& work) {
-  for (Index first = parts.begin(part); first < parts.end(part); first += most) {
+inline void tiles(Index begin, Index end, Index most, int who, InterruptPoll& poll, const Work& work) {
+  const Index rows = rows_of_a_tile(end - begin, most);
+  for (Index first = begin; first < end; first += rows) {
     if (who == 0 ? poll.over() : poll.stopped()) return;
-    work(first, smaller(most, parts.end(part) - first));
+    work(first, smaller(rows, end - first));
   }
 }
 
@@ -204,7 +212,7 @@ inline void make_workspaces(const Layout<T>& layout, const Partition& parts, int
   const Index count = parts.parts == 1 ? 1 : threads;
   constexpr Index little = Index(1) << 20;  // bytes: then there is room for any tile at once
   Index room = layout.tile_rows();
-  if (room * layout.bytes_of_a_row() > little) room = smaller(room, round_up(parts.rows_of_a_part, 32));
+  if (room * layout.bytes_of_a_row() > little) room = smaller(room, round_up(parts.rows / parts.parts + 16, 32));
   if (count <= workspaces.size() && room <= workspaces[0].room()) return;
   workspaces = List<Workspace<T>>{};  // before there are others
   workspaces = List<Workspace<T>>{count, layout, room, purpose};

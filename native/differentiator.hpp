@@ -22,7 +22,7 @@ class Differentiator final : public nineline::Differentiator {
     InterruptPoll poll{interrupt};
     team.each(parts.parts, false, [&](int who, Index part) {
       EachOutput<T>& each = rooms_[who];
-      tiles(parts, part, each.room(), who, poll, [&](Index first, Index count) {
+      tiles(parts.begin(part), parts.end(part), each.room(), who, poll, [&](Index first, Index count) {
         forward(each, batch, first, count);
         each.backward(placed_, count, layout_.first_running(), false, [](Index, Index) { return T(1); });
         T* const slopes = slopes_.data() + who * room_of_slopes();
@@ -44,7 +44,7 @@ class Differentiator final : public nineline::Differentiator {
     InterruptPoll poll{interrupt};
     team.each(parts.parts, false, [&](int who, Index part) {
       EachOutput<T>& each = rooms_[who];
-      tiles(parts, part, each.room(), who, poll, [&](Index first, Index count) {
+      tiles(parts.begin(part), parts.end(part), each.room(), who, poll, [&](Index first, Index count) {
         forward(each, batch, first, count);
         for (Index r = 0; r < count; ++r)
           bend(static_cast<const T*>(parameters), each.rows, r, output, directions_[who],

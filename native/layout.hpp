@@ -42,7 +42,8 @@ class Layout final : public nineline::Layout {
       bytes_of_a_row_ += (2 * at.stride + larger(at.stride, at.beside)) * Index(sizeof(T));  // outputs, errors, sums
     }
     find_reader();
-    tile_rows_ = larger(1, smaller(most_tile_rows, most_tile_bytes / bytes_of_a_row_));
+    const Index most = size_ > many_parameters ? 2 * most_tile_rows : most_tile_rows;  // to meet those less often
+    tile_rows_ = larger(1, smaller(most, most_tile_bytes / bytes_of_a_row_));
     make_pieces();
   }
 
@@ -91,7 +92,7 @@ class Layout final : public nineline::Layout {
   Index bytes_of_a_row() const { return bytes_of_a_row_; }
 
  private:
-  static constexpr Index most_tile_rows = 96, most_tile_bytes = Index(1) << 26;
+  static constexpr Index most_tile_rows = 96, most_tile_bytes = Index(1) << 26, many_parameters = Index(1) << 15;
 
   void find_reader() {
     for (Index l = 0; l < count_; ++l)
@@ -100,17 +101,18 @@ class Layout final : public nineline::Layout {
     else if (layers_[0].vectors != nullptr && is<Dense>(layers_[1].kind) && !layers_[0].goes_on_elsewhere) reader_ = 1;
   }
 
-  // Blocks of whole rows where those are not long, so that vectors are passed over as they lie, and of rows enough to
-  // make their numbers worth a thread's while.
+  // Blocks of whole rows where those are not very long, so that vectors are passed over as they lie, and of rows enough
+  // to make their numbers worth a thread's while.
   void make_pieces() {
-    constexpr Index most_columns = 128, numbers = 2048;
+    constexpr Index most_columns = 1024, numbers = 4096;
     for (int counting = 1; counting >= 0; --counting) {
       Index n = 0;
       for (Index l = 0; l < count_; ++l) {
         const Layer& at = layers_[l];
         if (at.height == 0) continue;
         const Index stride = at.stride_of_weights(), height = at.rows_of_weights();
-        const Index rows = round_up(numbers / smaller(stride, most_columns), 48);  // turned over in whole vectors
+        const Index some = numbers / smaller(stride, most_columns);
+        const Index rows = some > 16 ? round_up(some, 48) : 16;  // blocks of 6 rows, and turned over in whole vectors
         for (Index column = 0; column < stride; column += most_columns)
           for (Index row = 0; row < height; row += rows) {
             const Block block{row, smaller(rows, height - row), column, smaller(most_columns, stride - column)};

@@ -12,6 +12,7 @@
 // Twins: Layer.compute and Layer.backprop_delta in src/nineline/layers/dense.py.
 #pragma once
 
+#include "caches.hpp"
 #include "zeros.hpp"
 
 namespace nineline::NINELINE_LEVEL {
@@ -38,12 +39,20 @@ struct Start {
 // of their own.
 enum class Finish { none, positive_part, where_positive };
 
+// A result of a few vectors is computed in blocks of 8 rows, so that enough sums are under way; a wider one in blocks
+// of about as many sums as there are registers: of 6 rows and twice as many vectors, and where there are 32 registers
+// and the left matrix is read along its rows, of 8 by 3, which read less of the right one.
+inline constexpr int few_vectors = registers >= 32 ? 2 : 1;
+
 // c[j][v] = start[j][v] + sum over k of a(j, k) * b[k][v], with a(j, k) = a[first + j][k] for Left::rows and
 // a[k][first + j] for Left::columns.
+//
+// Rows of a wide b lie far apart, so they are called for some steps before they are used; no nearer than the second
+// cache, for in the first one rows that lie whole pages apart would drive each other out.
 template <class T, Left left, Finish finish, int J, int V, class Depth>
 inline void block(RowList<T> a, Index first, const Depth& depth, Matrix<const T> b, Start<T> start, Matrix<T> c,
                   const T* beside) {
-  constexpr int w = width<T>;
+  constexpr int w = width<T>, ahead = left == Left::rows ? 16 : 8;
   Vec<T> sums[J][V];
   if (start.data == nullptr) {
 #pragma GCC unroll 16
@@ -65,6 +74,9 @@ inline void block(RowList<T> a, Index first, const Depth& depth, Matrix<const T>
     Vec<T> right[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) right[v] = load(b.row(k) + v * w);
+    if constexpr (V > few_vectors)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) __builtin_prefetch(b.row(k + ahead) + v * w, 0, 2);
 #pragma GCC unroll 16
     for (int j = 0; j < J; ++j) {
       const T factor = left == Left::rows ? row[j][k] : across[j];
@@ -82,10 +94,6 @@ inline void block(RowList<T> a, Index first, const Depth& depth, Matrix<const T>
       store(c.row(j) + v * w, sum);
     }
 }
-
-// A result of a few vectors is computed in blocks of 8 rows, so that enough sums are under way; a wider one in blocks
-// of 6 rows and twice as many vectors, which fill the registers.
-inline constexpr int few_vectors = registers >= 32 ? 2 : 1;
 
 // J rows of a result, their columns in groups of up to V vectors, of which the last two are about even.
 template <class T, Left left, Finish finish, int J, int V, class Depth>
@@ -112,7 +120,7 @@ inline void strip(RowList<T> a, Index first, const Depth& depth, Matrix<const T>
   }
 }
 
-inline constexpr Index most_depth = 1024;  // at a time
+inline constexpr Index most_depth = 512;  // at a time
 
 // Rows of a result, J at a time and then what is left over. Where the left matrix is mostly zeros, the ks that add
 // nothing are left out.
@@ -139,11 +147,12 @@ inline void strips(RowList<T> a, Index first, Index count, const Stretch& depth,
 }
 
 // c (count, columns) = finish(start + a[first...] @ b) over a depth, one panel of b after another: as much of it as
-// stays in the second cache while all rows pass by.
+// stays in the second cache while all rows pass by. A sum takes its terms in one order, whatever the panels.
 template <class T, Left left, Finish finish, int J, int V>
 inline void product(RowList<T> a, Index first, Index count, Index depth, bool zeros, Matrix<const T> b, Index columns,
                     Start<T> start, Matrix<T> c, const T* beside) {
-  constexpr Index near = 1 << 20, group = V * width<T>;
+  constexpr Index group = V * width<T>;
+  const Index near = second_cache() / 2;
   const Index height = smaller(depth, most_depth), bytes = height * Index(sizeof(T));
   const Index most_columns = columns * bytes <= near ? columns : larger(near / bytes / group, 1) * group;
   for (Index done = 0; done < columns; done += most_columns) {
@@ -166,6 +175,8 @@ inline void product(RowList<T> a, Index first, Index count, Index depth, bool ze
                     Start<T> start, Matrix<T> c, const T* beside) {
   if (columns <= few_vectors * width<T>)  // to list zeros would take longer than the sums
     product<T, left, finish, 8, few_vectors>(a, first, count, depth, false, b, columns, start, c, beside);
+  else if constexpr (left == Left::rows && registers >= 32)
+    product<T, left, finish, 8, 3>(a, first, count, depth, zeros, b, columns, start, c, beside);
   else
     product<T, left, finish, 6, 2 * few_vectors>(a, first, count, depth, zeros, b, columns, start, c, beside);
 }

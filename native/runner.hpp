@@ -24,7 +24,7 @@ class Runner final : public nineline::Runner {
     team.each(parts.parts, false, [&](int who, Index part) {
       Workspace<T>& workspace = workspaces_[who];
       workspace.mostly_zeros = zeros;
-      tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index count) {
+      tiles(parts.begin(part), parts.end(part), layout_.tile_rows(), who, poll, [&](Index first, Index count) {
         list_inputs(layout_, batch, first, count, placed_[0], static_cast<const T*>(nullptr), workspace);
         workspace.forward(placed_.parameters(), count);
         T* const to = static_cast<T*>(outputs) + first * m;

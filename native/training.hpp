@@ -120,7 +120,7 @@ class Training final : public nineline::Training {
     InterruptPoll poll{interrupt};
     team.each(parts.parts, false, [&](int who, Index part) {
       Workspace<T>& workspace = workspaces_[who];
-      tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index count) {
+      tiles(parts.begin(part), parts.end(part), layout_.tile_rows(), who, poll, [&](Index first, Index count) {
         lay_out(layout_, batch, first, count, total_weight, loss_.mean, vectors(), sums(), workspace);
         workspace.forward(places_.data(), count);
         values[part] += double(workspace.measure(loss_, 0, count));
@@ -199,23 +199,35 @@ class Training final : public nineline::Training {
     add_up_sums(alone, team);
     if (held && lay_out(layout_, batch, 0, batch.rows, total_weight, spec.mean, vectors(), sums(), held_[0]))
       list_by_column(batch.rows);
-    team.each(parts.parts, alone, [&](int who, Index part) {
+    // A thread's parts of a held batch go through the network together, as many as a tile has room for: so the weights
+    // pass by less often. Their losses are measured one by one, whoever has them.
+    const Index shares = held ? smaller(parts.parts, alone ? 1 : team.threads()) : parts.parts;
+    team.each(shares, alone, [&](int who, Index share) {
       Workspace<T>& workspace = held ? held_[0] : workspaces_[who];
-      double loss = 0;
-      tiles(parts, part, layout_.tile_rows(), who, poll, [&](Index first, Index rows) {
-        const Span span{held ? first : 0, rows, first};
-        if (!held) {
-          lay_out(layout_, batch, first, rows, total_weight, spec.mean, vectors(), sums(), workspace);
-          if (batch.shuffled()) call_for(layout_, batch, first + rows, smaller(first + 2 * rows, parts.end(part)));
-        }
-        workspace.forward_in_training(places_.data(), span, {seed, number});
-        loss += double(workspace.measure(spec, span.first, rows));
-        workspace.backward(places_.data(), turned_places_.data(), span, lowest_);
-        if (!held) learn(workspace, rows, first > parts.begin(part), part);
-      });
-      losses_[part] = loss;
-      penalties_[part] = penalty(layout_, rule_.l1, rule_.l2, parameters_.data(), part * pieces_of_a_part,
-                                 (part + 1) * pieces_of_a_part);
+      const Index end = (share + 1) * parts.parts / shares;
+      Index part = share * parts.parts / shares;
+      const Index most = rows_of_a_tile(parts.begin(end) - parts.begin(part), layout_.tile_rows());
+      for (Index after = part; part < end; part = after) {
+        do losses_[after++] = 0;
+        while (after < end && parts.end(after) - parts.begin(part) <= most);
+        tiles(parts.begin(part), parts.begin(after), most, who, poll, [&](Index first, Index rows) {
+          const Span span{held ? first : 0, rows, first};
+          if (!held) {
+            lay_out(layout_, batch, first, rows, total_weight, spec.mean, vectors(), sums(), workspace);
+            if (batch.shuffled()) call_for(layout_, batch, first + rows, smaller(first + 2 * rows, parts.end(part)));
+          }
+          workspace.forward_in_training(places_.data(), span, {seed, number});
+          for (Index p = part; p < after; ++p) {
+            const Index begin = larger(first, parts.begin(p)), stop = smaller(first + rows, parts.end(p));
+            losses_[p] += double(workspace.measure(spec, span.first + begin - first, stop - begin));
+          }
+          workspace.backward(places_.data(), turned_places_.data(), span, lowest_);
+          if (!held) learn(workspace, rows, first > parts.begin(part), part);
+        });
+        for (Index p = part; p < after; ++p)
+          penalties_[p] = penalty(layout_, rule_.l1, rule_.l2, parameters_.data(), p * pieces_of_a_part,
+                                  (p + 1) * pieces_of_a_part);
+      }
     });
     each_column([&](LearnedVectors<T>& column) {
       if (!held) return column.add_parts(parts.parts);
@@ -541,7 +553,7 @@ class Training final : public nineline::Training {
     parts_made_ = parts.parts;
   }
 
-  static constexpr Index least_size_to_share = 32768;  // of the parameters, for their pieces to be shared by threads
+  static constexpr Index least_size_to_share = 8192;  // of the parameters, for their pieces to be shared by threads
 
   const Layout<T>& layout_;
   LossSpec loss_;

@@ -246,7 +246,7 @@ NATIVE = sorted(CHECKOUT.glob("native/*.?pp"))
 
 # Headers from the ground up.
 HEADERS = [
-    ["specs.hpp", "simd.hpp"],  # what is asked, without arithmetic; vectors
+    ["specs.hpp", "simd.hpp", "caches.hpp"],  # what is asked, without arithmetic; vectors; the processor's memory
     ["kernels.hpp", "threads.hpp", "arrays.hpp", "types.hpp", "math.hpp"],  # memory, lists of kinds
     ["one_by_one.hpp"],  # which asks the doors alone
     [
