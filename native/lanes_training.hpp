@@ -19,17 +19,17 @@ class LanesWorkspace {
   LanesWorkspace(const Layout<T>& layout, int moments)
       : outputs{layout.count()}, errors{layout.count()}, z{layout.count()}, beside{layout.count()}, sources{layout.count()},
         listed{most_rows} {
-    const Index w = width<T>, n = layout.flat_size();
+    const Index w = lanes<T>, n = layout.flat_size();
     parameters = Array<T>{n * w};
     gradient = Array<T>{n * w};
     before = Array<T>{n * w};
     for (int m = 0; m < moments; ++m) this->moments[m] = Array<T>{n * w};
-    Index vectors = layout.inputs() + layout.outputs() + 1;  // of a row
+    Index numbers = layout.inputs() + layout.outputs() + 1;  // of a row
     for (Index l = 0; l < layout.count(); ++l) {
       const Layer& at = layout.layer(l);
-      vectors += 2 * at.outputs + (at.keeps_z ? at.outputs : 0) + beside_of(at);
+      numbers += 2 * at.outputs + (at.keeps_z ? at.outputs : 0) + beside_of(at);
     }
-    rows = larger(least_rows, smaller(most_rows, tile_bytes / (vectors * vector_bytes) / least_rows * least_rows));
+    rows = larger(least_rows, smaller(most_rows, tile_bytes / (numbers * w * Index(sizeof(T))) / least_rows * least_rows));
     for (Index l = 0; l < layout.count(); ++l) {
       const Layer& at = layout.layer(l);
       outputs[l] = Array<T>{rows * at.outputs * w};
@@ -43,11 +43,11 @@ class LanesWorkspace {
   }
 
   static Index beside_of(const Layer& at) {
-    Index vectors = 0;
+    Index numbers = 0;
     with_kind(at.kind, [&](auto kind) {
-      if constexpr (KindInLanes<decltype(kind)>::known) vectors = KindInLanes<decltype(kind)>::beside(at);
+      if constexpr (KindInLanes<decltype(kind)>::known) numbers = KindInLanes<decltype(kind)>::beside(at);
     });
-    return vectors;
+    return numbers;
   }
 
   Index rows;  // of a tile
@@ -59,13 +59,13 @@ class LanesWorkspace {
   Array<T> inputs, targets, factors;
 
  private:
-  static constexpr Index tile_bytes = 20000, least_rows = 4, most_rows = 32;
+  static constexpr Index tile_bytes = 24000, least_rows = 4, most_rows = 32;
 };
 
 template <class T>
 class LanesTraining final : public nineline::Many {
  public:
-  static constexpr Index w = width<T>;
+  static constexpr Index w = lanes<T>;  // networks of a block
   using Work = LanesWorkspace<T>;
 
   LanesTraining(const Layout<T>& layout, const LossSpec& loss, const RuleSpec& rule, const double* factors)
@@ -122,7 +122,7 @@ class LanesTraining final : public nineline::Many {
         member_[l] = first + lane;
         network_[l] = members.which[first + lane];
         drawing_.seeds[l] = members.seeds == nullptr ? 0 : members.seeds[network_[l]];
-        rates_.each[l] = members.rates == nullptr ? 0 : members.rates[network_[l]];
+        rates_[l / width<T>].each[l % width<T>] = members.rates == nullptr ? 0 : members.rates[network_[l]];
         l1_[l] = members.l1 == nullptr ? 0 : members.l1[network_[l]];
         l2_[l] = members.l2 == nullptr ? 0 : members.l2[network_[l]];
         penalised_ = penalised_ || l1_[l] != 0 || l2_[l] != 0;
@@ -167,7 +167,7 @@ class LanesTraining final : public nineline::Many {
       double total[w] = {};
       each_tile(0, asks, poll, [&](Index first, Index rows) {
         forward(first, rows, nullptr);
-        add_lanes<T>(measure(rows), total);
+        measure(rows, total);
       });
       for (Index l = 0; l < count_; ++l) losses[member_[l]] = total[l];
     }
@@ -298,8 +298,10 @@ class LanesTraining final : public nineline::Many {
       for (Index r = 0; r < rows; ++r) {
         if (shared_) {
           const Index from = row(0, first + r);
-          store(work_.factors.data() + r * w, splat(factor(0, first + r)));
-          for (Index o = 0; o < m; ++o) store(work_.targets.data() + (r * m + o) * w, splat(target(from, o)));
+          each_vector<T>([&](Index lane) {
+            store(work_.factors.data() + r * w + lane, splat(factor(0, first + r)));
+            for (Index o = 0; o < m; ++o) store(work_.targets.data() + (r * m + o) * w + lane, splat(target(from, o)));
+          });
           continue;
         }
         for (Index l = 0; l < w; ++l) {
@@ -356,14 +358,14 @@ class LanesTraining final : public nineline::Many {
       }
     }
 
-    Vec<T> measure(Index rows) {
+    void measure(Index rows, double* total) {
       const Index l = layout_.count() - 1;
       const Layer& last = layout_.last();
       const T* const y = work_.outputs[l].data();
-      return measure_in_lanes<T>(of_.loss_, last,
-                                 {last.keeps_z ? work_.z[l].data() : y, y, work_.targets.data(), work_.factors.data(), rows,
-                                  last.outputs},
-                                 work_.errors[l].data());
+      measure_in_lanes<T>(of_.loss_, last,
+                          {last.keeps_z ? work_.z[l].data() : y, y, work_.targets.data(), work_.factors.data(), rows,
+                           last.outputs},
+                          work_.errors[l].data(), total);
     }
 
     void backward(Index first, Index rows) {
@@ -377,7 +379,7 @@ class LanesTraining final : public nineline::Many {
         if (lower.goes_on_elsewhere)
           for (Index end = l + 1; end < layout_.count(); ++end)
             if (is<Shortcut>(layout_.layer(end).kind) && layout_.layer(end).from == l - 1)
-              for (Index i = 0; i < rows * lower.outputs * w; i += w)
+              for (Index i = 0; i < rows * lower.outputs * w; i += width<T>)
                 store(to + i, load(to + i) + load(work_.errors[end].data() + i));
         if (is<Dense>(lower.kind))
           carry_back_in_lanes(lower, lower.keeps_z ? work_.z[l - 1].data() : work_.outputs[l - 1].data(),
@@ -398,10 +400,11 @@ class LanesTraining final : public nineline::Many {
           });
         if (!at.bias || of_.factors_[at.block + 1] == 0) continue;
         T* const bias = weights + at.height * at.outputs * w;
-        for (Index o = 0; o < at.outputs; ++o) {
-          Vec<T> sum = first > 0 ? load(bias + o * w) : Vec<T>{};
-          for (Index r = 0; r < rows; ++r) sum += load(work_.errors[l].data() + (r * at.outputs + o) * w);
-          store(bias + o * w, sum);
+        const T* const errors = work_.errors[l].data();
+        for (Index i = 0; i < at.outputs * w; i += width<T>) {
+          Vec<T> sum = first > 0 ? load(bias + i) : Vec<T>{};
+          for (Index r = 0; r < rows; ++r) sum += load(errors + r * at.outputs * w + i);
+          store(bias + i, sum);
         }
       }
     }
@@ -413,7 +416,7 @@ class LanesTraining final : public nineline::Many {
       double total[w] = {};
       each_tile(i, asks, poll, [&](Index first, Index rows) {
         forward(first, rows, &drawing_);
-        add_lanes<T>(measure(rows), total);
+        measure(rows, total);
         backward(first, rows);
         learn(first, rows);
       });
@@ -449,7 +452,7 @@ class LanesTraining final : public nineline::Many {
 
     // Adds l1 * sum(|w|) + l2 / 2 * sum(w^2) to the losses, and its derivative to the gradient.
     void penalise(double* total) {
-      Vec<T> ones, twos;
+      T ones[w], twos[w];
       for (Index l = 0; l < w; ++l) {
         const double share = of_.rule_.penalty_by_rows && weight_[l] > 0 ? 1 / weight_[l] : 1;
         ones[l] = T(l1_[l] * share), twos[l] = T(l2_[l] * share);
@@ -458,25 +461,28 @@ class LanesTraining final : public nineline::Many {
         const Layer& at = layout_.layer(l);
         if (!at.penalised) continue;
         const bool learns = of_.factors_[at.block] != 0;
-        Vec<T> sizes{}, squares{};
-        for (Index i = at.flat * w; i < (at.flat + at.height * at.outputs) * w; i += w) {
-          const Vec<T> each = load(work_.parameters.data() + i), sign = each > 0 ? ones : each < 0 ? -ones : Vec<T>{};
-          sizes += absolute(each);
-          squares += each * each;
-          T* const g = work_.gradient.data() + i;
-          if (learns) store(g, load(g) + (sign + twos * each));
-        }
-        for (Index lane = 0; lane < w; ++lane)
-          total[lane] += double(ones[lane]) * double(sizes[lane]) + double(twos[lane]) / 2 * double(squares[lane]);
+        each_vector<T>([&](Index lane) {
+          const Vec<T> one = load(ones + lane), two = load(twos + lane);
+          Vec<T> sizes{}, squares{};
+          for (Index i = at.flat * w + lane; i < (at.flat + at.height * at.outputs) * w; i += w) {
+            const Vec<T> each = load(work_.parameters.data() + i), sign = each > 0 ? one : each < 0 ? -one : Vec<T>{};
+            sizes += absolute(each);
+            squares += each * each;
+            T* const g = work_.gradient.data() + i;
+            if (learns) store(g, load(g) + (sign + two * each));
+          }
+          add_lanes<T>(one * sizes + two * T(0.5) * squares, total + lane);
+        });
       }
     }
 
-    // What each network's gradient is shortened by. Shares of the largest entry are squared, lest a square overflow.
-    Vec<T> shortening() const {
+    // What the gradients of the networks of a vector are shortened by. Shares of the largest entry are squared, lest a
+    // square overflow.
+    Vec<T> shortening(Index lane) const {
       Vec<T> largest{}, squares{};
       const auto each = [&](const auto& what) {
         each_learning([&](Index begin, Index count, double) {
-          for (Index i = begin; i < begin + count; ++i) what(load(work_.gradient.data() + i * w));
+          for (Index i = begin; i < begin + count; ++i) what(load(work_.gradient.data() + i * w + lane));
         });
       };
       each([&](Vec<T> g) { largest = maximum(largest, absolute(g)); });
@@ -487,26 +493,28 @@ class LanesTraining final : public nineline::Many {
     }
 
     void move(Index i, bool held) {
-      const bool clips = of_.rule_.clip_norm != 0;
-      const Vec<T> scale = clips ? shortening() : splat(T(1));
-      const RatesInLanes<T> rates = rates_ * steps_.factors[i];
-      Vec<T> moves{};
+      T moves[w];
       for (Index l = 0; l < w && held; ++l) moves[l] = i < limits_[l] ? T(1) : T(0);
       with_rule<T, Vec<T>>(of_.rule_, drawing_.step + 1, [&](auto rule) {
-        each_learning([&](Index begin, Index count, double factor) {
-          const auto step = rule.at(rates * factor);
-          if (held) update<true>(step, begin, count, scale, moves);
-          else update<false>(step, begin, count, scale, moves);
+        each_vector<T>([&](Index lane) {
+          const RatesInLanes<T> rates = rates_[lane / width<T>] * steps_.factors[i];
+          const auto usual = rule.at(rates);
+          const Vec<T> scale = of_.rule_.clip_norm != 0 ? shortening(lane) : splat(T(1));
+          each_learning([&](Index begin, Index count, double factor) {
+            const auto step = factor == 1 ? usual : rule.at(rates * factor);
+            if (held) update<true>(step, begin, count, lane, scale, load(moves + lane));
+            else update<false>(step, begin, count, lane, scale, Vec<T>{});
+          });
         });
       });
     }
 
     template <bool held, class Step>
-    void update(const Step& step, Index begin, Index count, Vec<T> scale, Vec<T> moves) {
+    void update(const Step& step, Index begin, Index count, Index lane, Vec<T> scale, Vec<T> moves) {
       T* const p = work_.parameters.data();
       const T* const gradient = work_.gradient.data();
       T *const first = work_.moments[0].data(), *const second = work_.moments[1].data();
-      for (Index i = begin * w; i < (begin + count) * w; i += w) {
+      for (Index i = begin * w + lane; i < (begin + count) * w; i += w) {
         Vec<T> a{}, b{};
         if constexpr (Step::moments > 0) a = load(first + i);
         if constexpr (Step::moments > 1) b = load(second + i);
@@ -517,6 +525,7 @@ class LanesTraining final : public nineline::Many {
         if constexpr (Step::moments > 1) store(second + i, held ? (moves > 0 ? b : old_b) : b);
       }
     }
+
     const LanesTraining& of_;
     const Layout<T>& layout_;
     Work& work_;
@@ -525,7 +534,7 @@ class LanesTraining final : public nineline::Many {
     const ManySteps& steps_;
     Index count_;
     Index member_[w], network_[w], limits_[w];  // of each lane: its place in the call, its network, the steps it takes
-    RatesInLanes<T> rates_;
+    RatesInLanes<T> rates_[vectors];
     double l1_[w], l2_[w];
     bool penalised_ = false, shared_, listed_ = false;
     DrawingInLanes<T> drawing_;

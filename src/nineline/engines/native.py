@@ -188,6 +188,10 @@ def many_of(network: Network, rule: Rule | None) -> Any:
     return _module().Many(_layout(network), _loss(rule.loss), _rule(rule), rule.factors(network))
 
 
+LANE_VECTORS: Final = 2
+"""How many vectors a number of many networks takes: `vectors` in native/lanes.hpp."""
+
+
 def vector_bytes() -> int:
     """Return how wide the vectors of the instruction set in use are."""
     return {"avx512": 64, "avx2": 32}.get(level(), 16)

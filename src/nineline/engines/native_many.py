@@ -100,7 +100,7 @@ def lie_in_lanes(door: Any, parameters: Array, members: int, inputs: object, ask
         return False
     if asked is not None:
         return asked
-    lanes = native.vector_bytes() // parameters.itemsize
+    lanes = native.LANE_VECTORS * native.vector_bytes() // parameters.itemsize
     return parameters.shape[1] <= _MOST_IN_LANES[parameters.dtype] and members >= lanes * _LEAST_LANES
 
 
