@@ -331,7 +331,7 @@ class Training final : public nineline::Training {
       before = {before_.parameters.data(), {before_.moments[0].data(), before_.moments[1].data()}};
       keep_what_does_not_move();
     }
-    with_rule<T>(rule_, number + 1, [&](auto rule) {
+    with_rule<T>(rule_, number + 1, powers_, [&](auto rule) {
       team.each(moving_count_, alone || layout_.size() < least_size_to_share, [&](int who, Index p) {
         const Piece& piece = moving_[p];
         const PieceOf<T> gradient = find(p, who);
@@ -567,6 +567,7 @@ class Training final : public nineline::Training {
   RunningSums<T> sums_;
   Array<T> gradients_of_sums_;  // of the parts
   Index size_of_gradients_of_sums_ = 0;
+  Powers powers_[2];
   List<Workspace<T>> workspaces_, held_;  // of tiles, one a thread; of a batch that is held
   Index parts_made_ = 0;
   int threads_prepared_ = 0;
