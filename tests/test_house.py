@@ -258,7 +258,7 @@ HEADERS = [
     ["layout.hpp"],
     ["pieces.hpp", "workspace.hpp", "placed.hpp"],
     ["batches.hpp"],
-    ["each_output.hpp"],
+    ["each_output.hpp", "tiny.hpp"],
     ["training.hpp", "runner.hpp", "differentiator.hpp", "curvature.hpp"],
 ]
 HEADER_FLOOR = {header: number for number, headers in enumerate(HEADERS) for header in headers}
