@@ -204,30 +204,37 @@ inline void softmax_backward(const T* p, T* errors, Index rows, Index outputs, I
   }
 }
 
-// A tile of weighted sums, rows of a stride, into outputs; z and y may be the same.
+// Some weighted sums into outputs, by an activation that works element by element; z and y may be the same.
+template <class F, class T>
+inline void activate_by(T setting, const T* z, T* y, Index count) {
+  const Vec<T> a = splat(setting);
+  for (Index i = 0; i < count; i += width<T>) store(y + i, F::value(load(z + i), a));
+}
+
+// errors of the outputs become errors of the weighted sums, in place.
+template <class F, class T>
+inline void carry_back_by(T setting, const T* z, const T* y, T* errors, Index count) {
+  const Vec<T> a = splat(setting);
+  for (Index i = 0; i < count; i += width<T>) {
+    const Vec<T> sums = F::needs_z ? load(z + i) : Vec<T>{};
+    store(errors + i, load(errors + i) * F::slope(sums, load(y + i), a));
+  }
+}
+
+// The same of a tile, rows of a stride, by any activation.
 template <class T>
 inline void activate(Activation kind, T setting, const T* z, T* y, Index rows, Index outputs, Index stride) {
   if (is<Softmax>(kind)) return softmax(z, y, rows, outputs, stride);
   if (is<Identity>(kind) && z == y) return;
-  const Vec<T> a = splat(setting);
-  with_activation(kind, [&](auto f) {
-    for (Index i = 0; i < rows * stride; i += width<T>) store(y + i, f.value(load(z + i), a));
-  });
+  with_activation(kind, [&](auto f) { activate_by<decltype(f)>(setting, z, y, rows * stride); });
 }
 
-// errors of the outputs become errors of the weighted sums, in place.
 template <class T>
 inline void carry_back(Activation kind, T setting, const T* z, const T* y, T* errors, Index rows, Index outputs,
                        Index stride) {
   if (is<Softmax>(kind)) return softmax_backward(y, errors, rows, outputs, stride);
   if (is<Identity>(kind)) return;
-  const Vec<T> a = splat(setting);
-  with_activation(kind, [&](auto f) {
-    for (Index i = 0; i < rows * stride; i += width<T>) {
-      const Vec<T> sums = f.needs_z ? load(z + i) : Vec<T>{};
-      store(errors + i, load(errors + i) * f.slope(sums, load(y + i), a));
-    }
-  });
+  with_activation(kind, [&](auto f) { carry_back_by<decltype(f)>(setting, z, y, errors, rows * stride); });
 }
 
 }  // namespace nineline::NINELINE_LEVEL

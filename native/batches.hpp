@@ -182,7 +182,7 @@ inline bool lay_out(const Layout<T>& layout, const Batch<T>& batch, Index first,
   } else {
     const T* const targets = static_cast<const T*>(batch.data.targets);
     for (Index r = 0; r < rows; ++r)
-      for (Index o = 0; o < m; ++o) to.targets[r * stride + o] = targets[batch.row(first + r) * m + o];
+      copy_row(targets + batch.row(first + r) * m, m, to.targets.data() + r * stride);
   }
   const double share = !mean ? 1 : total_weight > 0 ? 1 / total_weight : 0;
   const bool alike = batch.data.weights == nullptr;

@@ -495,7 +495,7 @@ class LanesTraining final : public nineline::Many {
     void move(Index i, bool held) {
       T moves[w];
       for (Index l = 0; l < w && held; ++l) moves[l] = i < limits_[l] ? T(1) : T(0);
-      with_rule<T, Vec<T>>(of_.rule_, drawing_.step + 1, [&](auto rule) {
+      with_rule<T, Vec<T>>(of_.rule_, drawing_.step + 1, powers_, [&](auto rule) {
         each_vector<T>([&](Index lane) {
           const RatesInLanes<T> rates = rates_[lane / width<T>] * steps_.factors[i];
           const auto usual = rule.at(rates);
@@ -538,6 +538,7 @@ class LanesTraining final : public nineline::Many {
     double l1_[w], l2_[w];
     bool penalised_ = false, shared_, listed_ = false;
     DrawingInLanes<T> drawing_;
+    Powers powers_[most_moments];
     Order order_[w];  // the rows of the step, or null: all as they lie
     Index size_[w], most_ = 0;
     double weight_[w], share_[w];

@@ -142,7 +142,7 @@ inline T sweep(const Outputs<T>& at, T setting, T* delta) {
 }
 
 template <class Kind, class T>
-inline T joined_sweep(const Outputs<T>& at, T* delta) {
+inline T joined_sweep(const Outputs<T>& at, T, T* delta) {
   Vec<T> total{};
   for (Index i = 0; i < at.rows * at.stride; i += width<T>) {
     const Vec<T> y = load(at.y + i), t = load(at.targets + i), factor = load(at.factors + i);
@@ -154,7 +154,7 @@ inline T joined_sweep(const Outputs<T>& at, T* delta) {
 
 // log(sum_j exp(z_j)) - sum_j t_j z_j, row by row, with the largest z taken off first.
 template <class T>
-inline T cross_entropy_of_softmax(const Outputs<T>& at, T* delta) {
+inline T cross_entropy_of_softmax(const Outputs<T>& at, T, T* delta) {
   T total = 0;
   for (Index r = 0; r < at.rows; ++r) {
     const T *z = at.z + r * at.stride, *y = at.y + r * at.stride, *t = at.targets + r * at.stride;
@@ -173,24 +173,32 @@ inline T cross_entropy_of_softmax(const Outputs<T>& at, T* delta) {
   return total;
 }
 
+// A loss behind an activation as one of these sweeps. After one that is not joined, delta has to be carried back.
+template <class T>
+struct Sweep {
+  T (*over)(const Outputs<T>&, T setting, T* delta) = nullptr;
+  bool joined = false;
+};
+
+template <class T>
+inline Sweep<T> sweep_of(Loss loss, Activation activation) {
+  Sweep<T> found;
+  with_loss(loss, [&](auto kind) {
+    using Kind = decltype(kind);
+    if constexpr (!Kind::only_joined) found = {sweep<Kind, T>, false};
+    if constexpr (std::is_same_v<Kind, CrossEntropy>) found = {cross_entropy_of_softmax<T>, true};
+    else if constexpr (!std::is_void_v<typename Kind::Joins>)
+      if (joins<Kind>(activation)) found = {joined_sweep<Kind, T>, true};
+  });
+  return found;
+}
+
 // The loss of a tile; delta becomes the errors of the last weighted sums.
 template <class T>
 inline T measure(const LossSpec& loss, Activation activation, T activation_setting, const Outputs<T>& at, T* delta) {
-  T total = 0;
-  with_loss(loss.kind, [&](auto kind) {
-    using Kind = decltype(kind);
-    if constexpr (!std::is_void_v<typename Kind::Joins>) {
-      if (joins<Kind>(activation)) {
-        if constexpr (std::is_same_v<Kind, CrossEntropy>) total = cross_entropy_of_softmax(at, delta);
-        else total = joined_sweep<Kind>(at, delta);
-        return;
-      }
-    }
-    if constexpr (!Kind::only_joined) {
-      total = sweep<Kind>(at, T(loss.setting), delta);
-      carry_back(activation, activation_setting, at.z, at.y, delta, at.rows, at.outputs, at.stride);
-    }
-  });
+  const Sweep<T> sweep = sweep_of<T>(loss.kind, activation);
+  const T total = sweep.over(at, T(loss.setting), delta);
+  if (!sweep.joined) carry_back(activation, activation_setting, at.z, at.y, delta, at.rows, at.outputs, at.stride);
   return total;
 }
 

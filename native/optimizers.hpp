@@ -1,7 +1,8 @@
 // Optimizers: each rule reads as its formula, on vectors of parameters.
 //
-// p parameters, g gradient, r the learning rate of the step, t its number from 1. of(spec, t) is the rule of a step, and
-// at(r) the same at a learning rate, which is one number or one a lane; `moments` is how many vectors it remembers.
+// p parameters, g gradient, r the learning rate of the step, t its number from 1. of(spec, t, powers) is the rule of a
+// step, and at(r) the same at a learning rate, which is one number or one a lane; `moments` is how many vectors it
+// remembers, and `powers` what it raises.
 // Twin: src/nineline/optimizers.py, class by class.
 #pragma once
 
@@ -18,6 +19,26 @@ inline double power(double x, std::uint64_t t) {
     if (t & 1) result *= x;
   return result;
 }
+
+// x^t for one t after another: x^(64 n) by squaring, and from there on times x. The bits depend on x and t alone.
+class Powers {
+ public:
+  double of(double x, std::uint64_t t) {
+    if (t != t_ + 1 || x != x_ || t % 64 == 0) {
+      first_ = power(x, t - t % 64);
+      rest_ = 1;
+      for (std::uint64_t i = 0; i < t % 64; ++i) rest_ *= x;
+    } else {
+      rest_ *= x;
+    }
+    t_ = t, x_ = x;
+    return first_ * rest_;
+  }
+
+ private:
+  double x_ = 0, first_ = 1, rest_ = 1;
+  std::uint64_t t_ = 0;
+};
 
 // 1 / (sqrt(s) + epsilon) for s >= 0; 0 where s is infinite.
 template <class V>
@@ -51,7 +72,7 @@ struct GradientDescent {
   static constexpr const char* name = "gradient_descent";
   static constexpr int moments = 0;
   Rate rate{};
-  static GradientDescent of(const RuleSpec&, std::uint64_t) { return {}; }
+  static GradientDescent of(const RuleSpec&, std::uint64_t, Powers*) { return {}; }
   template <class Given>
   GradientDescent at(const Given& r) const { return {Rate(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>&, Vec<T>&) const { return p - rate * g; }
@@ -64,7 +85,7 @@ struct Momentum {
   T momentum;
   bool nesterov;
   Rate rate{};
-  static Momentum of(const RuleSpec& spec, std::uint64_t) { return {T(spec.momentum), spec.nesterov}; }
+  static Momentum of(const RuleSpec& spec, std::uint64_t, Powers*) { return {T(spec.momentum), spec.nesterov}; }
   template <class Given>
   Momentum at(const Given& r) const { return {momentum, nesterov, Rate(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>& v, Vec<T>&) const {
@@ -80,7 +101,9 @@ struct RMSprop {
   static constexpr int moments = 1;
   T decay, rest, epsilon;
   Rate rate{};
-  static RMSprop of(const RuleSpec& spec, std::uint64_t) { return {T(spec.beta_2), T(1 - spec.beta_2), T(spec.epsilon)}; }
+  static RMSprop of(const RuleSpec& spec, std::uint64_t, Powers*) {
+    return {T(spec.beta_2), T(1 - spec.beta_2), T(spec.epsilon)};
+  }
   template <class Given>
   RMSprop at(const Given& r) const { return {decay, rest, epsilon, Rate(r)}; }
   Vec<T> operator()(Vec<T> p, Vec<T> g, Vec<T>& s, Vec<T>&) const {
@@ -99,11 +122,11 @@ struct Adam {
   double unbiased_1, weight_decay;  // 1 / (1 - b1^t)
   T unbiased_2;                     // 1 / (1 - b2^t)
   Rate rate{}, shrink{};
-  static Adam of(const RuleSpec& spec, std::uint64_t t) {
-    const double unbiased_2 = 1 / (1 - power(spec.beta_2, t));
+  static Adam of(const RuleSpec& spec, std::uint64_t t, Powers* powers) {
+    const double unbiased_2 = 1 / (1 - powers[1].of(spec.beta_2, t));
     const double epsilon = spec.epsilon * (spec.epsilon_hat ? __builtin_sqrt(unbiased_2) : 1);
     return {T(spec.beta_1), T(1 - spec.beta_1), T(spec.beta_2), T(1 - spec.beta_2), T(epsilon),
-            1 / (1 - power(spec.beta_1, t)), spec.weight_decay, T(unbiased_2)};
+            1 / (1 - powers[0].of(spec.beta_1, t)), spec.weight_decay, T(unbiased_2)};
   }
   template <class Given>
   Adam at(const Given& r) const {
@@ -131,8 +154,8 @@ inline int moments_of(Optimizer kind) {
 
 // Calls `work` with the rule of step t.
 template <class T, class Rate = T, class Work>
-inline void with_rule(const RuleSpec& spec, std::uint64_t t, Work&& work) {
-  Optimizers<T, Rate>::at(int(spec.kind), [&](auto kind) { work(decltype(kind)::of(spec, t)); });
+inline void with_rule(const RuleSpec& spec, std::uint64_t t, Powers* powers, Work&& work) {
+  Optimizers<T, Rate>::at(int(spec.kind), [&](auto kind) { work(decltype(kind)::of(spec, t, powers)); });
 }
 
 // The vectors of training, all laid out alike.

@@ -5,6 +5,8 @@
 // is held as a whole, and a piece's gradient is a product over all its rows; from a longer one each part adds up a
 // gradient of its own, tile by tile, and a piece's gradient is their sum.
 //
+// A network that is tiny goes a way of its own (tiny.hpp).
+//
 // Vectors of an embedding are moved where the caller has them, by one thread.
 //
 // How batch and parameters are parted depends on their sizes alone, and sums have one order, so the result is the same
@@ -13,6 +15,7 @@
 
 #include "batches.hpp"
 #include "pieces.hpp"
+#include "tiny.hpp"
 
 namespace nineline::NINELINE_LEVEL {
 
@@ -40,7 +43,7 @@ class Training final : public nineline::Training {
     Index done = 0, kept = 0, taken = 0;
     while (done < steps.count) {
       const bool last = done + 1 == steps.count;
-      const double loss = step(rows, steps, done, several, last, team, poll);
+      const double loss = one_step(rows, steps, done, several, last, team, poll);
       if (poll.stopped()) break;
       losses[done++] = loss;
       if (!__builtin_isfinite(loss)) break;
@@ -52,7 +55,7 @@ class Training final : public nineline::Training {
       each_column([](LearnedVectors<T>& column) { column.restart(); });
       turn_over_all();
       InterruptPoll never{{}};
-      for (Index i = 0; i < taken; ++i) step(rows, steps, i, false, i + 1 == taken, team, never);
+      for (Index i = 0; i < taken; ++i) one_step(rows, steps, i, false, i + 1 == taken, team, never);
     }
     if (taken > 0) end(std::uint64_t(taken));
     return done;
@@ -167,8 +170,10 @@ class Training final : public nineline::Training {
   struct State {
     Array<T> parameters, moments[most_moments];
   };
-  struct Views {
-    T *parameters, *moments[most_moments];
+  // Parameters side by side that learn at the same rate.
+  struct Run {
+    Index begin = 0, count = 0;
+    double factor = 0;
   };
 
   double factor_of_weights(Index l) const { return factors_[layout_.layer(l).block]; }
@@ -189,12 +194,14 @@ class Training final : public nineline::Training {
   // The loss of a batch as step `number` sees it, penalties included. What the gradient is found from stays.
   double measure(const LossSpec& spec, const Batch<T>& batch, std::uint64_t number, bool alone, Team& team,
                  InterruptPoll& poll) {
+    if (is_tiny(batch)) return measure_tiny(spec, batch);
+    tiny_.forget();
     if (partition_.rows != batch.rows) partition_ = partition(batch.rows, layout_.work_of_a_row());
     const Partition parts = partition_;
     const Index pieces_of_a_part = (layout_.piece_count() + parts.parts - 1) / parts.parts;
     const bool held = is_held(batch.rows);
-    if (held) make_room(batch.rows);
-    else make_parts(parts, team.threads());
+    if (held && !has_room(batch.rows)) make_room(batch.rows);
+    else if (!held) make_parts(parts, team.threads());
     const double total_weight = batch.total_weight();
     add_up_sums(alone, team);
     if (held && lay_out(layout_, batch, 0, batch.rows, total_weight, spec.mean, vectors(), sums(), held_[0]))
@@ -307,7 +314,55 @@ class Training final : public nineline::Training {
     return [&workspace, stride = layout_.last().stride](Index r) { return workspace.factors[r * stride]; };
   }
 
+  // Networks that are tiny
+
+  bool is_tiny(const Batch<T>& batch) const { return layout_is_tiny_ && Tiny<T>::fits(batch); }
+
+  double measure_tiny(const LossSpec& spec, const Batch<T>& batch) {
+    if (!has_room(Tiny<T>::room(batch.rows))) make_room(Tiny<T>::room(batch.rows));
+    const double loss = double(tiny_.measure(spec, batch));
+    if (rule_.l1 == 0 && rule_.l2 == 0) return loss;
+    const double total_weight = batch.total_weight();
+    share_of_penalty_ = rule_.penalty_by_rows && total_weight > 0 ? 1 / total_weight : 1;
+    return loss + share_of_penalty_ * penalty(layout_, rule_.l1, rule_.l2, parameters_.data(), 0, layout_.piece_count());
+  }
+
+  void learn_tiny() {
+    tiny_.learn();
+    if (rule_.l1 == 0 && rule_.l2 == 0) return;
+    for (Index p = 0; p < moving_count_; ++p) add_penalty(moving_[p], piece_of(layout_, gradient_.data(), moving_[p]));
+  }
+
+  [[gnu::always_inline]] double step_of_tiny(const Batch<T>& batch, std::uint64_t number, double rate, bool keep_before) {
+    const double loss = measure_tiny(loss_, batch);
+    if (!__builtin_isfinite(loss)) return loss;
+    learn_tiny();
+    const T scale = rule_.clip_norm != 0 ? shortening() : T(1);
+    const Vectors<T> vectors = now();
+    Vectors<T> before{};
+    if (keep_before) {
+      before = vectors_of(before_);
+      keep_what_does_not_move();
+    }
+    with_rule<T>(rule_, number + 1, powers_, [&](auto rule) {
+      for (Index i = 0; i < run_count_; ++i)
+        update(rule.at(rate * runs_[i].factor), vectors, before, runs_[i].begin, runs_[i].count,
+               gradient_.data() + runs_[i].begin, scale);
+    });
+    if (layout_.turned_size() > 0) turn_over_all();
+    return loss;
+  }
+
   // One step of the optimizer; returns the loss before it. Where that is not finite, nothing is moved.
+  double one_step(const Rows& rows, const Steps& steps, Index i, bool keep_start, bool keep_before, Team& team,
+                  InterruptPoll& poll) {
+    const Batch<T> batch = Batch<T>::of(rows, steps, i);
+    if (!is_tiny(batch)) return step(rows, steps, i, keep_start, keep_before, team, poll);
+    if (poll.over()) return 0;
+    if (batch.shuffled() && i + 1 < steps.count) call_for(layout_, Batch<T>::of(rows, steps, i + 1), 0, batch.rows);
+    return step_of_tiny(batch, steps_taken + std::uint64_t(i), steps.rates[i], keep_before);
+  }
+
   double step(const Rows& rows, const Steps& steps, Index i, bool keep_start, bool keep_before, Team& team,
               InterruptPoll& poll) {
     const Batch<T> batch = Batch<T>::of(rows, steps, i);
@@ -339,13 +394,13 @@ class Training final : public nineline::Training {
   template <class Find>
   void move_all(std::uint64_t number, double rate, bool keep_start, bool keep_before, T scale, bool alone, Team& team,
                 const Find& find) {
-    const Vectors<T> vectors{parameters_.data(), {moments_[0].data(), moments_[1].data()}};
+    const Vectors<T> vectors = now();
     Vectors<T> before{};
     if (keep_before) {
-      before = {before_.parameters.data(), {before_.moments[0].data(), before_.moments[1].data()}};
+      before = vectors_of(before_);
       keep_what_does_not_move();
     }
-    with_rule<T>(rule_, number + 1, [&](auto rule) {
+    with_rule<T>(rule_, number + 1, powers_, [&](auto rule) {
       team.each(moving_count_, alone || layout_.size() < least_size_to_share, [&](int who, Index p) {
         const Piece& piece = moving_[p];
         const PieceOf<T> gradient = find(p, who);
@@ -381,14 +436,19 @@ class Training final : public nineline::Training {
         add_piece(at, piece, piece_of(layout_, gradients_.data() + part * layout_.size(), piece), part > 0, to);
     }
     if (piece.weights && uses_sums() && piece.layer == layout_.reader()) sums_.add_to(piece.block, to.weights);
-    if (piece.weights && at.penalised && (rule_.l1 != 0 || rule_.l2 != 0))
-      add_penalty(rule_.l1 * share_of_penalty_, rule_.l2 * share_of_penalty_, piece.block,
-                  piece_of(layout_, parameters_.data(), piece).weights, to.weights);
+    add_penalty(piece, to);
+  }
+
+  void add_penalty(const Piece& piece, const PieceOf<T>& gradient) {
+    if (piece.weights && layout_.layer(piece.layer).penalised && (rule_.l1 != 0 || rule_.l2 != 0))
+      NINELINE_LEVEL::add_penalty(rule_.l1 * share_of_penalty_, rule_.l2 * share_of_penalty_, piece.block,
+                                  piece_of(layout_, parameters_.data(), piece).weights, gradient.weights);
   }
 
   // The gradient of all parameters; of what does not learn it stays 0.
   void find_gradient(const Batch<T>& batch, bool alone, Team& team) {
     if (!gradient_) gradient_ = Array<T>{layout_.size()};
+    if (is_tiny(batch)) return learn_tiny();
     team.each(moving_count_, alone || layout_.size() < least_size_to_share,
               [&](int, Index p) { find(batch, moving_[p], piece_of(layout_, gradient_.data(), moving_[p])); });
   }
@@ -413,6 +473,7 @@ class Training final : public nineline::Training {
 
   void look_at(const Rows& rows) {
     encoding_ = rows.encoding;
+    tiny_.forget();
     const bool zeros = is_mostly_zeros(layout_, rows);
     const auto other_rows = [&](List<Workspace<T>>& workspaces) {
       for (Index i = 0; i < workspaces.size(); ++i) {
@@ -466,15 +527,18 @@ class Training final : public nineline::Training {
     }
   }
 
-  Views now() const { return {parameters_.data(), {moments_[0].data(), moments_[1].data()}}; }
+  Vectors<T> now() const { return {parameters_.data(), {moments_[0].data(), moments_[1].data()}}; }
+  static Vectors<T> vectors_of(const State& state) {
+    return {state.parameters.data(), {state.moments[0].data(), state.moments[1].data()}};
+  }
 
-  void copy(const Views& from, State& to) {
+  void copy(const Vectors<T>& from, State& to) {
     if (!to.parameters) to = made();
     __builtin_memcpy(to.parameters.data(), from.parameters, layout_.size() * sizeof(T));
     for (int m = 0; m < moments_used_; ++m)
       __builtin_memcpy(to.moments[m].data(), from.moments[m], layout_.size() * sizeof(T));
   }
-  void copy(const State& from, const Views& to) {
+  void copy(const State& from, const Vectors<T>& to) {
     __builtin_memcpy(to.parameters, from.parameters.data(), layout_.size() * sizeof(T));
     for (int m = 0; m < moments_used_; ++m)
       __builtin_memcpy(to.moments[m], from.moments[m].data(), layout_.size() * sizeof(T));
@@ -516,6 +580,24 @@ class Training final : public nineline::Training {
       before_is_old_[l] = true;
     }
     make_columns();
+    make_runs();
+  }
+
+  void make_runs() {
+    runs_ = List<Run>{2 * layout_.count()};
+    for (Index l = 0; l < layout_.count(); ++l) {
+      const Layer& at = layout_.layer(l);
+      if (at.height == 0) continue;
+      add_run({at.place, at.weights, factor_of_weights(l)});
+      if (at.bias) add_run({at.place + at.weights, at.stride_of_bias(), factor_of_bias(l)});
+    }
+  }
+
+  void add_run(const Run& run) {
+    if (run.factor == 0) return;
+    Run* const last = run_count_ > 0 ? &runs_[run_count_ - 1] : nullptr;
+    if (last != nullptr && last->factor == run.factor && last->begin + last->count == run.begin) last->count += run.count;
+    else runs_[run_count_++] = run;
   }
 
   void make_columns() {
@@ -532,10 +614,13 @@ class Training final : public nineline::Training {
   // Whether all rows of a batch are kept until its gradient is found.
   static bool is_held(Index rows) { return rows <= most_rows_held; }
 
+  bool has_room(Index rows) const { return held_.size() > 0 && held_[0].room() >= rows; }
   void make_room(Index rows) {
-    if (held_.size() > 0 && held_[0].room() >= rows) return;
     held_ = List<Workspace<T>>{1, layout_, rows, Purpose::training};
     held_[0].mostly_zeros = mostly_zeros_;
+    if (!layout_is_tiny_) return;
+    if (!gradient_) gradient_ = Array<T>{layout_.size()};
+    tiny_ = Tiny<T>{layout_, held_[0], places_.data(), turned_places_.data(), lowest_, factors_.data(), gradient_.data()};
   }
 
   void make_parts(const Partition& parts, int threads) {
@@ -581,6 +666,11 @@ class Training final : public nineline::Training {
   RunningSums<T> sums_;
   Array<T> gradients_of_sums_;  // of the parts
   Index size_of_gradients_of_sums_ = 0;
+  bool layout_is_tiny_ = Tiny<T>::fits(layout_);
+  Tiny<T> tiny_;  // of rows that are held
+  List<Run> runs_;
+  Index run_count_ = 0;
+  Powers powers_[2];
   List<Workspace<T>> workspaces_, held_;  // of tiles, one a thread; of a batch that is held
   Index parts_made_ = 0;
   int threads_prepared_ = 0;

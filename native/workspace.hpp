@@ -15,6 +15,14 @@ struct Span {
 
 enum class Purpose { training, answering };
 
+// Where rows lie at a layer: what it is given, what it makes of that, and its errors; z are the outputs where they are
+// not kept.
+template <class T>
+struct Memory {
+  RowList<T> inputs, rows_of_errors;
+  T *z, *outputs, *errors;
+};
+
 // What every layer makes of some rows, and its errors: room for a whole batch, or for a tile at a time.
 template <class T>
 class Workspace {
@@ -50,6 +58,11 @@ class Workspace {
   // The same as training sees it, where dropout draws.
   void forward_in_training(const T* const* parameters, const Span& span, const Drawing& drawing) {
     for (Index l = first(); l < layout_->count(); ++l) forward(l, parameters[l], span, &drawing);
+  }
+
+  Memory<T> memory(Index l) const {
+    T* const outputs = outputs_[l].data();
+    return {rows_of(l - 1, 0), errors_[l].rows(), z_[l] ? z_[l].data() : outputs, outputs, errors_[l].data()};
   }
 
   // The loss of rows that went forward; their errors stay here.

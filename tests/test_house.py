@@ -266,7 +266,7 @@ HEADERS = [
     ["layout.hpp"],
     ["pieces.hpp", "workspace.hpp", "placed.hpp"],
     ["batches.hpp"],
-    ["each_output.hpp"],
+    ["each_output.hpp", "tiny.hpp"],
     ["lanes.hpp"],
     ["lanes_layers.hpp"],
     ["training.hpp", "runner.hpp", "differentiator.hpp", "curvature.hpp", "lanes_training.hpp"],

@@ -204,16 +204,16 @@ def test_engines_agree(kind, optimizer, batch):
 
 @pytest.mark.parametrize("engine", ["reference", "auto"])
 def test_one_that_diverges_leaves_the_others_alone(engine):
-    rates = np.array([1.0, 1e200, 1.0, 1e308, 2.0])
-    networks = Networks(5, 3, 6, 1, output="identity", rng=0)
+    rates = np.tile([1.0, 1e200, 1.0, 1e308, 2.0], 8)
+    networks = Networks(40, 3, 6, 1, output="identity", rng=0)
     quiet = Networks(list(networks))
     history = networks.train(X, Y, 200, learning_rate=rates, report_every=0, engine=engine)
-    assert history.diverged.tolist() == [False, True, False, True, False] == np.isnan(networks.losses).tolist()
+    assert history.diverged.tolist() == [False, True, False, True, False] * 8 == np.isnan(networks.losses).tolist()
     assert np.isfinite(networks.parameters).all()
     assert history.stopped[1].startswith("diverged in epoch")
-    others = quiet[[0, 2, 4]]
-    others.train(X, Y, 200, learning_rate=rates[[0, 2, 4]], report_every=0, engine=engine)
-    assert (others.parameters == networks.parameters[[0, 2, 4]]).all()
+    others = quiet[rates < 3]
+    others.train(X, Y, 200, learning_rate=rates[rates < 3], report_every=0, engine=engine)
+    assert (others.parameters == networks.parameters[rates < 3]).all()
     for number in (1, 3):
         alone = quiet[number].copy()
         with pytest.raises(DivergenceError) as error:

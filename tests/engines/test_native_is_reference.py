@@ -410,14 +410,14 @@ def agree(case):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hidden", HIDDEN, ids=repr)
-@pytest.mark.parametrize("width", [5, 16])
+@pytest.mark.parametrize("width", [5, 16, 40])
 def test_every_activation_of_a_hidden_layer(hidden, width, dtype):
     agree(Case(hidden=hidden, width=width, second_width=7, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("goal", goals(), ids=lambda goal: f"{goal[0]}-{goal[1]}")
-@pytest.mark.parametrize("outputs", [1, 3, 17])
+@pytest.mark.parametrize("outputs", [1, 3, 33])
 def test_every_loss_with_every_output_that_fits_it(goal, outputs, dtype):
     agree(Case(goal=goal, width=16, outputs=outputs, weights="some zeros", validation="weighted pair", dtype=dtype))
 
@@ -435,6 +435,47 @@ def test_every_loss_with_clipping_and_penalties(extra, goal, dtype):
 @pytest.mark.parametrize("factors", FACTORS)
 def test_every_optimizer(optimizer, factors, dtype):
     agree(Case(optimizer=optimizer, factors=factors, second_width=17, dtype=dtype))
+
+
+TINY = [
+    (3, 6, None, 1),
+    (6, 16, None, 1),
+    (1, 1, None, 1),
+    (2, 3, 4, 3),
+    (10, 4, 4, 10),
+    (17, 9, 20, 2),
+    (10, 10, 16, 1),
+]
+"""Inputs, hidden nodes and outputs of networks that the native engine takes a way of its own for (native/tiny.hpp)."""
+
+
+def tiny_cases():
+    """Yield a table of them with batches of few rows, around which everything else takes turns."""
+    turns = {
+        "hidden": HIDDEN,
+        "goal": main_goals(),
+        "optimizer": OPTIMIZERS_TRIED,
+        "weights": [*WEIGHTS, "none", "none"],
+        "penalty": [(), *(tuple(penalty.items()) for penalty in PENALTIES)],
+        "clip_norm": [None, None, *CLIPPING],
+        "factors": list(FACTORS),
+        "bias": BIAS,
+        "reduction": REDUCTIONS,
+        "layout": ["dense", "dense", "sparse"],
+        "targets": TARGETS,
+    }
+    turns = {name: itertools.cycle(values) for name, values in turns.items()}
+    for sizes, batch_size, dtype in itertools.product(TINY, [1, 2, 3, 4, 5, 8, 16, 64, 65], DTYPES):
+        inputs, width, second_width, outputs = sizes
+        for _ in range(3):
+            case = Case(inputs=inputs, width=width, second_width=second_width, outputs=outputs)
+            case = replace(case, batch_size=batch_size, rows=2 * batch_size + 1 if batch_size > 8 else 19, dtype=dtype)
+            yield replace(case, **{name: next(values) for name, values in turns.items()})
+
+
+@pytest.mark.parametrize("case", list(tiny_cases()), ids=lambda case: f"{case.hidden}-{case.goal[0]}-{case.batch_size}")
+def test_every_tiny_network(case):
+    agree(case)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
