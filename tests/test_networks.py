@@ -204,7 +204,7 @@ def test_engines_agree(kind, optimizer, batch):
 
 @pytest.mark.parametrize("engine", ["reference", "auto"])
 def test_one_that_diverges_leaves_the_others_alone(engine):
-    rates = np.tile([1.0, 1e200, 1.0, 1e308, 2.0], 8)
+    rates = np.tile([1.0, 1e200, 1.0, 1e308, 0.5], 8)
     networks = Networks(40, 3, 6, 1, output="identity", rng=0)
     quiet = Networks(list(networks))
     history = networks.train(X, Y, 200, learning_rate=rates, report_every=0, engine=engine)
