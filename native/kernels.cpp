@@ -43,13 +43,14 @@ bool same(const char* a, const char* b) {
 template <class T, class Function>
 void sweep_over(const void* from, void* to, Index count, Function f) {
   constexpr Index w = width<T>;
-  for (Index i = 0; i < count; i += w) {
-    T numbers[w] = {};
-    const Index here = smaller(w, count - i);
-    for (Index j = 0; j < here; ++j) numbers[j] = static_cast<const T*>(from)[i + j];
-    store(numbers, f(load(numbers)));
-    for (Index j = 0; j < here; ++j) static_cast<T*>(to)[i + j] = numbers[j];
-  }
+  const T* const numbers = static_cast<const T*>(from);
+  T* const results = static_cast<T*>(to);
+  Index i = 0;
+  for (; i + w <= count; i += w) store(results + i, f(load(numbers + i)));
+  T last[w] = {};
+  for (Index j = 0; i + j < count; ++j) last[j] = numbers[i + j];
+  store(last, f(load(last)));
+  for (Index j = 0; i + j < count; ++j) results[i + j] = last[j];
 }
 
 template <class T>

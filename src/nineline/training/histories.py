@@ -48,7 +48,7 @@ class Histories:
     1000
     """
 
-    def __init__(self, count: int, rates: npt.NDArray[np.float64], engine: str = "reference") -> None:
+    def __init__(self, count: int, rates: npt.NDArray[np.float64], engine: str = "reference", epochs: int = 0) -> None:
         self.engine = engine
         self.rates = rates
         """The optimizer's learning rate of each network, (count,)."""
@@ -57,7 +57,7 @@ class Histories:
         self.best_epoch = np.zeros(count, np.int64)
         self.restored = np.zeros(count, bool)
         self.diverged = np.zeros(count, bool)
-        self._loss = _Table(count)
+        self._loss = _Table(count, epochs)
         self._validation_loss = _Table(count)
         self._factors: list[float] = []
         self._seconds: list[float] = []
@@ -167,11 +167,14 @@ class Histories:
         It is the last, or that of the epoch that the network was put back to.
         """
         table = self.watched
-        found = np.full(self.count, np.nan)
-        if len(table):
-            there = np.isfinite(table)
-            epochs = np.where(self.restored, self.best_epoch - 1, len(table) - 1 - there[::-1].argmax(axis=0))
-            found = np.where(there.any(axis=0), table[epochs, np.arange(self.count)], np.nan)
+        if not len(table):
+            return np.full(self.count, np.nan)
+        found = table[-1].copy()
+        back = np.flatnonzero(self.restored)
+        found[back] = table[self.best_epoch[back] - 1, back]
+        for ended in np.flatnonzero(np.isnan(found)):  # before the others
+            there = np.flatnonzero(np.isfinite(table[:, ended]))
+            found[ended] = table[there[-1], ended] if len(there) else np.nan
         return found
 
     def to_frame(self) -> Any:
@@ -223,20 +226,22 @@ _APART: Final = 40
 
 
 class _Table:
-    """A column for each network, to which rows are put on below; the memory doubles as it is needed.
+    """A column for each network, to which rows are put on below.
 
-    In memory a network's numbers lie side by side, as engines write them.
+    In memory a network's numbers lie side by side, as engines write them. There is room for as many as are expected,
+    which takes no memory before it is written to, up to 256 MB; from there on it doubles as it is needed.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, expected: int = 0) -> None:
         self._columns, self._used = np.empty((count, 0)), 0
+        self._expected = min(expected, 2**25 // count)
 
     def room(self, members: npt.NDArray[np.intp], rows: int) -> Column:
         """Return an array, (members, rows), to be filled and given to `add`: where it would lie, if all are members."""
         count, room = self._columns.shape
         end = self._used + rows
         if end > room:
-            most = max(end, 2 * self._used)
+            most = max(end, 2 * self._used, self._expected)
             grown = np.empty((count, most - most % _PAGE + _PAGE + _APART))
             grown[:, : self._used] = self._columns[:, : self._used]
             self._columns = grown

@@ -156,7 +156,7 @@ class ManyLoop:
         self.lengths = np.array([data.count(member) for member in range(count)])
         self.batches = np.ceil(self.lengths / (plan.batch_size or self.lengths)).astype(int)
         self.whole = bool((self.batches == 1).all())
-        self.history = Histories(count, engine.many.rates, engine.name)
+        self.history = Histories(count, engine.many.rates, engine.name, plan.epochs)
         self.watch = ManyWatch(plan.stop, "training" if validation is None else "validation", networks)
         self.unattended = validation is None and plan.stop is None and not plan.on_epoch
         self.active = np.arange(count)
