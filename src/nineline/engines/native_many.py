@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from nineline.rows import Rows
 
 
-_MOST_IN_LANES: Final = {np.dtype(np.float32): 600, np.dtype(np.float64): 300}
+_MOST_IN_LANES: Final = {np.dtype(np.float32): 200, np.dtype(np.float64): 100}
 """Parameters of a network up to which lanes are faster, as measured by ``python -m benchmarks.many --ways``."""
-_LEAST_LANES: Final = 0.25
-"""Share of a vector's lanes that has to be taken, or networks are faster one by one."""
+_LEAST_LANES: Final = 0.4
+"""Share of the lanes that has to be taken, or networks are faster one by one."""
 
 
 class NativeMany(ManyEngine):
