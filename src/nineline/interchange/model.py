@@ -98,7 +98,7 @@ class TrainedModel:
             raise ValueError(f"the {type(model).__name__} is not fitted; call fit before it is exported")
         else:
             raise TypeError(
-                f"model is a {type(model).__name__}; expected a Network, an Ensemble or an estimator of nineline's"
+                f"model is a {type(model).__name__}; expected a Network or an estimator of nineline's, or an Ensemble"
             )
         _ = trained.layers  # refuses what cannot be sent, now
         return trained

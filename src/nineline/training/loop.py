@@ -15,6 +15,7 @@ import numpy as np
 from nineline import _checks
 from nineline.optimizers import WholeBatchOptimizer
 from nineline.rows import largest as largest_of
+from nineline.schedules import Constant
 from nineline.training.epoch import Epoch
 from nineline.training.errors import DivergenceError
 from nineline.training.history import History
@@ -205,7 +206,10 @@ class Loop:
             history.loss += taken.tolist()
             for column, values in self.engine.records.items():
                 getattr(history, column).extend(values[: len(taken)])
-            history.learning_rate += rates[done : done + len(taken)].tolist()
+            if isinstance(self.plan.schedule, Constant):  # to write one number down a hundred thousand times is dear
+                history.learning_rate += [float(rates[0])] * len(taken)
+            else:
+                history.learning_rate += rates[done : done + len(taken)].tolist()
             history.seconds += [time.perf_counter() - self.began] * len(taken)
             if len(taken) < len(losses):
                 self.diverged(f"the loss became {self.bad_loss}")
