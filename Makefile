@@ -59,9 +59,11 @@ $(BENCH)/.installed: pyproject.toml $(NATIVE)
 	$(BENCH)/bin/python -m pip install --quiet --editable ".[bench]"
 	touch $@
 
-# The module is built anew for each, into an environment that finds everything else in .venv.
+# The module is built anew for each, into an environment that finds everything else in .venv. What threads share is the
+# same for every instruction set, so one is enough there.
 SANITIZED-address,undefined := tests/engines
 # A network that answers while it trains, and whoever interrupts, meet the engine's writes on purpose.
+BUILT-thread := -C cmake.define.NINELINE_X86=OFF
 SANITIZED-thread := tests/engines/test_threads.py -k "not while_it_trains and not ctrl_c and not signal"
 sanitize: sanitize-address,undefined sanitize-thread
 
@@ -69,7 +71,7 @@ sanitize-%: $(VENV)/.developing
 	rm -rf build/sanitize-$*
 	$(BIN)/python -m venv --without-pip build/sanitize-$*
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$(ls -d build/sanitize-$*/lib/python3*/site-packages)/developing.pth
-	$(BIN)/python -m pip --python build/sanitize-$*/bin/python install --quiet --no-deps --ignore-installed -C cmake.define.NINELINE_SANITIZE=$* -C build-dir=build/sanitize-$*/build .
+	$(BIN)/python -m pip --python build/sanitize-$*/bin/python install --quiet --no-deps --ignore-installed -C cmake.define.NINELINE_SANITIZE=$* $(BUILT-$*) -C build-dir=build/sanitize-$*/build .
 	$(ONE_THREAD) native/run_sanitized.sh $* build/sanitize-$*/bin/python -m pytest -p no:cacheprovider $(if $(SANITIZED),$(SANITIZED),$(SANITIZED-$*))
 
 # The module is built for another machine, and so are the Python that loads it and what its tests import. Needs a Debian
