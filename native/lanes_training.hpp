@@ -275,13 +275,9 @@ class LanesTraining final : public nineline::Many {
       for (Index r = 0; r < rows; ++r) {
         const T* from[w];
         for (Index l = 0; l < w; ++l) from[l] = data + row(l, first + r) * n;
-        into_lanes_of_few(from, n, work_.inputs.data() + r * n * w);
+        into_lanes(from, w, n, work_.inputs.data() + r * n * w);
       }
       work_.data = {work_.inputs.data(), n, nullptr};
-    }
-    static void into_lanes_of_few(const T* const* from, Index count, T* to) {
-      for (Index i = 0; i < count; ++i)
-        for (Index l = 0; l < w; ++l) to[i * w + l] = from[l][i];
     }
 
     T target(Index row, Index o) const {

@@ -367,7 +367,7 @@ class Networks:
             stop=stop,
             report_every=report_every,
             progress=progress,
-            on_epoch=on_epoch,  # type: ignore[arg-type]
+            on_epoch=on_epoch,
         )
         return many.train(
             self,

@@ -33,7 +33,7 @@ class AbstractLayer(ABC):
     reads_data: ClassVar[bool] = False
     """Whether it reads the data themselves, and so has to be a network's first layer; lazy blocks ask for it."""
 
-    stacks: ClassVar[bool] = False
+    stacks: bool = False
     """Whether it works on networks in a stack, too: on arrays with an axis for these in front of rows and features."""
 
     n_inputs: int | None = None

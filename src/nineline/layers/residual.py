@@ -67,17 +67,13 @@ class Residual(AbstractLayer):
             raise ValueError(f"layers are nested {_depth(layers)} deep; expected {_DEEPEST} at most")
         self.layers = layers
         self.trainable = _checks.boolean("trainable", trainable)
+        self.stacks = all(layer.stacks for layer in layers)
         self.dtype = next((layer.dtype for layer in layers if layer.blocks()), self.dtype)
         self.take_dtype(self.dtype)
         widths = [layer.n_inputs for layer in layers if layer.n_inputs is not None]
         if widths:
             self.connect(widths[0])
             self.build(widths[0])
-
-    @property
-    def stacks(self) -> bool:  # type: ignore[override]
-        """Whether all of its layers do."""
-        return all(layer.stacks for layer in self.layers)
 
     def connect(self, width: int) -> int:
         end = super().connect(width)

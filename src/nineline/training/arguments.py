@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nineline import _checks
 from nineline.engines.contract import Rule
-from nineline.rows import Compact, arrays_of
 from nineline.schedules import Constant
+from nineline.training import validation as validated
 from nineline.training.loop import Loop, Order
 from nineline.training.plan import Plan
 from nineline.training.progress import NoProgress, display
@@ -58,7 +56,7 @@ def train(
     checkpoints = _as_checkpoint(checkpoint, checkpoint_every, resume)
     going_on, random_at_start = None, {}
     if checkpoints is not None:
-        checkpoints.describe(network, generator, rows, among, _arrays_of(validation), rule, plan)
+        checkpoints.describe(network, generator, rows, among, validated.as_arrays(validation), rule, plan)
         going_on = checkpoints.open(network, rule.optimizer, generator)
         if going_on is not None:  # so that the same rows are held out, and the seed is the same
             generator.bit_generator.state = going_on.random_at_start
@@ -89,50 +87,29 @@ def train(
 
 def _split(trainer: Trainer, rows: Rows, validation: float | tuple[Any, ...]) -> tuple[Rows, Rows]:
     """Return training and validation rows: a given pair, or a share of the rows."""
-    if isinstance(validation, (tuple, list)):
-        given = tuple(validation)
-        if len(given) not in (2, 3):
-            raise ValueError(
-                f"validation has {len(given)} parts; expected (inputs, outputs) or (inputs, outputs, sample_weight)"
-            )
-        return rows, trainer.check(given[0], given[1], given[2] if len(given) == 3 else None, of="validation ")
-    share = _checks.number("validation", validation, low=0, high=1, low_open=True, high_open=True)
-    held = round(share * len(rows))
-    if not 0 < held < len(rows):
-        raise ValueError(
-            f"validation is {share:g} of {len(rows)} rows, which leaves {held} for validation and "
-            f"{len(rows) - held} for training; give more rows or (inputs, outputs) of its own"
-        )
+    given = validated.given(validation)
+    if given is not None:
+        return rows, trainer.check(*given, of="validation ")
+    held = validated.held_out(validation, len(rows))
     order = trainer.rng.permutation(len(rows))
     parts = rows.part(order[held:]), rows.part(order[:held])
     for name, part in zip(("training", "validation"), parts, strict=True):
         if part.sample_weight is not None and not part.sample_weight.any():
-            raise ValueError(f"sample_weight is zero for every {name} row that validation={share:g} leaves")
+            raise ValueError(f"sample_weight is zero for every {name} row that validation={validation:g} leaves")
     return parts
 
 
 def _as_checkpoint(checkpoint: str | os.PathLike[str] | None, every: float, resume: bool) -> Checkpoint | None:
-    if checkpoint is None:
-        if _checks.boolean("resume", resume):
-            raise ValueError("resume is True and checkpoint is not given; name the file to go on from: checkpoint=...")
+    if not is_kept(checkpoint, resume):
         return None
     from nineline.training.checkpoints import Checkpoint
 
+    assert checkpoint is not None
     return Checkpoint(checkpoint, every, resume)
 
 
-def _arrays_of(validation: float | tuple[Any, ...] | None) -> object:
-    """Return validation data as arrays, and a share as it is."""
-    if isinstance(validation, (tuple, list)):
-        return tuple(_arrays(part) for part in validation)
-    return validation
-
-
-def _arrays(part: Any) -> Any:
-    if isinstance(part, Compact):
-        return arrays_of(part)
-    return _entries(part.tocsr()) if hasattr(part, "tocsr") else np.asarray(part)
-
-
-def _entries(matrix: Any) -> tuple[Any, ...]:
-    return matrix.data, matrix.indices, matrix.indptr
+def is_kept(checkpoint: str | os.PathLike[str] | None, resume: bool) -> bool:
+    """Return whether a training is kept in a file, or raise where it is to go on from none."""
+    if checkpoint is None and _checks.boolean("resume", resume):
+        raise ValueError("resume is True and checkpoint is not given; name the file to go on from: checkpoint=...")
+    return checkpoint is not None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nineline.training.histories import Histories
     from nineline.training.history import History
 
 
@@ -13,13 +14,13 @@ class TrainingError(Exception):
 
     Attributes
     ----------
-    history : History
-        The epochs before.
+    history : History or Histories
+        The epochs before: of a Network or of Networks.
     """
 
-    def __init__(self, message: str, history: History) -> None:
+    def __init__(self, message: str, history: History | Histories) -> None:
         super().__init__(message, history)  # both, so that it can be pickled
-        self.history = history
+        self.history: Any = history
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -11,6 +11,8 @@ from nineline.engines.contract import Rule
 from nineline.engines.many import ManyRule
 from nineline.optimizers import WholeBatchOptimizer
 from nineline.schedules import Constant
+from nineline.training import validation as validated
+from nineline.training.arguments import is_kept
 from nineline.training.many_checkpoint import ManyCheckpoint
 from nineline.training.many_loop import ManyData, ManyLoop
 from nineline.training.plan import Plan
@@ -69,12 +71,11 @@ def train(
         trainer.refuse_on_all_rows("schedule", repr(plan.schedule), "has no learning rate")
     generators = _generators(networks, rng)
     every = [generators] if isinstance(generators, np.random.Generator) else list(generators)
-    checkpoints, found = _checkpoint(checkpoint, checkpoint_every, resume), None
-    if checkpoints is not None:
-        shown: object = validation
-        if isinstance(validation, (tuple, list)):
-            shown = tuple(part.tocsr().data if hasattr(part, "tocsr") else np.asarray(part) for part in validation)
-        checkpoints.describe(one, every[0], given.rows, None, shown, rule, plan)
+    checkpoints, found = None, None
+    if is_kept(checkpoint, resume):
+        assert checkpoint is not None
+        checkpoints = ManyCheckpoint(checkpoint, checkpoint_every, resume)
+        checkpoints.describe(one, every[0], given.rows, None, validated.as_arrays(validation), rule, plan)
         own = {"learning_rate": rates, "l1": penalties[0], "l2": penalties[1], "generators": len(every), "count": count}
         checkpoints.describe_many(given.among, **own)
         found = checkpoints.at_start(every)
@@ -214,32 +215,21 @@ def _split(
     generators: np.random.Generator | Sequence[np.random.Generator],
 ) -> tuple[ManyData, ManyData]:
     """Return training and validation data: a given pair, or a share of the rows of each network."""
-    if isinstance(validation, (tuple, list)):
-        given = tuple(validation)
-        if len(given) not in (2, 3):
-            raise ValueError(
-                f"validation has {len(given)} parts; expected (inputs, outputs) or (inputs, outputs, sample_weight)"
-            )
-        weights = given[2] if len(given) == 3 else None
-        return data, check_data(networks, trainer, (given[0], given[1], weights), None, "validation ")
-    share = _checks.number("validation", validation, low=0, high=1, low_open=True, high_open=True)
+    given = validated.given(validation)
+    if given is not None:
+        return data, check_data(networks, trainer, given, None, "validation ")
     shared = isinstance(generators, np.random.Generator)
     orders: dict[int, Numbers] = {}
     learn, judge = [], []
     for member in range(1 if shared and data.among is None else len(networks)):
         rows = data.count(member)
-        held = round(share * rows)
-        if not 0 < held < rows:
-            raise ValueError(
-                f"validation is {share:g} of {rows} rows, which leaves {held} for validation and {rows - held} for "
-                "training; give more rows or (inputs, outputs) of its own"
-            )
-        if isinstance(generators, np.random.Generator):
-            order = orders.setdefault(
-                rows, generators.permutation(rows) if rows not in orders else np.empty(0, np.intp)
-            )
-        else:
+        held = validated.held_out(validation, rows)
+        if not isinstance(generators, np.random.Generator):
             order = generators[member].permutation(rows)
+        else:
+            if rows not in orders:
+                orders[rows] = generators.permutation(rows)
+            order = orders[rows]
         mine = order if data.among is None else data.among[member][order]
         learn.append(mine[held:])
         judge.append(mine[:held])
@@ -283,11 +273,3 @@ def _seeds(generators: np.random.Generator | Sequence[np.random.Generator], coun
         first = draws.seed(generators)
         return draws.seeds_after(first, count)
     return np.array([draws.seed(each) for each in generators], np.uint64)
-
-
-def _checkpoint(path: str | os.PathLike[str] | None, every: float, resume: bool) -> ManyCheckpoint | None:
-    if path is None:
-        if _checks.boolean("resume", resume):
-            raise ValueError("resume is True and checkpoint is not given; name the file to go on from: checkpoint=...")
-        return None
-    return ManyCheckpoint(path, every, resume)

@@ -113,13 +113,6 @@ class ManyWatch:
         self.parameters[won] = points[won]
         return members[history.epochs - history.best_epoch[members] >= self.stopping.patience]
 
-    @property
-    def reason(self) -> str:
-        """Why a network ends that has waited long enough."""
-        least = f" by more than {self.criterion.min_improvement:g}" if self.criterion.min_improvement else ""
-        what = f"{self.watched} loss" if self.criterion.score is None else "score"
-        return f"no improvement of the {what}{least} for {self.criterion.patience} epochs"
-
 
 class ManyLoop:
     """One training of many networks on its way: `run` goes through it.
@@ -199,7 +192,7 @@ class ManyLoop:
                 f"training diverged: of {len(history):,} networks none has a finite loss ({history.stopped[0]}). All "
                 f"are back at their last finite state. Try smaller learning rates (least: {history.rates.min():g}), "
                 "inputs and targets scaled to about -1..1, or clip_norm=1.0.",
-                history,  # type: ignore[arg-type]
+                history,
             )
         return history
 
@@ -387,10 +380,11 @@ class ManyLoop:
             before = self.validation is None and self.whole
             watched = (losses if validation is None else validation)[members]
             points = self.engine.before if before else self.networks.parameters
-            self.end(self.watch.look(members, watched, points, history), self.watch.reason)
+            ended = self.watch.look(members, watched, points, history)
+            self.end(ended, self.watch.criterion.reason(self.watch.watched))
         epoch = ManyEpoch(number, self.plan.epochs, losses, validation, self.networks, history)
         for function in self.plan.on_epoch:
-            answer: Any = function(epoch)  # type: ignore[arg-type]
+            answer: Any = function(epoch)
             if isinstance(answer, (bool, np.bool_)):
                 asked = self.active if answer else self.active[:0]
             elif isinstance(answer, np.ndarray) and answer.dtype == bool and answer.shape == (len(history),):

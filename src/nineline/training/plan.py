@@ -13,8 +13,6 @@ from nineline.training.watch import EarlyStopping
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from nineline.training.epoch import Epoch
-
 
 class Plan(Value):
     """How rows are to be gone through, as `Network.train` takes it: checked when made.
@@ -36,7 +34,7 @@ class Plan(Value):
         stop: int | EarlyStopping | None = None,
         report_every: int | None = None,
         progress: bool | Progress | None = None,
-        on_epoch: Callable[[Epoch], object] | Sequence[Callable[[Epoch], object]] = (),
+        on_epoch: Callable[[Any], object] | Sequence[Callable[[Any], object]] = (),
     ) -> None:
         if iterations is not None and epochs is not None:
             raise ValueError(
@@ -67,7 +65,7 @@ class Plan(Value):
         self.on_epoch = _as_functions(on_epoch)
 
 
-def _as_functions(given: object) -> Sequence[Callable[[Epoch], object]]:
+def _as_functions(given: object) -> Sequence[Callable[[Any], object]]:
     functions: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
     for function in functions:
         if not callable(function):

@@ -60,6 +60,12 @@ class EarlyStopping(Value):
         if self.score is not None and not callable(self.score):
             raise TypeError(f"score is {self.score!r}; expected a function of the network that returns a number")
 
+    def reason(self, watched: str) -> str:
+        """Return why a training ends that has waited long enough; `watched` is the loss, "validation" or "training"."""
+        least = f" by more than {self.min_improvement:g}" if self.min_improvement else ""
+        what = f"{watched} loss" if self.score is None else "score"
+        return f"no improvement of the {what}{least} for {self.patience} epochs"
+
     def __repr__(self) -> str:  # a checkpoint knows it by this text, which is older than `score`
         return super().__repr__() if self.score is not None else super().__repr__().replace(", score=None", "")
 
@@ -108,9 +114,7 @@ class Watch:
                 self.parameters = point() if score is None else epoch.network.parameters.copy()
         if stopping is None or epoch.number - history.best_epoch < stopping.patience:
             return ""
-        least = f" by more than {stopping.min_improvement:g}" if stopping.min_improvement else ""
-        what = f"{self.watched} loss" if score is None else "score"
-        return f"no improvement of the {what}{least} for {stopping.patience} epochs"
+        return stopping.reason(self.watched)
 
     def returns_to(self) -> Array | None:
         """Return the parameters that the network is to have when training has ended; None leaves it as it is."""

@@ -124,9 +124,7 @@ def plot_history(history: History, *, axes: Axes | None = None) -> Axes:
             markeredgewidth=1.5,
             label=f"best: {best:.4g} after epoch {history.best_epoch:,}",
         )
-    axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    _grid(axes)
     axes.legend(frameon=False)
     return axes
 
@@ -203,9 +201,7 @@ def plot_histories(histories: Histories, *, highlight: npt.ArrayLike | None = No
     what = "validation loss" if len(histories.validation_loss) else "loss"
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"{what} (logarithmic scale)" if logarithmic else what)
-    axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    _grid(axes)
     legend = axes.legend(loc="upper right", framealpha=0.85, edgecolor="none")  # "best" would look at every line
     for handle in legend.legend_handles:
         if handle is not None:
@@ -216,6 +212,13 @@ def plot_histories(histories: Histories, *, highlight: npt.ArrayLike | None = No
 def _some_of(numbers: npt.NDArray[Any], most: int) -> npt.NDArray[Any]:
     """Return numbers, or of too many some, evenly spaced from the first to the last."""
     return numbers[np.unique(np.linspace(0, len(numbers) - 1, most).round().astype(int))]
+
+
+def _grid(axes: Axes) -> None:
+    """Put a light grid behind what is drawn, and take the frame away above and to the right."""
+    axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _count_along_x(axes: Axes) -> None:
@@ -359,9 +362,7 @@ def _curves(network: Network, rows: Array, layer: int, name: str, axes: Axes | N
         axes.plot(x[:, 0], curve, color=colours[unit % len(colours)], linestyle=style, label=f"{name} {unit + 1}")
     axes.set_xlabel("input")
     axes.set_ylabel(f"answer{left_out}")
-    axes.grid(visible=True, color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    _grid(axes)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return axes
 
