@@ -32,6 +32,7 @@ FLOORS = [
         "nineline.writing",
         "nineline.draws",
         "nineline.rows",
+        "nineline.sources",
         "nineline.tables",
     ],
     [

@@ -19,6 +19,7 @@ from nineline.optimizers import LBFGS, Adam, AdamW, GradientDescent, LevenbergMa
 
 if TYPE_CHECKING:
     from nineline.schedules import Schedule
+    from nineline.sources import ArraySource, IteratorSource, Source
     from nineline.training.epoch import Epoch
     from nineline.training.errors import DivergenceError
     from nineline.training.histories import Histories
@@ -32,6 +33,7 @@ __all__ = [
     "Activation",
     "Adam",
     "AdamW",
+    "ArraySource",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
@@ -43,6 +45,7 @@ __all__ = [
     "Histories",
     "History",
     "Initializer",
+    "IteratorSource",
     "Layer",
     "LayerNorm",
     "LevenbergMarquardt",
@@ -54,6 +57,7 @@ __all__ = [
     "RMSprop",
     "Residual",
     "Schedule",
+    "Source",
     "Trainer",
     "gradient_check",
     "sigmoid",
@@ -61,13 +65,16 @@ __all__ = [
 ]
 
 _LATER: Final = {
+    "ArraySource": "sources",
     "DivergenceError": "training.errors",
     "EarlyStopping": "training.watch",
     "Epoch": "training.epoch",
     "Histories": "training.histories",
     "History": "training.history",
+    "IteratorSource": "sources",
     "ManyEpoch": "training.many_loop",
     "Schedule": "schedules",
+    "Source": "sources",
     "Trainer": "training.trainer",
 }
 

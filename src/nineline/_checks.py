@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import os
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import numpy as np
 
@@ -105,6 +106,32 @@ def number(
         right = ")" if high_open or not np.isfinite(high) else "]"
         raise ValueError(f"{argument} is {value}; expected a finite number in {left}{low:g}, {high:g}{right}")
     return float(value)
+
+
+_UNITS: Final = {"": 1, "B": 1} | {
+    f"{prefix}{unit}": base**power
+    for base, unit in ((1000, "B"), (1024, "iB"))
+    for power, prefix in enumerate("KMGT", start=1)
+}
+
+
+def memory(argument: str, value: object) -> int:
+    """Return a number of bytes, given as one or as a text such as "500MB" or "1.5 GiB"."""
+    expected = f"expected a number of bytes, or a text such as '500MB' or '2GB' (units are {', '.join(_UNITS)[2:]})"
+    if isinstance(value, str):
+        found = re.fullmatch(r"([0-9.]+) ?([A-Za-z]*)", value.strip())
+        units = {unit.upper(): size for unit, size in _UNITS.items()}
+        try:
+            size = float(found[1]) * units[found[2].upper()] if found else 0
+        except (KeyError, ValueError):
+            size = 0
+    elif isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
+        size = int(value)
+    else:
+        raise TypeError(f"{argument} is {_say(value)}; {expected}")
+    if size < 1:
+        raise ValueError(f"{argument} is {quoted(value)}; {expected}")
+    return int(size)
 
 
 def floating_dtype(argument: str, value: object) -> np.dtype[np.floating[Any]]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nineline.optimizers import Optimizer
     from nineline.rows import Inputs, Rows
     from nineline.schedules import Schedule
+    from nineline.sources import Source
     from nineline.training.epoch import Epoch
     from nineline.training.history import History
     from nineline.training.watch import EarlyStopping
@@ -477,7 +478,7 @@ class Network:
     def train(
         self,
         inputs: Any,
-        outputs: npt.ArrayLike,
+        outputs: npt.ArrayLike | None = None,
         iterations: int | None = None,
         *,
         epochs: int | None = None,
@@ -486,7 +487,7 @@ class Network:
         loss: str | Loss | None = None,
         optimizer: str | Optimizer | None = None,
         schedule: str | Schedule | Callable[[float], float] | None = None,
-        validation: float | tuple[Any, ...] | None = None,
+        validation: float | tuple[Any, ...] | Source | None = None,
         stop: int | EarlyStopping | None = None,
         sample_weight: npt.ArrayLike | None = None,
         l1: float = 0.0,
@@ -509,10 +510,12 @@ class Network:
 
         Parameters
         ----------
-        inputs : array_like, SciPy sparse matrix or `nineline.rows.Compact`, (rows, n_inputs)
+        inputs : array_like, SciPy sparse matrix or `nineline.rows.Compact`, (rows, n_inputs), or Source
+            A `Source` yields inputs, outputs and weights piece by piece, from a disk or out of a simulation: more than
+            the memory holds.
         outputs : array_like, (rows, n_outputs)
             What the network should answer: numbers, 0 or 1, one-hot rows. With cross_entropy also class numbers,
-            (rows,), from 0 to n_outputs - 1.
+            (rows,), from 0 to n_outputs - 1. Left out with a Source.
         iterations : int, optional
             Steps on the whole batch; by default 10,000, where `epochs` is not given.
         epochs : int, optional
@@ -520,7 +523,9 @@ class Network:
         batch_size : int, optional
             Rows a step, with `epochs`; by default all of them.
         shuffle : bool
-            Whether each epoch takes the rows in a new order (with `batch_size`).
+            Whether each epoch takes the rows in a new order (with `batch_size`). Of a Source that is more than its
+            memory, the rows are mixed within windows of a quarter of that, which are filled from 16 of its streams at
+            once; a warning says where its rows are sorted, so that this is too little.
         loss : str or Loss, optional
             One of `nineline.losses.LOSSES`, then its mean over the rows of a batch, or an object. By default
             the tutorial's, ``SquaredError(reduction="sum")``.
@@ -530,9 +535,9 @@ class Network:
             length themselves: then an epoch is one step, without `batch_size` and `schedule`.
         schedule : str, Schedule or function of the epoch, optional
             Factor of the optimizer's learning rate over time.
-        validation : float or tuple, optional
+        validation : float, tuple or Source, optional
             A share of the rows in (0, 1), drawn by `rng` and kept out of training, or ``(inputs, outputs)``
-            or ``(inputs, outputs, sample_weight)``. Its loss is measured after every epoch.
+            or ``(inputs, outputs, sample_weight)``, or a Source. Its loss is measured after every epoch.
         stop : int or EarlyStopping, optional
             Stop when the validation loss (the training loss where there is no validation) has not improved
             for so many epochs, and return to the best point.

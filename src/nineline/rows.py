@@ -17,6 +17,8 @@ import numpy as np
 from nineline import _checks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from nineline._typing import Array
@@ -342,6 +344,25 @@ class Rows:
         part = inputs.part(which) if isinstance(inputs, Sparse | Compact) else inputs[some]
         return Rows(part, self.targets[some], None if self.sample_weight is None else self.sample_weight[some])
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes of memory they take."""
+        lying = [*arrays_of(self.inputs), self.targets, self.sample_weight]
+        return sum(array.nbytes for array in lying if array is not None)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """Return the rows of several parts of one layout, one behind the other; a part without weights counts by 1."""
+        if len(parts) == 1:
+            return parts[0]
+        weights: Array | None = None
+        if any(part.sample_weight is not None for part in parts):
+            dtype = next(part.sample_weight.dtype for part in parts if part.sample_weight is not None)
+            ones = [np.ones(len(part), dtype) if part.sample_weight is None else part.sample_weight for part in parts]
+            weights = np.concatenate(ones)
+        targets = np.concatenate([part.targets for part in parts])
+        return cls(_joined([part.inputs for part in parts]), targets, weights)
+
     def spread(self, n_outputs: int, which: Which = None) -> Batch:
         """Return some of the rows, all by default, with dense inputs and a target for every output."""
         some = slice(None) if which is None else which
@@ -361,6 +382,22 @@ class Rows:
             inputs = inputs.astype(dtype, copy=False)
         targets = self.targets if self.are_classes else self.targets.astype(dtype, copy=False)
         return Rows(inputs, targets, None if weight is None else weight.astype(dtype, copy=False))
+
+
+def _joined(parts: Sequence[Inputs]) -> Inputs:
+    first = parts[0]
+    if isinstance(first, Sparse):
+        sparse = cast("Sequence[Sparse]", parts)
+        ends = np.cumsum([len(part.data) for part in sparse])
+        moved = [part.indptr[1:] + end - len(part.data) for part, end in zip(sparse, ends, strict=True)]
+        data, indices = [part.data for part in sparse], [part.indices for part in sparse]
+        indptr = np.concatenate([first.indptr[:1], *moved])
+        return Sparse(np.concatenate(data), np.concatenate(indices), indptr, first.columns)
+    if isinstance(first, Compact):
+        compact = cast("Sequence[Compact]", parts)
+        numbers, levels = [part.numbers for part in compact], [part.levels for part in compact]
+        return replace(first, numbers=np.concatenate(numbers), levels=np.concatenate(levels))
+    return np.concatenate(cast("Sequence[Array]", parts))
 
 
 def check_inputs(argument: str, data: Any, n_inputs: int, dtype: np.dtype[np.floating[Any]]) -> Inputs:

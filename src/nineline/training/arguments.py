@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from nineline import _checks
 from nineline.engines.contract import Rule
+from nineline.optimizers import LevenbergMarquardt
 from nineline.schedules import Constant
+from nineline.sources import Source
 from nineline.training import validation as validated
 from nineline.training.loop import Loop, Order
 from nineline.training.plan import Plan
 from nineline.training.progress import NoProgress, display
+from nineline.training.source_loop import SourceLoop
 from nineline.training.trainer import Trainer
+from nineline.training.windows import Windows
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import numpy.typing as npt
 
@@ -30,7 +35,7 @@ __all__ = ["Plan", "Rule", "Trainer", "train"]
 def train(
     network: Network,
     data: tuple[Any, Any, Any],
-    validation: float | tuple[Any, ...] | None,
+    validation: float | tuple[Any, ...] | Source | None,
     rule: Rule,
     plan: Plan,
     *,
@@ -47,27 +52,36 @@ def train(
     `among` are the numbers of the rows to learn from, ascending; where it is None, these are all.
     """
     generator = network.rng if rng is None else _checks.generator("rng", rng)
-    trainer = Trainer.of(network, rule, engine, threads, generator)
-    rows = trainer.check(*data)
-    if plan.batch_size is not None and plan.batch_size < (len(rows) if among is None else len(among)):
-        trainer.refuse_on_all_rows("batch_size", plan.batch_size, "takes all rows at each step")
+    streamed = any(isinstance(given, Source) for given in (data[0], validation))
+    trainer = Trainer.of(network, rule, engine, threads, generator, windows=streamed)
+    rows: Rows | Windows
+    if isinstance(data[0], Source):
+        rows = _windows(trainer, data, validation, plan)
+    else:
+        rows = trainer.check(*data)
+        if plan.batch_size is not None and plan.batch_size < (len(rows) if among is None else len(among)):
+            trainer.refuse_on_all_rows("batch_size", plan.batch_size, "takes all rows at each step")
     if not isinstance(plan.schedule, Constant):
         trainer.refuse_on_all_rows("schedule", repr(plan.schedule), "has no learning rate")
     checkpoints = _as_checkpoint(checkpoint, checkpoint_every, resume)
     going_on, random_at_start = None, {}
     if checkpoints is not None:
-        checkpoints.describe(network, generator, rows, among, validated.as_arrays(validation), rule, plan)
+        given: Any = data[0] if isinstance(rows, Windows) else rows
+        checkpoints.describe(network, generator, given, among, validated.as_arrays(validation), rule, plan)
         going_on = checkpoints.open(network, rule.optimizer, generator)
         if going_on is not None:  # so that the same rows are held out, and the seed is the same
             generator.bit_generator.state = going_on.random_at_start
         random_at_start = dict(generator.bit_generator.state)
-    held_out = None
-    if validation is not None:  # from here on the generator is drawn from, so nothing may be wrong any more
+    held_out: Rows | Windows | None = None
+    if isinstance(validation, Source):
+        held_out = Windows(validation, _check_of(trainer, "validation "))
+    elif validation is not None:  # from here on the generator is drawn from, so nothing may be wrong any more
         rows, held_out = _split(trainer, rows, validation)
     trainer.draw_seed()
     shown = display(plan.progress, plan.epochs) if plan.in_epochs or plan.progress else NoProgress()
     order = None if among is None else Order(among, generator if plan.shuffle else None)
-    loop = Loop(
+    kind: Any = SourceLoop if isinstance(rows, Windows) else Loop
+    loop: Loop = kind(
         trainer,
         rows,
         plan,
@@ -78,18 +92,49 @@ def train(
         order=order,
     )
     if checkpoints is not None and going_on is not None:
-        checkpoints.check_epoch(going_on, loop.order.as_they_lie, plan.batch_size)
+        if not isinstance(rows, Windows):
+            checkpoints.check_epoch(going_on, loop.order.as_they_lie, plan.batch_size)
         loop.resume(going_on)
         if going_on.finished:
             return going_on.history
     return loop.run()
 
 
-def _split(trainer: Trainer, rows: Rows, validation: float | tuple[Any, ...]) -> tuple[Rows, Rows]:
+def _windows(
+    trainer: Trainer, data: tuple[Any, Any, Any], validation: float | tuple[Any, ...] | Source | None, plan: Plan
+) -> Windows:
+    """Return the windows of the source that is given as data, or raise where something else is given with it."""
+    source, *rest = data
+    for name, given in zip(("outputs", "sample_weight"), rest, strict=True):
+        if given is not None:
+            raise ValueError(f"inputs is a {type(source).__name__} and {name} is given; a source yields its own")
+    if validation is not None and not isinstance(validation, tuple | list | Source):
+        raise ValueError(
+            f"validation is {validation!r} and inputs is a {type(source).__name__}, of which no share is drawn; give "
+            "(inputs, outputs) or a source of its own"
+        )
+    if plan.batch_size is not None:
+        trainer.refuse_on_all_rows("batch_size", plan.batch_size, "takes all rows at each step")
+    if isinstance(trainer.rule.optimizer, LevenbergMarquardt):
+        trainer.refuse_on_all_rows("inputs", f"a {type(source).__name__}", "solves for all rows at once")
+    return Windows(source, _check_of(trainer, ""))
+
+
+def _check_of(trainer: Trainer, of: str) -> Callable[..., Rows]:
+    """Return what checks a piece of a source; `of` is what messages begin with."""
+
+    def check(inputs: Any, outputs: Any, sample_weight: Any = None, *, of_piece: str) -> Rows:
+        return trainer.check(inputs, outputs, sample_weight, of=f"{of_piece}{of}")
+
+    return check
+
+
+def _split(trainer: Trainer, rows: Rows | Windows, validation: float | tuple[Any, ...]) -> tuple[Rows | Windows, Rows]:
     """Return training and validation rows: a given pair, or a share of the rows."""
     given = validated.given(validation)
     if given is not None:
         return rows, trainer.check(*given, of="validation ")
+    assert not isinstance(rows, Windows)
     held = validated.held_out(validation, len(rows))
     order = trainer.rng.permutation(len(rows))
     parts = rows.part(order[held:]), rows.part(order[:held])

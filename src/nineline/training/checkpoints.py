@@ -21,6 +21,7 @@ import numpy as np
 from nineline import _checks, files, writing
 from nineline.files import FileError
 from nineline.rows import arrays_of
+from nineline.sources import Source
 from nineline.training.errors import CheckpointError
 from nineline.training.snapshot_file import arrays_of_loop, describe_loop, reason_of, rebuild_loop
 
@@ -89,18 +90,22 @@ class Checkpoint:
         self,
         network: Network,
         rng: np.random.Generator,
-        rows: Rows,
+        rows: Rows | Source,
         among: npt.NDArray[Any] | None,
         validation: object,
         rule: Rule,
         plan: Plan,
     ) -> None:
         """Take note of what shapes the training: it has to be the same when it goes on."""
-        lying = arrays_of(rows.inputs)
-        inputs: Any = lying if len(lying) > 1 else lying[0]
-        if among is not None:
-            inputs = *lying, among
-        data = {"inputs": inputs, "outputs": rows.targets, "sample_weight": rows.sample_weight}
+        data: dict[str, Any]
+        if isinstance(rows, Source):
+            data = {"inputs": rows, "memory": rows.memory}  # windows are as large as memory allows
+        else:
+            lying = arrays_of(rows.inputs)
+            inputs: Any = lying if len(lying) > 1 else lying[0]
+            if among is not None:
+                inputs = *lying, among
+            data = {"inputs": inputs, "outputs": rows.targets, "sample_weight": rows.sample_weight}
         self.settings = {name: fingerprint(given) for name, given in {**data, "validation": validation}.items()}
         self.settings["network"] = _words(f"{network!r} of {network.dtype}")
         self.settings["rng"] = str(rng.bit_generator.state["bit_generator"])

@@ -82,12 +82,16 @@ class Measure:
         """Return the loss of an epoch of this order, from (batches,) losses, or of many such epochs, (k, batches)."""
         if self.reduction == "sum":
             return losses.sum(axis=-1)
-        first = np.arange(0, len(order), batch_size)
-        if self.weight is None:
-            shares = np.minimum(batch_size, len(order) - first)
-        else:
-            shares = np.add.reduceat(self.weight[order].astype(np.float64), first)
+        shares = shares_of(self.weight, order, batch_size)
         return losses @ shares / shares.sum()
+
+
+def shares_of(weight: Array | None, order: npt.NDArray[np.intp], batch_size: int) -> npt.NDArray[np.float64]:
+    """Return the weight of each batch of this order, (batches,); None is 1 for every row."""
+    first = np.arange(0, len(order), batch_size)
+    if weight is None:
+        return np.minimum(batch_size, len(order) - first).astype(np.float64)
+    return np.add.reduceat(weight[order].astype(np.float64), first)
 
 
 class Loop:
@@ -128,13 +132,8 @@ class Loop:
     ) -> None:
         self.trainer, self.rows, self.plan, self.validation = trainer, rows, plan, validation
         self.network, self.engine, self.rule = trainer.network, trainer.engine, trainer.rule
-        self.order = order or Order(len(rows), trainer.rng if plan.shuffle else None)
-        self.measure = measure or Measure(rows, self.rule.loss.reduction)
         self.watch = watch or Watch(plan.stop, "training" if validation is None else "validation")
-        count = self.order.count
-        self.batch_size = count if plan.batch_size is None else min(plan.batch_size, count)
-        self.batches = math.ceil(count / self.batch_size)
-        self.whole = self.batches == 1 and order is None
+        self.divide(order, measure)
         self.unattended = validation is None and watch is None and plan.stop is None and not plan.on_epoch
         self.history = History(engine=self.engine.name) if history is None else history
         self.began = time.perf_counter() - (self.history.seconds[-1] if self.history.seconds else 0.0)
@@ -145,6 +144,16 @@ class Loop:
         self.resumed: LoopSnapshot | None = None
         """Where this loop goes on, until it has."""
         self.bad_loss = math.nan
+
+    def divide(self, order: Order | None, measure: Measure | None) -> None:
+        """Find out in what batches an epoch takes the rows."""
+        rows, plan = self.rows, self.plan
+        self.order = order or Order(len(rows), self.trainer.rng if plan.shuffle else None)
+        self.measure = measure or Measure(rows, self.rule.loss.reduction)
+        self.count = self.order.count
+        self.batch_size = self.count if plan.batch_size is None else min(plan.batch_size, self.count)
+        self.batches = math.ceil(self.count / self.batch_size)
+        self.whole = self.batches == 1 and order is None
 
     def run(self) -> History:
         """Go through the epochs; however training ends, leave the network in a good state."""
@@ -197,8 +206,7 @@ class Loop:
 
     def whole_batch_epochs(self, epochs: int) -> None:
         """Take `epochs` steps on all rows, each an epoch."""
-        history, count = self.history, len(self.rows)
-        first = history.epochs
+        history, first = self.history, self.history.epochs
         rates = self.rates(np.arange(first, first + epochs, dtype=np.float64))
         for losses in self.trainer.walk(self.rows, None, self.batch_size, rates):
             taken = self.take(losses)
@@ -213,13 +221,13 @@ class Loop:
             history.seconds += [time.perf_counter() - self.began] * len(taken)
             if len(taken) < len(losses):
                 self.diverged(f"the loss became {self.bad_loss}")
-            self.progress.update(history.epochs, history.epochs * count, history)
+            self.progress.update(history.epochs, history.epochs * self.count, history)
             if self.checkpoint is not None and history.epochs < first + epochs and self.checkpoint.due:
                 self.keep()
 
     def mini_batch_epoch(self) -> None:
         """Take one step on each batch of the next order of the rows."""
-        history, size, count = self.history, self.batch_size, self.order.count
+        history, size, count = self.history, self.batch_size, self.count
         start, losses = 0, np.empty(self.batches)
         if self.resumed is not None and self.resumed.order is not None:  # an epoch that is under way
             order, start = self.resumed.order, len(self.resumed.losses)
@@ -324,7 +332,7 @@ class Loop:
         """Print the errors as they are now: the values while they fit on a screen, else the loss."""
         number, rows = self.history.epochs, self.rows
         unit = "Epoch" if self.plan.in_epochs else "Iteration"
-        if len(rows) * self.network.n_outputs <= _SHOWN_AT_MOST:
+        if self.count * self.network.n_outputs <= _SHOWN_AT_MOST:
             with np.errstate(over="ignore", invalid="ignore"):  # the step that follows says if it has diverged
                 spread = rows.spread(self.network.n_outputs)
                 errors = spread.targets - self.network.run(spread.inputs)
@@ -332,17 +340,22 @@ class Loop:
         else:
             print(f"{unit} {number:,}, loss {self.trainer.measure(rows):.6g}")
 
+    def at_hand(self) -> Rows | None:
+        """Return rows that are in memory, to look at where a training went wrong."""
+        return self.rows
+
     def diverged(self, what: str) -> NoReturn:
         """Put the network back to its last finite state and raise DivergenceError."""
-        rule, rows, history = self.rule, self.rows, self.history
+        rule, history = self.rule, self.history
         self.network.parameters = self.engine.before()
         history.stopped = f"diverged in epoch {history.epochs + 1:,}: {what}"
         finds_length = isinstance(rule.optimizer, WholeBatchOptimizer)
         advice = [] if finds_length else [f"a smaller learning rate (it is {rule.optimizer.learning_rate:g})"]
-        largest = largest_of(rows.inputs)
+        rows = self.at_hand()
+        largest = 0.0 if rows is None else largest_of(rows.inputs)
         if largest > 10:
             advice.append(f"inputs scaled to about -1..1 (the largest is {largest:.3g})")
-        largest = 0.0 if rows.are_classes else largest_of(cast("Array", rows.targets))
+        largest = 0.0 if rows is None or rows.are_classes else largest_of(cast("Array", rows.targets))
         if largest > 10:
             advice.append(f"targets scaled likewise (the largest is {largest:.3g})")
         if rule.loss.reduction == "sum":

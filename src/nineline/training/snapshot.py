@@ -47,7 +47,7 @@ class LoopSnapshot(NamedTuple):
     random_at_start : dict
         Where the random generator stood before anything was drawn.
     order : array of int64, (rows,), or None
-        Of the epoch that is under way; None between epochs.
+        Of the epoch that is under way; None between epochs, and of a source, whose order follows from the seed.
     losses : array of float64
         Of the batches of that epoch that are done.
     best_loss : float

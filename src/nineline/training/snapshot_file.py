@@ -59,7 +59,9 @@ def arrays_of_loop(network: Network, snapshot: LoopSnapshot) -> dict[str, npt.ND
     """Return the arrays of a loop's snapshot by the names they have in a file."""
     arrays = _arrays_of_trainer(network, snapshot.trainer)
     if snapshot.order is not None:
-        arrays |= {"order": snapshot.order, "losses": snapshot.losses}
+        arrays["order"] = snapshot.order
+    if snapshot.order is not None or len(snapshot.losses):  # of a source, whose order follows from the seed
+        arrays["losses"] = snapshot.losses
     if snapshot.best is not None:
         arrays["best"] = snapshot.best
     for column in (*_COLUMNS, *_RECORDS):

@@ -17,6 +17,7 @@ from nineline.optimizers import GradientDescent, WholeBatchOptimizer
 from nineline.rows import Rows
 from nineline.training.errors import DivergenceError
 from nineline.training.history import History
+from nineline.training.pieces import piece_by_piece
 from nineline.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -117,21 +118,40 @@ class Trainer:
         self.draw_seed()
 
     @classmethod
-    def of(cls, network: Network, rule: Rule, engine: str, threads: int | None, rng: np.random.Generator) -> Trainer:
-        """Return a trainer by a rule. Nothing is drawn: `draw_seed` is to be called, or the rule has its seed."""
+    def of(
+        cls,
+        network: Network,
+        rule: Rule,
+        engine: str,
+        threads: int | None,
+        rng: np.random.Generator,
+        *,
+        windows: bool = False,
+    ) -> Trainer:
+        """Return a trainer by a rule. Nothing is drawn: `draw_seed` is to be called, or the rule has its seed.
+
+        `windows` says whether it is to take the windows of a source, too.
+        """
         trainer = cls.__new__(cls)
-        trainer._begin(network, rule, engine, threads, rng)
+        trainer._begin(network, rule, engine, threads, rng, windows=windows)
         return trainer
 
     def _begin(
-        self, network: Network, rule: Rule, engine: str, threads: int | None, rng: np.random.Generator | None
+        self,
+        network: Network,
+        rule: Rule,
+        engine: str,
+        threads: int | None,
+        rng: np.random.Generator | None,
+        *,
+        windows: bool = False,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network is {network!r} ({type(network).__name__}); expected a Network")
         rule.check(network)
         self.network, self.rule, self.rng = network, rule, network.rng if rng is None else rng
         self._asked = engine, threads
-        self.engine: Engine = engine_of(engine, network, rule, _checks.threads("threads", threads))
+        self.engine: Engine = engine_of(engine, network, rule, _checks.threads("threads", threads), windows=windows)
         self._quick: Callable[[Any, Any, float], float | None] = getattr(self.engine, "quick_step", _look_again)
         self._rate = rule.optimizer.learning_rate
         self._stepping = network.stepping
@@ -623,14 +643,19 @@ class Trainer:
         return f"Trainer({self.network!r}, loss={self.rule.loss!r}, optimizer={self.rule.optimizer!r})"
 
 
-def engine_of(name: str, network: Network, rule: Rule, threads: int) -> Engine:
-    """Return what takes the steps of a rule."""
+def engine_of(name: str, network: Network, rule: Rule, threads: int, *, windows: bool = False) -> Engine:
+    """Return what takes the steps of a rule; on the windows of a source, too, where that is asked for."""
+
+    def chosen(network: Network, rule: Rule) -> Engine:
+        engine = engines.choose(name, network, rule, threads)
+        return piece_by_piece(engine, rule) if windows else engine
+
     if not isinstance(rule.optimizer, WholeBatchOptimizer):
-        return engines.choose(name, network, rule, threads)
+        return chosen(network, rule)
     from nineline.training import methods
 
     within = rule.with_optimizer(GradientDescent())
-    return methods.around(lambda of: engines.choose(name, of, within, threads), network, rule)
+    return methods.around(lambda of: chosen(of, within), network, rule)
 
 
 def _rate(learning_rate: float) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nineline import _checks
 from nineline.rows import Compact, arrays_of
+
+if TYPE_CHECKING:
+    from nineline.sources import Source
 
 
 def given(validation: float | tuple[Any, ...]) -> tuple[Any, Any, Any] | None:
@@ -33,8 +36,8 @@ def held_out(validation: Any, rows: int) -> int:
     return held
 
 
-def as_arrays(validation: float | tuple[Any, ...] | None) -> object:
-    """Return validation data as arrays, of which there are digests, and a share as it is."""
+def as_arrays(validation: float | tuple[Any, ...] | Source | None) -> object:
+    """Return validation data as arrays, of which there are digests, and a share or a source as it is."""
     if isinstance(validation, (tuple, list)):
         return tuple(_arrays(part) for part in validation)
     return validation
