@@ -19,6 +19,7 @@ import pytest
 
 from nineline import Network, Trainer, writing
 from nineline.tables import write_table
+from nineline.tables.sinks import TableSink
 from nineline.writing import check_writable, write_bytes
 
 posix = pytest.mark.skipif(os.name != "posix", reason="files of that kind are POSIX's")
@@ -36,11 +37,17 @@ def save_predictions(path):
     write_table(pl.DataFrame({"a": [1, 2]}), path.with_name(path.name + ".csv") if not path.suffix else path)
 
 
+def save_pieces(path):
+    with TableSink(path, {"a": pl.Int64}) as sink:
+        sink.write(pl.DataFrame({"a": [1, 2]}))
+
+
 WAYS = {
     "bytes": lambda path: write_bytes(path, b"new"),
     "network": save_network,
     "trainer": save_trainer,
     "table": save_predictions,
+    "table in pieces": save_pieces,
     "C": lambda path: Network(2, 1, rng=0).to_c("model").write(path.parent, path.stem),
 }
 EVERY_WAY = pytest.mark.parametrize("write", WAYS.values(), ids=WAYS)
@@ -54,8 +61,9 @@ def path(tmp_path):
 @pytest.fixture(autouse=True)
 def any_ending(monkeypatch):
     """A table is written to any name here, so that all ways can be asked for the same one."""
-    monkeypatch.setattr("nineline.tables.files.check_ending", lambda path: None)
-    monkeypatch.setattr("nineline.tables.files._endings", lambda path: (".csv", ""))
+    for module in ("nineline.tables.files", "nineline.tables.sinks"):
+        monkeypatch.setattr(f"{module}.check_ending", lambda path: None)
+        monkeypatch.setattr(f"{module}.endings_of", lambda path: (".csv", ""))
 
 
 @posix

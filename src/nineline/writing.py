@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 try:
     import fcntl
@@ -21,7 +21,7 @@ except ImportError:  # on Windows, where a file that is open cannot be removed
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _TEMPORARY: Final = ".nineline-"
 _KINDS: Final = (
@@ -40,12 +40,25 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     OSError
         The file cannot be written; what lay there before is untouched.
     """
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file to write, which takes the place of `path` at the end: all of it, or, after an exception, nothing.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written; what lay there before is untouched.
+    """
     target, old = _target(path)
     sweep(target)
     name, handle = _make(target, 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             if old is not None and hasattr(os, "fchown"):
                 with contextlib.suppress(OSError):  # only root may give a file to another

@@ -74,7 +74,23 @@ def test_what_other_programs_packed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "ending", ["csv", "tsv", "parquet", "pq", "jsonl", "ndjson", "csv.gz", "tsv.gz", "jsonl.gz", "parquet.gz"]
+    "ending",
+    [
+        "csv",
+        "tsv",
+        "parquet",
+        "pq",
+        "arrow",
+        "feather",
+        "ipc",
+        "jsonl",
+        "ndjson",
+        "csv.gz",
+        "tsv.gz",
+        "jsonl.gz",
+        "parquet.gz",
+        "arrow.gz",
+    ],
 )
 def test_what_is_written_is_read(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"t.{ending}"
@@ -195,6 +211,8 @@ ONE_TABLE = {
     "booleans beside words": ("n,s", ["true,a", "false,b"], ["maybe,c"]),
     "booleans beside numbers": ("n,s", ["true,a", "false,b"], ["1,c"]),
     "a part without values": ("n,s", ["NA,a", "?,b"], ["3,c"], ["4,NA"]),
+    "one column, a part without values": ("s", ["x", "y"], ["NA", "?", "NA"], ["z"]),
+    "one number, a part without values": ("s", ["1", "2"], ["NA", "?", "NA"]),
     "no values at all": ("n,s", ["NA,a"], ["?,b"]),
     "numbers in blanks": ("n,s", ["1, 1.5"], ["2, ?"], [" 3,4"]),
     "quoted": ("n,s", ['1,"a, ""b"""'], ['2,"c\nd"']),

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nineline.tables import summaries
 from nineline.tables.columns import Columns, ColumnsLearner
 from nineline.tables.inference import ColumnLearner
 from nineline.tables.series import distinct
@@ -57,12 +56,11 @@ def test_pieces_teach_what_the_whole_teaches(pieces: int, weighted: bool) -> Non
             assert ours[name] == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value), ours["name"]
 
 
-def test_numbers_without_end_keep_their_quantiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summaries, "_NUMBERS_AT_MOST", 4096)
+def test_numbers_without_end_keep_their_quantiles() -> None:
     rng = np.random.default_rng(0)
     numbers = np.concatenate([rng.exponential(size=60_000), np.zeros(20_000)])
     rng.shuffle(numbers)
-    summary = NumberSummary()
+    summary = NumberSummary(4096)
     for piece in np.array_split(numbers, 40):
         summary.see(piece)
     assert not summary.exact
@@ -99,23 +97,43 @@ def test_values_are_counted_by_type_and_in_their_order() -> None:
     assert (texts, shares.tolist(), known) == (["b", "a", "1", "True"], [4, 3, 1, 1], 6)
 
 
-def test_texts_without_end_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summaries, "_VALUES_AT_MOST", 3)
-    summary = ValueSummary()
+def test_texts_without_end_are_counted_together() -> None:
+    summary = ValueSummary(3)
     for values in (["a", "b", "c", "a"], ["d", "a", "d"], ["b", None]):
         summary.see(distinct(nw.from_native(pl.Series("c", values), series_only=True)))
     assert (summary.values, summary.counts.tolist(), summary.others) == (["a", "b", "c"], [3, 2, 1], 2)
     assert summary.as_texts()[2] == 8
 
 
-def test_whole_numbers_that_come_twice_are_no_identifier_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summaries, "_NUMBERS_AT_MOST", 64)
-    counted, drawn = ColumnLearner("n"), ColumnLearner("n")
+def test_whole_numbers_that_come_twice_are_no_identifier_however_many() -> None:
+    counted, drawn = (ColumnLearner("n", numbers_at_most=64) for _ in range(2))
     for start in range(0, 1000, 100):
         counted.see(nw.new_series("n", list(range(start, start + 100)), backend="polars"))
         drawn.see(nw.new_series("n", [*range(start, start + 99), start], backend="polars"))
     assert "identifier-like" in str(counted.finish())
     assert getattr(drawn.finish(), "kind", "") == "number"
+
+
+@pytest.mark.parametrize("order", ["at random", "ascending", "descending"])
+def test_quantiles_of_little_memory_are_right_to_a_thousandth_of_the_rows(order: str) -> None:
+    ascending = np.sort(np.random.default_rng(0).normal(size=400_000))
+    given = {"at random": np.random.default_rng(1).permutation(ascending), "descending": ascending[::-1]}
+    summary = NumberSummary(2**13)
+    for piece in np.array_split(given.get(order, ascending), 100):
+        summary.see(piece)
+    shares = np.linspace(0.001, 0.999, 999)
+    ranks = np.searchsorted(ascending, summary.quantiles(shares), side="right") / len(ascending)
+    assert np.abs(ranks - shares).max() < 0.001
+    assert (summary.values[0], summary.values[-1]) == (ascending[0], ascending[-1])
+
+
+def test_texts_that_never_come_again_are_no_categories_in_however_little_memory() -> None:
+    names, levels = (ColumnLearner("n", values_at_most=64) for _ in range(2))
+    for start in range(0, 1000, 100):
+        names.see(nw.new_series("n", [f"a{i}" for i in range(start, start + 100)], backend="polars"))
+        levels.see(nw.new_series("n", [f"a{i % 80}" for i in range(start, start + 100)], backend="polars"))
+    assert "more than 64 different values in 1,000 rows" in str(names.finish())
+    assert getattr(levels.finish(), "kind", "") == "category"
 
 
 def test_pieces_that_do_not_fit() -> None:

@@ -19,7 +19,7 @@ from nineline.tables.series import (
     numbers_of_values,
     parse_moment,
 )
-from nineline.tables.summaries import NumberSummary, ValueSummary
+from nineline.tables.summaries import NUMBERS_AT_MOST, VALUES_AT_MOST, NumberSummary, ValueSummary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,8 @@ class ColumnLearner:
     name : str
     named : bool
         False for a column of an array, which has no name: it is not taken for an identifier.
+    numbers_at_most, values_at_most : int
+        How many different ones are kept apart; see `nineline.tables.summaries`.
 
     Examples
     --------
@@ -62,10 +64,17 @@ class ColumnLearner:
     ('number', 2.0, True)
     """
 
-    def __init__(self, name: str, *, named: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        named: bool = True,
+        numbers_at_most: int = NUMBERS_AT_MOST,
+        values_at_most: int = VALUES_AT_MOST,
+    ) -> None:
         self.name, self.named = name, named
-        self.numbers = NumberSummary()
-        self.values = ValueSummary()
+        self.numbers = NumberSummary(numbers_at_most)
+        self.values = ValueSummary(values_at_most)
         self.dtype: Any = None
 
     def see(self, series: nw.Series[Any], weights: Numbers | None = None) -> None:
@@ -134,8 +143,11 @@ class ColumnLearner:
             assert moments is not None
             self.numbers = given.as_numbers(np.where(moments.missing, np.nan, moments.microseconds))
             return self._date(form)
-        if len(texts) >= _SMALL and len(texts) > known / 2:
-            return Dropped(name, f"identifier-like or free text: {len(texts):,} different values in {known:,} rows")
+        if len(texts) >= _SMALL and len(texts) + given.others > known / 2:
+            more = "more than " if given.others else ""
+            return Dropped(
+                name, f"identifier-like or free text: {more}{len(texts):,} different values in {known:,} rows"
+            )
         return _category(name, texts, shares, missing=missing)
 
     def _date(self, form: str) -> Column | Dropped:

@@ -1,8 +1,8 @@
 """Summaries: what a column's values are, taken note of piece by piece, as much as is needed to learn it.
 
 A summary is begun empty, sees pieces of a column, and is asked in the end. Numbers are kept sorted, each with the
-weight of its rows; past a million different ones neighbours are joined, so that memory is bounded and quantiles are
-right to within a few millionths of the rows. Other values are counted.
+weight of its rows; past so many different ones, by default a million, neighbours are joined, so that memory is bounded
+and quantiles are right to within a few stretches of two over that number of the rows. Other values are counted.
 """
 
 from __future__ import annotations
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
-_NUMBERS_AT_MOST: Final = 2**20  # different ones that are kept apart
-_VALUES_AT_MOST: Final = 2**21  # different texts that are told apart; later ones are others
+NUMBERS_AT_MOST: Final = 2**20
+"""Different numbers that are kept apart, where nothing is said."""
+VALUES_AT_MOST: Final = 2**21
+"""Different texts that are told apart, where nothing is said; later ones are others."""
 
 
 class NumberSummary:
     """The different numbers of a column in ascending order, and the weight of each.
+
+    Parameters
+    ----------
+    at_most : int
+        So many different numbers are kept apart.
 
     Attributes
     ----------
@@ -50,7 +57,8 @@ class NumberSummary:
     array([2.])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_most: int = NUMBERS_AT_MOST) -> None:
+        self.at_most = at_most
         self.rows = self.missing = 0
         self.values: Numbers = np.empty(0)
         self.shares: Numbers = np.empty(0)
@@ -78,8 +86,8 @@ class NumberSummary:
         self._moments = _together(self._moments, _moments(values, shares))
         if len(self.values):
             values, shares = _sorted(np.concatenate([self.values, values]), np.concatenate([self.shares, shares]))
-        if len(values) > _NUMBERS_AT_MOST:
-            values, shares = _joined(values, shares, _NUMBERS_AT_MOST // 2)
+        if len(values) > self.at_most:
+            values, shares = _joined(values, shares, self.at_most // 2)
             self.exact = False
         self.values, self.shares = values, shares
 
@@ -138,17 +146,65 @@ def _sorted(values: Numbers, weights: Numbers | None) -> tuple[Numbers, Numbers]
 
 
 def _joined(values: Numbers, shares: Numbers, count: int) -> tuple[Numbers, Numbers]:
-    """Return about so many numbers that stand for all: of each stretch of equal weight the largest; and both ends."""
+    """Return about so many numbers that stand for all: of each stretch of equal weight the middle; and both ends.
+
+    The middle is too high for as much of the weight as it is too low for, so that errors do not add up where joined
+    numbers are joined again and again.
+    """
     reached = np.cumsum(shares)
     stretch = np.minimum((reached * (count / reached[-1])).astype(np.int64), count - 1)
-    last = np.append(stretch[1:] != stretch[:-1], [True])
-    last[0] = True
-    kept = np.flatnonzero(last)
-    return values[kept], np.diff(np.append(0.0, reached[kept]))
+    begins = stretch[1:] != stretch[:-1]
+    begins[[0, -1]] = True  # the ends stand for themselves
+    first = np.concatenate([[0], np.flatnonzero(begins) + 1])
+    before = np.concatenate([[0.0], reached])[first]
+    weight = np.diff(np.append(before, reached[-1]))
+    middle = np.searchsorted(reached, before + weight / 2)
+    last = np.append(first[1:], len(values)) - 1
+    return values[np.clip(middle, first, last)], weight
+
+
+class ClassSummary:
+    """The different values of a target in ascending order, and the weight of each.
+
+    Attributes
+    ----------
+    rows : int
+    values, shares : array, (different,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.tables.summaries import ClassSummary
+    >>> summary = ClassSummary()
+    >>> summary.see(np.array(["b", "a"]))
+    >>> summary.see(np.array(["b", "c"]), np.array([2.0, 1.0]))
+    >>> summary.values, summary.shares
+    (array(['a', 'b', 'c'], dtype='<U1'), array([1., 3., 1.]))
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.values: npt.NDArray[Any] = np.empty(0)
+        self.shares: Numbers = np.empty(0)
+
+    def see(self, values: npt.NDArray[Any], weights: Numbers | None = None) -> None:
+        """Take note of a piece, (rows,); a value of weight 2 counts as two."""
+        found, codes = np.unique(values, return_inverse=True)
+        shares: Numbers = np.bincount(codes, weights, minlength=len(found)).astype(np.float64)
+        if self.rows:
+            found, codes = np.unique(np.concatenate([self.values, found]), return_inverse=True)
+            shares = np.bincount(codes, np.concatenate([self.shares, shares])).astype(np.float64)
+        self.rows += len(values)
+        self.values, self.shares = found, shares
 
 
 class ValueSummary:
     """The different values of a column that is not of numbers, in the order in which they first came, and their weight.
+
+    Parameters
+    ----------
+    at_most : int
+        So many different values are told apart.
 
     Attributes
     ----------
@@ -158,10 +214,11 @@ class ValueSummary:
     shares, counts : array, (different,)
         The weight of the rows that have each, and their number.
     others : int
-        Rows of values that came when there were two million already, and are not among them.
+        Rows of values that came when there were `at_most` already, and are not among them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_most: int = VALUES_AT_MOST) -> None:
+        self.at_most = at_most
         self.rows = self.missing = self.others = 0
         self.values: list[Any] = []
         self.shares: Numbers = np.empty(0)
@@ -189,7 +246,7 @@ class ValueSummary:
         """Return the number of a value, a new one for one that was not there yet; -1 where there are too many."""
         key = type(value), value
         place = self._places.get(key, -1)
-        if place < 0 and len(self.values) < _VALUES_AT_MOST:
+        if place < 0 and len(self.values) < self.at_most:
             place = self._places[key] = len(self.values)
             self.values.append(value)
         return place

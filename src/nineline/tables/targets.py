@@ -48,6 +48,18 @@ class Target(ABC):
         return None
 
     @abstractmethod
+    def numbers(self, y: npt.NDArray[Any]) -> Numbers:
+        """Return each row's target as a number, (rows,): of classes their numbers."""
+
+    @abstractmethod
+    def values(self, numbers: Numbers) -> npt.NDArray[Any]:
+        """Return the targets that `numbers` made numbers of."""
+
+    def encode_numbers(self, numbers: Numbers) -> Array:
+        """Return what the networks learn of the targets that `numbers` made numbers of, as `encode` does."""
+        return self.encode(self.values(numbers))
+
+    @abstractmethod
     def answers(self, outputs: Array) -> Numbers:
         """Return what outputs, (rows, outputs), say: probabilities, (rows, classes), or numbers, (rows,)."""
 
@@ -111,8 +123,17 @@ class Classes(Target):
     def codes(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.searchsorted(self.classes, y)
 
+    def numbers(self, y: npt.NDArray[Any]) -> Numbers:
+        return self.codes(y).astype(np.float64)
+
+    def values(self, numbers: Numbers) -> npt.NDArray[Any]:
+        return self.classes[numbers.astype(np.intp)]
+
     def encode(self, y: npt.NDArray[Any]) -> Array:
-        codes = self.codes(y)
+        return self.encode_numbers(self.codes(y))
+
+    def encode_numbers(self, numbers: npt.NDArray[Any]) -> Array:
+        codes = numbers.astype(np.intp)
         if self.outputs == 1:
             return codes.astype(np.float32)[:, np.newaxis]
         return np.eye(len(self.classes), dtype=np.float32)[codes]
@@ -168,6 +189,12 @@ class Quantity(Target):
     def learn(cls, y: npt.NDArray[Any], weights: Array | None = None, *, log: bool = False) -> Self:
         """Learn the scaling; see `TargetScaling.learn`."""
         return cls(TargetScaling.learn(y, weights, log=log))
+
+    def numbers(self, y: npt.NDArray[Any]) -> Numbers:
+        return y.astype(np.float64)
+
+    def values(self, numbers: Numbers) -> npt.NDArray[Any]:
+        return numbers
 
     def encode(self, y: npt.NDArray[Any]) -> Array:
         return self.scaling.targets(y)
