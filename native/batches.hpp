@@ -22,6 +22,7 @@ class InterruptPoll {
     if (interrupt_.asked(interrupt_.context)) __atomic_store_n(&stopped_, true, __ATOMIC_RELAXED);
     return stopped();
   }
+  void stop() { __atomic_store_n(&stopped_, true, __ATOMIC_RELAXED); }
   bool stopped() const { return __atomic_load_n(&stopped_, __ATOMIC_RELAXED); }
 
  private:

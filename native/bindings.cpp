@@ -596,6 +596,39 @@ class GivenRows {
 
 // The training
 
+// Who adds up a gradient with those of others, in Python: a function of an array.
+struct Adding {
+  nb::handle function;
+  bool single;
+
+  static bool call(void* context, void* gradient, Index size) {
+    const Adding& mine = *static_cast<const Adding*>(context);
+    const DenormalsHere here{Denormals::kept};
+    bool done = false;
+    or_stay([&] {
+      const PyGILState_STATE state = PyGILState_Ensure();
+      done = mine.add_up(gradient, size);
+      PyGILState_Release(state);
+    });
+    return done;
+  }
+
+  // False with Python's error set.
+  bool add_up(void* gradient, Index size) const {
+    try {
+      const std::size_t shape[] = {std::size_t(size)};
+      const nb::dlpack::dtype type = single ? nb::dtype<float>() : nb::dtype<double>();
+      function(nb::cast(nb::ndarray<nb::numpy>(gradient, 1, shape, nb::none(), nullptr, type), nb::rv_policy::reference));
+      return true;
+    } catch (nb::python_error& error) {
+      error.restore();
+    } catch (const std::exception& error) {
+      PyErr_SetString(PyExc_RuntimeError, error.what());
+    }
+    return false;
+  }
+};
+
 class BoundTraining {
  public:
   BoundTraining(nb::object layout, const LossSpec& loss, const RuleSpec& rule, nb::object parameters, int threads,
@@ -635,27 +668,20 @@ class BoundTraining {
   }
 
   Index steps(nb::handle inputs, nb::handle targets, nb::handle weights, nb::handle order, Index batch_size,
-              const AnyArray& rates, const OwnArray& losses) {
+              const AnyArray& rates, const OwnArray& losses, nb::handle add_up, bool mean) {
     const GivenRows given{layout_, loss_, inputs, targets, weights};
     check("rates", rates, nb::dtype<double>(), {-1});
     Steps steps;
-    AnyArray order_array;
-    if (!order.is_none()) {
-      order_array = array_of("order", order);
-      check("order", order_array, nb::dtype<std::int64_t>(), {-1});
-      steps.order = static_cast<const Index*>(order_array.data());
-      steps.order_size = Index(order_array.shape(0));
-      if (batch_size < 1) throw nb::value_error("batch_size is less than 1");
-      for (Index i = 0; i < steps.order_size; ++i)
-        if (steps.order[i] < 0 || steps.order[i] >= given.rows.count)
-          throw nb::index_error(("order has the row " + std::to_string(steps.order[i]) + " of " +
-                                 std::to_string(given.rows.count)).c_str());
-    }
+    const AnyArray order_array = order_of(order, given, steps);
+    if (steps.order != nullptr && batch_size < 1) throw nb::value_error("batch_size is less than 1");
     given.check_contents(steps.order, steps.order_size);
     steps.batch_size = batch_size;
     steps.rates = static_cast<const double*>(rates.data());
     steps.count = Index(rates.shape(0));
     check("losses", losses, nb::dtype<double>(), {steps.count});
+    Adding adding{add_up, layout_.single()};
+    const Others others{Adding::call, &adding, mean};
+    if (!add_up.is_none()) steps.others = &others;
     const Index batches = steps.order == nullptr ? steps.count
                           : steps.order_size / batch_size + (steps.order_size % batch_size != 0 ? 1 : 0);
     if (steps.count > batches)
@@ -670,17 +696,21 @@ class BoundTraining {
     return done;
   }
 
-  double gradient(nb::handle inputs, nb::handle targets, nb::handle weights, const OwnArray& into, const LossSpec* loss) {
+  double gradient(nb::handle inputs, nb::handle targets, nb::handle weights, const OwnArray& into, const LossSpec* loss,
+                  nb::handle order) {
     const LossSpec& spec = loss == nullptr ? loss_ : *loss;
     if (loss != nullptr) layout_.check_fits(*loss);
     const GivenRows given{layout_, spec, inputs, targets, weights};
-    given.check_contents();
+    Steps which;
+    const AnyArray order_array = order_of(order, given, which);
+    if (which.order != nullptr && which.order_size == 0) throw nb::value_error("order is empty");
+    given.check_contents(which.order, which.order_size);
     check("into", into, layout_.type(), {layout_.size()});
     const Gate::Turn turn{gate_};
     double value = 0;
     without_gil([&] {
       Team team{threads_, Denormals::zeros};
-      value = training_->gradient(given.rows, spec, into.data(), team, {ctrl_c, nullptr});
+      value = training_->gradient(given.rows, which.order, which.order_size, spec, into.data(), team, {ctrl_c, nullptr});
     });
     raise_if_interrupted();
     return value;
@@ -744,6 +774,21 @@ class BoundTraining {
   void set_threads(int threads) { threads_ = checked(threads); }  // the next call sees it, whoever makes it
 
  private:
+  // Numbers of given rows, checked, or none; the array is to live as long as the steps do.
+  static AnyArray order_of(nb::handle order, const GivenRows& given, Steps& steps) {
+    AnyArray array;
+    if (order.is_none()) return array;
+    array = array_of("order", order);
+    check("order", array, nb::dtype<std::int64_t>(), {-1});
+    steps.order = static_cast<const Index*>(array.data());
+    steps.order_size = Index(array.shape(0));
+    for (Index i = 0; i < steps.order_size; ++i)
+      if (steps.order[i] < 0 || steps.order[i] >= given.rows.count)
+        throw nb::index_error(("order has the row " + std::to_string(steps.order[i]) + " of " +
+                               std::to_string(given.rows.count)).c_str());
+    return array;
+  }
+
   void check_moments(const auto& moments, auto* vectors) const {
     if (int(moments.size()) != training_->moments())
       throw nb::value_error(("moments has " + std::to_string(moments.size()) + " vectors; expected " +
@@ -1342,9 +1387,11 @@ NB_MODULE(_native, module) {
            nb::arg("factors") = std::vector<double>{})
       .def("step", &BoundTraining::step, nb::arg("inputs").none(), nb::arg("targets").none(), nb::arg("rate"))
       .def("steps", &BoundTraining::steps, nb::arg("inputs").none(), nb::arg("targets").none(), nb::arg("weights").none(),
-           nb::arg("order").none(), nb::arg("batch_size"), nb::arg("rates"), nb::arg("losses").noconvert())
+           nb::arg("order").none(), nb::arg("batch_size"), nb::arg("rates"), nb::arg("losses").noconvert(),
+           nb::arg("add_up").none() = nb::none(), nb::arg("mean") = false)
       .def("gradient", &BoundTraining::gradient, nb::arg("inputs").none(), nb::arg("targets").none(),
-           nb::arg("weights").none(), nb::arg("into").noconvert(), nb::arg("loss").none() = nb::none())
+           nb::arg("weights").none(), nb::arg("into").noconvert(), nb::arg("loss").none() = nb::none(),
+           nb::arg("order").none() = nb::none())
       .def("move", &BoundTraining::move, nb::arg("gradient"), nb::arg("rate"))
       .def("undo", &BoundTraining::undo)
       .def("before", &BoundTraining::before, nb::arg("into").noconvert())

@@ -17,8 +17,10 @@ class Training {
   // Returns how many losses were written. Where one is not finite it is the last, and its step was not taken;
   // where the caller was interrupted, there are fewer than asked for.
   virtual Index steps(const Rows&, const Steps&, double* losses, Team&, const Interrupt&) = 0;
-  // Returns the loss of all rows as the next step would see it, penalties included, and writes its gradient.
-  virtual double gradient(const Rows&, const LossSpec&, void* into, Team&, const Interrupt&) = 0;
+  // Returns the loss of the rows of an order, all where it is null, as the next step would see it, penalties included,
+  // and writes its gradient.
+  virtual double gradient(const Rows&, const Index* order, Index count, const LossSpec&, void* into, Team&,
+                          const Interrupt&) = 0;
   // Takes the step that follows from a gradient.
   virtual void move(const void* gradient, double rate, Team&) = 0;
   // Takes the last step back; false where there is none.

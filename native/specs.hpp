@@ -99,12 +99,22 @@ struct Rows {
   Index number_bytes() const { return double_numbers ? sizeof(double) : sizeof(float); }
 };
 
+// Others who have rows of the same batches: a gradient is added up with theirs before a step is taken by it.
+struct Others {
+  static constexpr Index behind = 3;  // the gradient: the loss, what the rows weigh, and a place for whoever adds up
+  // Adds up in place; false where the caller is to be left.
+  bool (*add_up)(void* context, void* gradient, Index size) = nullptr;
+  void* context = nullptr;
+  bool mean = false;  // the loss is over all that the rows weigh
+};
+
 // The steps of one call: step i takes rows order[i * batch_size ...] (all rows where order is null) at rates[i].
 struct Steps {
   const Index* order = nullptr;
   Index order_size = 0, batch_size = 0;  // 0: each step takes all of the order
   const double* rates = nullptr;
   Index count = 0;
+  const Others* others = nullptr;  // with a loss that is a sum, without penalties, clipping and lazy blocks
 };
 
 // Networks of one shape: some of those that lie one behind the other in vectors of (networks, parameters).

@@ -36,13 +36,13 @@ class Training final : public nineline::Training {
   Index steps(const Rows& rows, const Steps& steps, double* losses, Team& team, const Interrupt& interrupt) override {
     begin(team.threads());
     look_at(rows);
-    const bool several = steps.count > 1;
+    const bool several = steps.count > 1 && steps.others == nullptr;  // no step is taken again that others have a part in
     if (several) copy(now(), start_);
     if (several) each_column([](LearnedVectors<T>& column) { column.begin_call(); });
     InterruptPoll poll{interrupt};
     Index done = 0, kept = 0, taken = 0;
     while (done < steps.count) {
-      const bool last = done + 1 == steps.count;
+      const bool last = done + 1 == steps.count || steps.others != nullptr;
       const double loss = one_step(rows, steps, done, several, last, team, poll);
       if (poll.stopped()) break;
       losses[done++] = loss;
@@ -58,14 +58,16 @@ class Training final : public nineline::Training {
       for (Index i = 0; i < taken; ++i) one_step(rows, steps, i, false, i + 1 == taken, team, never);
     }
     if (taken > 0) end(std::uint64_t(taken));
+    if (taken > 0 && steps.others != nullptr) can_undo_ = false;  // of the moments nothing was kept
     return done;
   }
 
-  double gradient(const Rows& rows, const LossSpec& loss, void* into, Team& team, const Interrupt& interrupt) override {
+  double gradient(const Rows& rows, const Index* order, Index count, const LossSpec& loss, void* into, Team& team,
+                  const Interrupt& interrupt) override {
     begin(team.threads());
     look_at(rows);
     InterruptPoll poll{interrupt};
-    const Batch<T> batch{rows, nullptr, rows.count};
+    const Batch<T> batch{rows, order, order == nullptr ? rows.count : count};
     const double value = measure(loss, batch, steps_taken, false, team, poll);
     if (poll.stopped()) return value;
     find_gradient(batch, false, team);
@@ -78,7 +80,7 @@ class Training final : public nineline::Training {
 
   void move(const void* gradient, double rate, Team& team) override {
     begin(team.threads());
-    if (!gradient_) gradient_ = Array<T>{layout_.size()};
+    if (!gradient_) gradient_ = Array<T>{layout_.size() + Others::behind};
     for (Index l = 0; l < layout_.count(); ++l) {
       const Layer& at = layout_.layer(l);
       if (at.height == 0 || !learns(l)) continue;
@@ -357,7 +359,7 @@ class Training final : public nineline::Training {
   double one_step(const Rows& rows, const Steps& steps, Index i, bool keep_start, bool keep_before, Team& team,
                   InterruptPoll& poll) {
     const Batch<T> batch = Batch<T>::of(rows, steps, i);
-    if (!is_tiny(batch)) return step(rows, steps, i, keep_start, keep_before, team, poll);
+    if (steps.others != nullptr || !is_tiny(batch)) return step(rows, steps, i, keep_start, keep_before, team, poll);
     if (poll.over()) return 0;
     if (batch.shuffled() && i + 1 < steps.count) call_for(layout_, Batch<T>::of(rows, steps, i + 1), 0, batch.rows);
     return step_of_tiny(batch, steps_taken + std::uint64_t(i), steps.rates[i], keep_before);
@@ -371,33 +373,51 @@ class Training final : public nineline::Training {
     const Index next_of_a_piece = more ? next.rows / larger(moving_count_, 1) + 1 : 0;
     const std::uint64_t number = steps_taken + std::uint64_t(i);
     const bool alone = team.threads() == 1 || tuner_.alone();
-    const double loss = measure(loss_, batch, number, alone, team, poll);
-    if (poll.stopped() || !__builtin_isfinite(loss)) return loss;
-    const bool clips = rule_.clip_norm != 0;
+    double loss = measure(loss_, batch, number, alone, team, poll);
     T scale = 1;
+    if (steps.others != nullptr && !poll.stopped()) {
+      find_gradient(batch, alone, team);
+      loss = add_up(*steps.others, loss, batch, scale, poll);
+    }
+    if (poll.stopped() || !__builtin_isfinite(loss)) return loss;
+    const bool clips = rule_.clip_norm != 0, is_found = clips || steps.others != nullptr;
     if (clips) {
       find_gradient(batch, alone, team);
       scale = shortening();
     }
     move_all(number, steps.rates[i], keep_start, keep_before, scale, alone, team, [&](Index p, int who) {
       call_for(layout_, next, p * next_of_a_piece, (p + 1) * next_of_a_piece);
-      if (clips) return piece_of(layout_, gradient_.data(), moving_[p]);
+      if (is_found) return piece_of(layout_, gradient_.data(), moving_[p]);
       const PieceOf<T> found = piece_in(scratch_.data() + who * layout_.most_of_a_piece(), moving_[p]);
       find(batch, moving_[p], found);
       return found;
-    });
+    }, steps.others == nullptr);
     if (team.threads() > 1 && (partition_.parts > 1 || layout_.size() >= least_size_to_share)) tuner_.step_done();
     return loss;
+  }
+
+  // The loss of a batch of which others have rows, too; the gradient becomes that of all, up to a scale.
+  // Twin: SharedEngine.steps in src/nineline/training/shared/engine.py.
+  double add_up(const Others& others, double loss, const Batch<T>& batch, T& scale, InterruptPoll& poll) {
+    T* const behind = gradient_.data() + layout_.size();
+    behind[0] = T(loss);
+    behind[1] = T(batch.total_weight());
+    if (!others.add_up(others.context, gradient_.data(), layout_.size() + Others::behind)) poll.stop();
+    const double share = !others.mean ? 1 : behind[1] > 0 ? 1 / double(behind[1]) : 0;
+    scale = T(share);
+    return double(behind[0]) * share;
   }
 
   // The step that follows from a gradient, of which find(p, who) says where piece p is.
   template <class Find>
   void move_all(std::uint64_t number, double rate, bool keep_start, bool keep_before, T scale, bool alone, Team& team,
-                const Find& find) {
+                const Find& find, bool keep_moments = true) {
     const Vectors<T> vectors = now();
     Vectors<T> before{};
     if (keep_before) {
       before = vectors_of(before_);
+      if (!keep_moments)
+        for (int m = 0; m < most_moments; ++m) before.moments[m] = vectors.moments[m];  // and are overwritten there
       keep_what_does_not_move();
     }
     with_rule<T>(rule_, number + 1, powers_, [&](auto rule) {
@@ -447,7 +467,7 @@ class Training final : public nineline::Training {
 
   // The gradient of all parameters; of what does not learn it stays 0.
   void find_gradient(const Batch<T>& batch, bool alone, Team& team) {
-    if (!gradient_) gradient_ = Array<T>{layout_.size()};
+    if (!gradient_) gradient_ = Array<T>{layout_.size() + Others::behind};
     if (is_tiny(batch)) return learn_tiny();
     team.each(moving_count_, alone || layout_.size() < least_size_to_share,
               [&](int, Index p) { find(batch, moving_[p], piece_of(layout_, gradient_.data(), moving_[p])); });
@@ -619,7 +639,7 @@ class Training final : public nineline::Training {
     held_ = List<Workspace<T>>{1, layout_, rows, Purpose::training};
     held_[0].mostly_zeros = mostly_zeros_;
     if (!layout_is_tiny_) return;
-    if (!gradient_) gradient_ = Array<T>{layout_.size()};
+    if (!gradient_) gradient_ = Array<T>{layout_.size() + Others::behind};
     tiny_ = Tiny<T>{layout_, held_[0], places_.data(), turned_places_.data(), lowest_, factors_.data(), gradient_.data()};
   }
 

@@ -34,6 +34,7 @@ FLOORS = [
         "nineline.rows",
         "nineline.sources",
         "nineline.tables",
+        "nineline.parallel",
     ],
     [
         "nineline.activations",
@@ -58,7 +59,12 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 READERS = {"nineline.view", "nineline.interchange"}
 
 # A file describes a network, and what trains one keeps itself in such a file, when it is asked to.
-FILES = {"nineline.training.checkpoints", "nineline.training.snapshot_file", "nineline.training.many_checkpoint"}
+FILES = {
+    "nineline.training.checkpoints",
+    "nineline.training.snapshot_file",
+    "nineline.training.many_checkpoint",
+    "nineline.training.shared.checkpoint",
+}
 
 # Imports inside a function may lead upward through these doors alone.
 DOORS = {
@@ -225,6 +231,14 @@ def test_files_are_opened_by_those_who_keep_themselves_in_one():
         and FLOOR[room_of(each.module)] < below
     }
     assert opening == FILES | {"nineline.network", "nineline.networks"}
+
+
+def test_only_their_own_room_knows_what_connects_processes():
+    """Whoever trains asks a collective, and is told whose a communicator is."""
+    assert {each.module for each in IMPORTS if each.target.startswith("nineline.parallel.")} == {
+        "nineline.parallel",
+        "nineline.parallel.mpi",
+    }
 
 
 def test_no_two_modules_import_each_other():

@@ -502,6 +502,8 @@ class Network:
         engine: str = "auto",
         threads: int | None = None,
         rng: RandomSource = None,
+        parallel: object = None,
+        local_steps: int = 1,
     ) -> History:
         """Train the network: a loop around a `Trainer`.
 
@@ -574,6 +576,19 @@ class Network:
             the same bits for any number.
         rng : int, numpy.random.Generator or None
             Rules shuffling, dropout and the validation share. None continues the network's own.
+        parallel : mpi4py communicator or `nineline.parallel.Collective`, optional
+            The processes that train this network together, such as ``MPI.COMM_WORLD``: each calls `train` with its own
+            share of the rows, of any size, on one process at least with rows. A step is one gradient, added up over
+            them: `batch_size` counts the rows of all, so that K processes take the steps of one, to rounding, and the
+            same K the same bits. The weights and the generator that they begin with are the first one's, and the first
+            one prints and keeps the checkpoint; every other argument is the same on all, `validation` a share or each
+            one's own rows, `threads` 1 where it is not given. `on_epoch` is called on all, and ends training where one
+            says so; a score is the first one's. Masks of dropout are each process's own. A checkpoint goes on with any
+            number of processes, with as many to the same bits. See docs/guide/several-processes.md.
+        local_steps : int
+            With `parallel`, where a step is too short for the network between machines: each process takes so many
+            steps by itself, on its part of each batch, and then, and at the end of an epoch, parameters, and what the
+            optimizer remembers, are averaged as the rows weigh. 1: each step is one of all. For a loss that is a mean.
 
         Returns
         -------
@@ -589,6 +604,9 @@ class Network:
             The checkpoint to go on from is damaged, or none.
         nineline.training.errors.CheckpointError
             A checkpoint could not be written; the one before is intact, the network as far as it came.
+        nineline.parallel.ParallelError
+            Another process could not begin, or is gone; the message says which. An error in the midst of training that
+            the others do not have ends the work of all: it is printed, and under MPI the job is aborted.
         DivergenceError
             The loss stopped being finite. The network is back at its last finite state, and the error holds
             the History.
@@ -630,6 +648,8 @@ class Network:
             engine=engine,
             threads=threads,
             rng=rng,
+            parallel=parallel,
+            local_steps=local_steps,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -70,9 +70,17 @@ class Training:
         batch_size: int,
         rates: npt.NDArray[np.float64],
         losses: npt.NDArray[np.float64],
+        add_up: Callable[[_Array], None] | None = None,
+        mean: bool = False,
     ) -> int: ...
     def gradient(
-        self, inputs: _Inputs, targets: _Targets, weights: _Array | None, into: _Array, loss: LossSpec | None = None
+        self,
+        inputs: _Inputs,
+        targets: _Targets,
+        weights: _Array | None,
+        into: _Array,
+        loss: LossSpec | None = None,
+        order: npt.NDArray[np.int64] | None = None,
     ) -> float: ...
     def move(self, gradient: _Array, rate: float) -> None: ...
     def undo(self) -> bool: ...

@@ -218,11 +218,14 @@ class Engine(Protocol):
         """
         ...
 
-    def gradient(self, rows: Rows, into: Array, loss: Loss | None = None) -> float:
-        """Return the loss of all rows as the next step would see it, and write its gradient into a flat vector.
+    def gradient(
+        self, rows: Rows, into: Array, loss: Loss | None = None, which: npt.NDArray[np.intp] | None = None
+    ) -> float:
+        """Return the loss of rows as the next step would see it, and write its gradient into a flat vector.
 
         Penalties are part of both; no step is taken and nothing is clipped. The gradient of a block that does not
-        learn (a layer that is not trainable, a factor of 0) is 0. `loss` is another than the rule's.
+        learn (a layer that is not trainable, a factor of 0) is 0. `loss` is another than the rule's; `which` are the
+        numbers of some rows, at least one, and by default it is all.
         """
         ...
 

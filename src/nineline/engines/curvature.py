@@ -80,9 +80,10 @@ class ReferenceCurvature:
             diagonal = (self._jacobian**2).sum(axis=0)
             self._matrix = self._jacobian @ self._jacobian.T
         else:
-            diagonal = matrix.diagonal()
-            self._matrix = matrix
-        self._gradient = gradient + self._l2 * self._point
+            self._matrix = self.over_all(matrix)
+            diagonal = self._matrix.diagonal()
+        self._gradient = self.over_all(gradient) + self._l2 * self._point
+        value = float(self.over_all(np.array([value]))[0])
         np.maximum(self.scaling, diagonal, out=self.scaling)
         steepest = float(np.abs(self._gradient + decay * self._point).max(initial=0))
         return Measured(value + self._penalty(self._point), float(self._point @ self._point), steepest)
@@ -90,7 +91,7 @@ class ReferenceCurvature:
     @_quietly
     def step(self, damping: float, decay: float) -> Trial | None:
         damped = damping * np.maximum(self.scaling, self.scaling.mean())
-        step = self._solve(damped + self._l2 + decay, decay)
+        step = self.solve(damped + self._l2 + decay, decay)
         if step is None or not np.isfinite(step).all():
             return None
         slope = self._gradient + decay * self._point
@@ -110,7 +111,11 @@ class ReferenceCurvature:
             return float(count)
         return count - decay * float((np.linalg.inv(root) ** 2).sum())
 
-    def _solve(self, added: Array, decay: float) -> Array | None:
+    def over_all(self, array: Array) -> Array:
+        """Return the sum of what is summed over rows, where there are more than these."""
+        return array
+
+    def solve(self, added: Array, decay: float) -> Array | None:
         """Return minus ``(J'J + diag(added))`` inverse times the gradient; None where that is not to be had."""
         try:
             if not self._is_wide:
@@ -129,7 +134,7 @@ class ReferenceCurvature:
     def _loss(self) -> float:
         """Return the loss where the parameters are, penalties of the rule included."""
         value = sum(self._value(piece, batch, seen) for piece, batch, seen in self._forward())
-        return value + self._penalty(self.network.parameters[self._learns])
+        return float(self.over_all(np.array([value]))[0]) + self._penalty(self.network.parameters[self._learns])
 
     def _value(self, piece: slice, batch: Batch, seen: list[Any]) -> float:
         """Return what a piece of the rows adds to the loss."""

@@ -117,10 +117,45 @@ class Native:
         )
         return losses[:done]
 
-    def gradient(self, rows: Rows, into: Array, loss: Loss | None = None) -> float:
+    def steps_with_others(
+        self,
+        rows: Rows,
+        order: npt.NDArray[np.intp] | None,
+        batch_size: int,
+        rates: npt.NDArray[np.float64],
+        add_up: Callable[[Array], None],
+        mean: bool,
+    ) -> Array:
+        """Take steps as `steps` does, each by a gradient that is added up with those of others.
+
+        Not with penalties, clipping or lazy blocks, and with a loss that is a sum over rows. The last step cannot be
+        taken back.
+
+        Parameters
+        ----------
+        rows, order, batch_size, rates
+            As `steps` takes them.
+        add_up : function of an array
+            Called at each step with the gradient, as it lies here, the loss, what the rows weigh, and a number of its
+            own. It adds up in place.
+        mean : bool
+            Whether loss and gradient are then divided by what all rows weigh.
+        """
+        if order is not None:
+            order = np.ascontiguousarray(order, np.int64)
+        losses = np.empty(len(rates))
+        rates = np.ascontiguousarray(rates, np.float64)
+        done = self._training.steps(*hand_over_rows(rows), order, batch_size, rates, losses, add_up, mean)
+        return losses[:done]
+
+    def gradient(
+        self, rows: Rows, into: Array, loss: Loss | None = None, which: npt.NDArray[np.intp] | None = None
+    ) -> float:
+        if which is not None:
+            which = np.ascontiguousarray(which, np.int64)
         if loss is not self._other[0]:
             self._other = loss, None if loss is None else _loss(loss)
-        return float(self._training.gradient(*hand_over_rows(rows), into, self._other[1]))
+        return float(self._training.gradient(*hand_over_rows(rows), into, self._other[1], which))
 
     def move(self, gradient: Array, rate: float) -> None:
         self._training.move(gradient, rate)

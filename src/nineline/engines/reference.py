@@ -84,9 +84,11 @@ class Reference:
                 self._move(self._gradient, rate, self._touched)
         return losses
 
-    def gradient(self, rows: Rows, into: Array, loss: Loss | None = None) -> float:
+    def gradient(
+        self, rows: Rows, into: Array, loss: Loss | None = None, which: npt.NDArray[np.intp] | None = None
+    ) -> float:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            value = self._measure(rows, None, loss or self.rule.loss)
+            value = self._measure(rows, which, loss or self.rule.loss)
         into[...] = self._gradient
         return value
 
@@ -151,13 +153,8 @@ class Reference:
 
     def _penalize(self, share: float) -> float:
         """Add the gradient of ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over the weights, and return its value."""
-        l1, l2, penalty = self.rule.l1 * share, self.rule.l2 * share, 0.0
-        if l1 or l2:
-            for place in self._penalised:
-                w = self.network.parameters[place]
-                penalty += l1 * float(np.abs(w).sum()) + l2 / 2 * float(w @ w)
-                self._gradient[place] += l1 * np.sign(w) + l2 * w
-        return penalty
+        l1, l2 = self.rule.l1 * share, self.rule.l2 * share
+        return add_penalties(self.network.parameters, self._penalised, l1, l2, self._gradient)
 
     def _move(self, gradient: Array, rate: float, touched: dict[str, npt.NDArray[np.intp]]) -> None:
         """Take the optimizer's step, and keep what was before it; of lazy blocks the rows that are touched move."""
@@ -206,6 +203,17 @@ class Reference:
             norm = largest * float(np.linalg.norm(gradient / largest)) if largest else 0.0
             if norm > self.rule.clip_norm:
                 gradient *= self.rule.clip_norm / norm
+
+
+def add_penalties(parameters: Array, places: Sequence[slice], l1: float, l2: float, gradient: Array) -> float:
+    """Return ``l1 * sum(|w|) + l2 / 2 * sum(w**2)`` over the parameters in some places, and add its gradient."""
+    penalty = 0.0
+    if l1 or l2:
+        for place in places:
+            w = parameters[place]
+            penalty += l1 * float(np.abs(w).sum()) + l2 / 2 * float(w @ w)
+            gradient[place] += l1 * np.sign(w) + l2 * w
+    return penalty
 
 
 class Layered(Protocol):

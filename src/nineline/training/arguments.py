@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nineline import _checks
+from nineline import _checks, engines
 from nineline.engines.contract import Rule
 from nineline.optimizers import LevenbergMarquardt
 from nineline.schedules import Constant
 from nineline.sources import Source
+from nineline.training import pieces
 from nineline.training import validation as validated
 from nineline.training.loop import Loop, Order
-from nineline.training.plan import Plan
+from nineline.training.plan import Plan, is_kept
 from nineline.training.progress import NoProgress, display
 from nineline.training.source_loop import SourceLoop
 from nineline.training.trainer import Trainer
@@ -46,14 +47,32 @@ def train(
     engine: str,
     threads: int | None,
     rng: RandomSource,
+    parallel: object = None,
+    local_steps: int = 1,
 ) -> History:
     """Train `network` on data, ``(inputs, outputs, sample_weight)``; `Network.train` documents every argument.
 
     `among` are the numbers of the rows to learn from, ascending; where it is None, these are all.
     """
+    if parallel is not None:
+        from nineline.training import shared  # loaded where it is used
+
+        if isinstance(data[0], Source) or isinstance(validation, Source):
+            raise ValueError(
+                "parallel is given, and a Source; processes train on rows that each has in memory: give each its "
+                "share as arrays"
+            )
+        keeping: dict[str, Any] = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "resume": resume}
+        computing: dict[str, Any] = {"engine": engine, "threads": threads, "rng": rng}
+        together: dict[str, Any] = {"parallel": parallel, "local_steps": local_steps}
+        return shared.train(network, data, validation, rule, plan, **keeping, **computing, **together)
+    if local_steps != 1:
+        raise ValueError(
+            f"local_steps is {local_steps!r} and parallel is not given; one process has nobody to take steps apart from"
+        )
     generator = network.rng if rng is None else _checks.generator("rng", rng)
     streamed = any(isinstance(given, Source) for given in (data[0], validation))
-    trainer = Trainer.of(network, rule, engine, threads, generator, windows=streamed)
+    trainer = Trainer.of(network, rule, engine, threads, generator, pieces.choose if streamed else engines.choose)
     rows: Rows | Windows
     if isinstance(data[0], Source):
         rows = _windows(trainer, data, validation, plan)
@@ -151,10 +170,3 @@ def _as_checkpoint(checkpoint: str | os.PathLike[str] | None, every: float, resu
 
     assert checkpoint is not None
     return Checkpoint(checkpoint, every, resume)
-
-
-def is_kept(checkpoint: str | os.PathLike[str] | None, resume: bool) -> bool:
-    """Return whether a training is kept in a file, or raise where it is to go on from none."""
-    if checkpoint is None and _checks.boolean("resume", resume):
-        raise ValueError("resume is True and checkpoint is not given; name the file to go on from: checkpoint=...")
-    return checkpoint is not None

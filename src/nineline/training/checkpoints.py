@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from nineline.training.snapshot import LoopSnapshot
 
 KIND: Final = "checkpoint"
+SHARES: Final = "shares"
+"""The setting that a training has which several processes share."""
 _SHARE: Final = 0.05  # of the time, that checkpoints take at most
 
 
@@ -107,13 +109,17 @@ class Checkpoint:
                 inputs = *lying, among
             data = {"inputs": inputs, "outputs": rows.targets, "sample_weight": rows.sample_weight}
         self.settings = {name: fingerprint(given) for name, given in {**data, "validation": validation}.items()}
-        self.settings["network"] = _words(f"{network!r} of {network.dtype}")
+        self.describe_rule(network, rng, rule, plan)
+
+    def describe_rule(self, network: Network, rng: np.random.Generator, rule: Rule, plan: Plan) -> None:
+        """Take note of what shapes the training beside its data."""
+        self.settings["network"] = words(f"{network!r} of {network.dtype}")
         self.settings["rng"] = str(rng.bit_generator.state["bit_generator"])
         shape = {"epochs": plan.epochs, "batch_size": plan.batch_size, "shuffle": plan.shuffle}
         rules = {"loss": rule.loss, "optimizer": rule.optimizer, "stop": plan.stop}
         more = {"l1": rule.l1, "l2": rule.l2, "clip_norm": rule.clip_norm}
         settings = {**shape, "schedule": plan.schedule, **rules, **more}
-        self.settings.update({name: _words(repr(value)) for name, value in settings.items()})
+        self.settings.update({name: words(repr(value)) for name, value in settings.items()})
 
     def open(self, network: Network, optimizer: Optimizer, rng: np.random.Generator) -> LoopSnapshot | None:
         """Return where to go on, after making sure that it is a place in this training; None to begin.
@@ -140,16 +146,27 @@ class Checkpoint:
         header, arrays = files.read(self.path, self.kind)
         try:
             kept = header["training"]
+            shared = SHARES in kept["settings"]
+            if shared != (SHARES in self.settings):
+                was, now = ("with", "without") if shared else ("without", "with")
+                raise ValueError(
+                    f"{self.path} is a checkpoint of a training {was} parallel=..., and this one is {now}; go on as it "
+                    "began, or begin anew with resume=False"
+                )
             settings = {name: str(kept["settings"][name]) for name in self.settings}
         except (KeyError, TypeError) as error:
             raise self.damaged(error) from error
         for name, now in self.settings.items():
-            if settings[name] != now:
+            if self.differs(name, settings[name], now):
                 raise ValueError(
                     f"{name} is {_short(now)}, and {self.path} is a checkpoint of a training whose {name} was "
                     f"{_short(settings[name])}; go on with what it began with, or begin anew with resume=False"
                 )
         return kept, arrays
+
+    def differs(self, name: str, was: str, now: str) -> bool:
+        """Return whether a setting is another one than it was."""
+        return was != now
 
     def damaged(self, error: Exception) -> FileError:
         """Return the error to raise where the file holds what cannot be."""
@@ -204,14 +221,14 @@ def fingerprint(given: object) -> str:
         return ", ".join(map(fingerprint, given))
     if isinstance(given, np.ndarray):
         if given.dtype.hasobject:
-            return _words(str(given.tolist()))
+            return words(str(given.tolist()))
         plain = np.ascontiguousarray(given).reshape(-1).view(np.uint8)
         digest = hashlib.blake2b(plain.data, digest_size=16).hexdigest()
         return f"{' × '.join(map(str, given.shape))} of {given.dtype}, {digest}"
-    return _words(repr(given))
+    return words(repr(given))
 
 
-def _words(text: str) -> str:
+def words(text: str) -> str:
     """Return a text without what differs from process to process: where an object lies in memory."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 

@@ -58,9 +58,27 @@ class Order:
         """The row numbers of an epoch in ascending order."""
         return np.arange(self.rows) if isinstance(self.rows, int) else self.rows
 
+    def cut(self, batch_size: int | None) -> tuple[int, int]:
+        """Return how many rows of an epoch a batch has, and how many batches there are; None is one of all rows."""
+        size = self.count if batch_size is None else min(batch_size, self.count)
+        return size, math.ceil(self.count / size)
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether an epoch of one batch may be a step on all rows as they lie, and `next` need not be asked."""
+        return isinstance(self.rows, int)
+
     def next(self) -> npt.NDArray[Any]:
         """Return the row numbers of the epoch that begins."""
         return self.as_they_lie if self.rng is None else self.rng.permutation(self.rows)
+
+    def kept(self, order: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+        """Return what a checkpoint keeps of the order of the epoch under way."""
+        return order.astype(np.int64)
+
+    def again(self, kept: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Return the order of which `kept` was kept."""
+        return kept
 
 
 class Measure:
@@ -151,9 +169,8 @@ class Loop:
         self.order = order or Order(len(rows), self.trainer.rng if plan.shuffle else None)
         self.measure = measure or Measure(rows, self.rule.loss.reduction)
         self.count = self.order.count
-        self.batch_size = self.count if plan.batch_size is None else min(plan.batch_size, self.count)
-        self.batches = math.ceil(self.count / self.batch_size)
-        self.whole = self.batches == 1 and order is None
+        self.batch_size, self.batches = self.order.cut(plan.batch_size)
+        self.whole = self.batches == 1 and self.order.takes_all
 
     def run(self) -> History:
         """Go through the epochs; however training ends, leave the network in a good state."""
@@ -230,7 +247,7 @@ class Loop:
         history, size, count = self.history, self.batch_size, self.count
         start, losses = 0, np.empty(self.batches)
         if self.resumed is not None and self.resumed.order is not None:  # an epoch that is under way
-            order, start = self.resumed.order, len(self.resumed.losses)
+            order, start = self.order.again(self.resumed.order), len(self.resumed.losses)
             losses[:start] = self.resumed.losses
         else:
             order = self.order.next()
@@ -309,7 +326,7 @@ class Loop:
         snapshot = LoopSnapshot(
             trainer=trainer,
             random_at_start=dict(self.random_at_start),
-            order=None if order is None else order.astype(np.int64),
+            order=None if order is None else self.order.kept(order),
             losses=np.empty(0) if losses is None else losses,
             best_loss=self.watch.best,
             best=self.watch.parameters,

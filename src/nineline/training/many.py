@@ -12,10 +12,9 @@ from nineline.engines.many import ManyRule
 from nineline.optimizers import WholeBatchOptimizer
 from nineline.schedules import Constant
 from nineline.training import validation as validated
-from nineline.training.arguments import is_kept
 from nineline.training.many_checkpoint import ManyCheckpoint
 from nineline.training.many_loop import ManyData, ManyLoop
-from nineline.training.plan import Plan
+from nineline.training.plan import Plan, is_kept
 from nineline.training.progress import NoProgress, display
 from nineline.training.trainer import Trainer, engine_of
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from nineline import engines
 from nineline.training.windows import Windows
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.engines.contract import Engine, Rule
     from nineline.losses import Loss
+    from nineline.network import Network
     from nineline.rows import Rows
 
 
@@ -55,9 +57,15 @@ class PieceByPiece:
             self.inner.move(gradient, float(rate))
         return losses
 
-    def gradient(self, rows: Rows | Windows, into: Array, loss: Loss | None = None) -> float:
+    def gradient(
+        self,
+        rows: Rows | Windows,
+        into: Array,
+        loss: Loss | None = None,
+        which: npt.NDArray[np.intp] | None = None,
+    ) -> float:
         if not isinstance(rows, Windows):
-            return self.inner.gradient(rows, into, loss)
+            return self.inner.gradient(rows, into, loss, which)
         total = np.zeros(into.shape, np.float64)
         value = weight = 0.0
         penalty: float | None = None
@@ -100,6 +108,6 @@ def _weight(rows: Rows) -> float:
     return len(rows) if rows.sample_weight is None else float(rows.sample_weight.sum(dtype=np.float64))
 
 
-def piece_by_piece(inner: Engine, rule: Rule) -> Engine:
-    """Return an engine that takes windows, too."""
-    return cast("Engine", PieceByPiece(inner, rule))
+def choose(name: str, network: Network, rule: Rule, threads: int) -> Engine:
+    """Return the engine of a name, as `nineline.engines.choose` does; it takes windows, too."""
+    return cast("Engine", PieceByPiece(engines.choose(name, network, rule, threads), rule))

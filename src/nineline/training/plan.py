@@ -11,6 +11,7 @@ from nineline.training.progress import Progress
 from nineline.training.watch import EarlyStopping
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
 
 
@@ -71,3 +72,10 @@ def _as_functions(given: object) -> Sequence[Callable[[Any], object]]:
         if not callable(function):
             raise TypeError(f"on_epoch is {function!r}; expected a function of an Epoch, or a list of them")
     return functions
+
+
+def is_kept(checkpoint: str | os.PathLike[str] | None, resume: bool) -> bool:
+    """Return whether a training is kept in a file, or raise where it is to go on from none."""
+    if checkpoint is None and _checks.boolean("resume", resume):
+        raise ValueError("resume is True and checkpoint is not given; name the file to go on from: checkpoint=...")
+    return checkpoint is not None

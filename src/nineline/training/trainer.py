@@ -17,7 +17,6 @@ from nineline.optimizers import GradientDescent, WholeBatchOptimizer
 from nineline.rows import Rows
 from nineline.training.errors import DivergenceError
 from nineline.training.history import History
-from nineline.training.pieces import piece_by_piece
 from nineline.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -125,15 +124,14 @@ class Trainer:
         engine: str,
         threads: int | None,
         rng: np.random.Generator,
-        *,
-        windows: bool = False,
+        choose: Callable[[str, Network, Rule, int], Engine] = engines.choose,
     ) -> Trainer:
         """Return a trainer by a rule. Nothing is drawn: `draw_seed` is to be called, or the rule has its seed.
 
-        `windows` says whether it is to take the windows of a source, too.
+        `choose` is who chooses an engine, by its name.
         """
         trainer = cls.__new__(cls)
-        trainer._begin(network, rule, engine, threads, rng, windows=windows)
+        trainer._begin(network, rule, engine, threads, rng, choose)
         return trainer
 
     def _begin(
@@ -143,19 +141,19 @@ class Trainer:
         engine: str,
         threads: int | None,
         rng: np.random.Generator | None,
-        *,
-        windows: bool = False,
+        choose: Callable[[str, Network, Rule, int], Engine] = engines.choose,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network is {network!r} ({type(network).__name__}); expected a Network")
         rule.check(network)
         self.network, self.rule, self.rng = network, rule, network.rng if rng is None else rng
         self._asked = engine, threads
-        self.engine: Engine = engine_of(engine, network, rule, _checks.threads("threads", threads), windows=windows)
+        self.engine: Engine = engine_of(engine, network, rule, _checks.threads("threads", threads), choose)
         self._quick: Callable[[Any, Any, float], float | None] = getattr(self.engine, "quick_step", _look_again)
         self._rate = rule.optimizer.learning_rate
         self._stepping = network.stepping
         self._steps_a_call = 1
+        self._steps_together: int = getattr(self.engine, "steps_together", 1)  # a call takes whole lots of so many
         self._first_steps: Callable[[Rows], int] = getattr(self.engine, "first_steps", lambda _: 1)
 
     def draw_seed(self) -> None:
@@ -318,7 +316,8 @@ class Trainer:
         if self._steps_a_call == 1:
             self._steps_a_call = self._first_steps(rows)
         while start < len(rates):
-            stop = min(start + self._steps_a_call, len(rates)) if before_call is None else start + 1
+            lots = max(self._steps_a_call // self._steps_together, 1)
+            stop = min(start + lots * self._steps_together, len(rates)) if before_call is None else start + 1
             some = None if order is None else order[start * batch_size : stop * batch_size]
             if before_call is not None and some is not None:
                 before_call(some)
@@ -643,19 +642,20 @@ class Trainer:
         return f"Trainer({self.network!r}, loss={self.rule.loss!r}, optimizer={self.rule.optimizer!r})"
 
 
-def engine_of(name: str, network: Network, rule: Rule, threads: int, *, windows: bool = False) -> Engine:
-    """Return what takes the steps of a rule; on the windows of a source, too, where that is asked for."""
-
-    def chosen(network: Network, rule: Rule) -> Engine:
-        engine = engines.choose(name, network, rule, threads)
-        return piece_by_piece(engine, rule) if windows else engine
-
+def engine_of(
+    name: str,
+    network: Network,
+    rule: Rule,
+    threads: int,
+    choose: Callable[[str, Network, Rule, int], Engine] = engines.choose,
+) -> Engine:
+    """Return what takes the steps of a rule."""
     if not isinstance(rule.optimizer, WholeBatchOptimizer):
-        return chosen(network, rule)
+        return choose(name, network, rule, threads)
     from nineline.training import methods
 
     within = rule.with_optimizer(GradientDescent())
-    return methods.around(lambda of: chosen(of, within), network, rule)
+    return methods.around(lambda of: choose(name, of, within, threads), network, rule)
 
 
 def _rate(learning_rate: float) -> float:

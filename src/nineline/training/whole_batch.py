@@ -146,8 +146,10 @@ class WholeBatchEngine(ABC, Generic[Memory]):
         self.memory, self.steps_taken, self.converged = self.from_state(state), state.steps, ""
         self._before, self._can_undo = (before.copy(), self.memory), False
 
-    def gradient(self, rows: Rows, into: Array, loss: Loss | None = None) -> float:
-        return self.inner.gradient(rows, into, loss)
+    def gradient(
+        self, rows: Rows, into: Array, loss: Loss | None = None, which: npt.NDArray[np.intp] | None = None
+    ) -> float:
+        return self.inner.gradient(rows, into, loss, which)
 
     def move(self, gradient: Array, rate: float) -> NoReturn:
         raise TypeError(

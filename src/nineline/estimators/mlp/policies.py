@@ -84,6 +84,10 @@ class ShuffledOrder(Order):
         super().__init__(len(learn))
         self.order, self.random, self.tasks = learn, random, tasks
 
+    @property
+    def takes_all(self) -> bool:
+        return False
+
     def next(self) -> npt.NDArray[np.intp]:
         if self.tasks is not None:
             self.tasks.iteration_begins()

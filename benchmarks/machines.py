@@ -1,0 +1,215 @@
+"""``python -m benchmarks.machines``: one network on several processes of one thread; it starts mpiexec by itself.
+
+Two processes beside one: 784-128-10 relu, batches of 512, Adam, on mnist's digits (or random numbers in their shape).
+They take turns on the same two cores: while one process trains alone, the other sleeps. Then what a sum over processes
+costs, by MPI's own order and by that of the ranks, and what `local_steps` does to the error on a small table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from benchmarks.data import MNIST
+from benchmarks.machine import describe, in_a_line
+from nineline import Adam, Layer, Network
+from nineline.parallel import MPICollective
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BATCH: Final = 512
+_EPOCHS: Final = 10  # a round
+_LENGTHS: Final = (100, 10_000, 101_773, 500_000)
+_LOCAL: Final = (1, 4, 16, 64)
+_SEEDS: Final = 10
+
+
+class _Timed(MPICollective):
+    """Takes down how long its sums took, waiting for the others included."""
+
+    seconds = 0.0
+    sums = 0
+
+    def allreduce(self, array: Any) -> None:
+        began = time.perf_counter()
+        super().allreduce(array)
+        self.seconds += time.perf_counter() - began
+        self.sums += 1
+
+
+def _digits() -> tuple[Any, Any, str]:
+    if MNIST.exists():
+        with np.load(MNIST) as file:
+            inputs = file["x_train"].reshape(len(file["x_train"]), -1).astype(np.float32) / 255
+            return inputs[:59_904], file["y_train"].astype(np.int64)[:59_904], "mnist"
+    rng = np.random.default_rng(0)
+    return rng.random((59_904, 784), np.float32), rng.integers(10, size=59_904), "random numbers in mnist's shape"
+
+
+def _network(*sizes: int, rng: int = 0) -> Network:
+    layers = [
+        Layer(n, m, "softmax" if i == len(sizes) - 2 else "relu", bias=True)
+        for i, (n, m) in enumerate(itertools.pairwise(sizes))
+    ]
+    return Network(*layers, rng=rng, dtype="float32")
+
+
+def _speed(comm: Any, rounds: int) -> None:
+    inputs, targets, data = _digits()
+    mine = slice(comm.rank, None, comm.size)
+    share, their = np.ascontiguousarray(inputs[mine]), targets[mine]
+    how: dict[str, Any] = {
+        "epochs": _EPOCHS,
+        "batch_size": _BATCH,
+        "loss": "cross_entropy",
+        "optimizer": Adam(1e-3),
+        "rng": 0,
+    }
+    collective = _Timed(comm)
+    steps = _EPOCHS * -(-len(inputs) // _BATCH)
+    alone: list[float] = []
+    together: list[float] = []
+    summing: list[float] = []
+
+    def one() -> None:
+        began = time.perf_counter()
+        _network(784, 128, 10).train(inputs, targets, threads=1, **how)
+        alone.append(time.perf_counter() - began)
+
+    for number in range(rounds + 1):
+        _sleep_until(comm, one)
+        comm.Barrier()
+        collective.seconds, collective.sums, began = 0.0, 0, time.perf_counter()
+        _network(784, 128, 10).train(share, their, parallel=collective, **how)
+        comm.Barrier()
+        together.append(time.perf_counter() - began)
+        summing.append(collective.seconds)
+        if number == 0:  # which warms up
+            for each in (alone, together, summing):
+                each.clear()
+    if comm.rank == 0:
+        a, b, c = (statistics.median(each) / steps * 1e6 for each in (alone, together, summing))
+        ratios = sorted(x / y for x, y in zip(alone, together, strict=True))
+        print(f"\n784-128-10, batches of {_BATCH}, {data}; microseconds a step, medians of {rounds} rounds\n")
+        head = f"{comm.size} processes | times as fast (lowest to highest) | of that in sums"
+        print(f"| one process | {head} |\n|---|---|---|---|")
+        spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        print(f"| {a:.0f} | {b:.0f} | {spread} | {c:.0f}, {c / b:.0%} |", flush=True)
+
+
+def _sleep_until(comm: Any, work: Callable[[], object]) -> None:
+    """Let the first process work, and the others sleep, which in MPI wait by spinning."""
+    if comm.rank == 0:
+        work()
+        for other in range(1, comm.size):
+            comm.send(None, other)
+    else:
+        while not comm.iprobe(source=0):
+            time.sleep(0.002)
+        comm.recv(source=0)
+
+
+def _sums(comm: Any, rounds: int) -> None:
+    from mpi4py import MPI
+
+    ranks = MPICollective(comm)
+
+    def by_mpi(array: Any) -> None:
+        comm.Allreduce(MPI.IN_PLACE, array)
+
+    ways = {"MPI's order": by_mpi, "the order of ranks": ranks.add_in_order}
+    if comm.rank == 0:
+        print(f"\nA sum over {comm.size} processes; microseconds, medians\n")
+        print(f"| float32 | {' | '.join(ways)} |\n|---|{'---|' * len(ways)}")
+    for length in _LENGTHS:
+        array = np.zeros(length, np.float32)
+        repeats = max(10, min(1000, 10_000_000 // (length + 10_000)))
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        for number in range(rounds + 1):
+            for way, add in ways.items():
+                comm.Barrier()
+                began = time.perf_counter()
+                for _ in range(repeats):
+                    add(array)
+                times[way] += [(time.perf_counter() - began) / repeats] * (number > 0)
+        if comm.rank == 0:
+            medians = " | ".join(f"{statistics.median(each) * 1e6:.0f}" for each in times.values())
+            print(f"| {length:,} | {medians} |", flush=True)
+
+
+def _local(comm: Any) -> None:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    X, y = load_digits(return_X_y=True)
+    how: dict[str, Any] = {"epochs": 40, "batch_size": 16, "loss": "cross_entropy", "optimizer": Adam(1e-3)}
+    if comm.rank == 0:
+        print(
+            f"\n64-32-10, scikit-learn's digits, batches of 16 on {comm.size} processes, 40 epochs, {_SEEDS} splits\n"
+        )
+        print("| local_steps | wrong on held-out rows, and its error | training loss |\n|---|---|---|")
+    for local_steps in _LOCAL:
+        wrong, losses = [], []
+        for seed in range(_SEEDS):
+            train, test, targets, right = train_test_split(X / 16, y, random_state=seed, stratify=y)
+            network = _network(64, 32, 10, rng=seed)
+            mine = slice(comm.rank, None, comm.size)
+            options = {**how, "rng": seed, "parallel": comm, "local_steps": local_steps}
+            history = network.train(train[mine], targets[mine], **options)
+            wrong.append(float((network.run(test).argmax(axis=1) != right).mean()))
+            losses.append(history.loss[-1])
+        if comm.rank == 0:
+            error = statistics.stdev(wrong) / len(wrong) ** 0.5
+            said = f"{statistics.mean(wrong):.2%} ± {error:.2%} | {statistics.mean(losses):.4f}"
+            print(f"| {local_steps} | {said} |", flush=True)
+
+
+def _work(part: str, rounds: int) -> None:
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[comm.rank % len(cores)]})
+    if part == "speed":
+        _speed(comm, rounds)
+    elif part == "sums":
+        _sums(comm, rounds)
+    else:
+        _local(comm)
+
+
+def main() -> None:
+    """Start the processes, and let the first of them print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--part", choices=("speed", "sums", "local"), help="by default all")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        _work(given.part, given.rounds)
+        return
+    beside = Path(sys.executable).parent / "mpiexec"
+    command = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if command is None:
+        sys.exit('there is no mpiexec; pip install "nineline[mpi]" mpich')
+    print(in_a_line(describe()), flush=True)
+    for part, size in (("speed", 2), ("sums", 2), ("local", 4)):
+        if given.part in (None, part):
+            ours = [sys.executable, "-m", "benchmarks.machines", "--worker", "--part", part]
+            subprocess.run([command, "-n", str(size), *ours, "--rounds", str(given.rounds)], check=True)
+
+
+if __name__ == "__main__":
+    main()
