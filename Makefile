@@ -60,10 +60,12 @@ $(BENCH)/.installed: pyproject.toml $(NATIVE)
 	touch $@
 
 # The module is built anew for each, into an environment that finds everything else in .venv. What threads share is the
-# same for every instruction set, so the one of this machine is enough there.
+# same for every instruction set, so the one of this machine is enough there, and for a part of the tests.
+ONE_LEVEL := -C cmake.define.NINELINE_X86=OFF -C cmake.define.CMAKE_CXX_FLAGS=-march=native
+BUILT-address,undefined = $(if $(SANITIZED),$(ONE_LEVEL))
 SANITIZED-address,undefined := tests/engines
 # A network that answers while it trains, and whoever interrupts, meet the engine's writes on purpose.
-BUILT-thread := -C cmake.define.NINELINE_X86=OFF -C cmake.define.CMAKE_CXX_FLAGS=-march=native
+BUILT-thread := $(ONE_LEVEL)
 SANITIZED-thread := tests/engines/test_threads.py -k "not while_it_trains and not ctrl_c and not signal"
 sanitize: sanitize-address,undefined sanitize-thread
 

@@ -221,6 +221,30 @@ WRONG_FORMS = {
 }
 
 
+def test_a_folder_is_predicted_as_its_files_are_and_none_of_them_overwritten(typed: Typed, forms: Path) -> None:
+    expected = typed("predict", "iris.nineline", "parts/*")
+    assert typed("predict", "iris.nineline", "parts") == expected
+    before = (forms / "parts" / "a.csv").read_bytes()
+    code, _, err = typed("predict", "iris.nineline", "parts", "--out", "parts/a.csv")
+    assert code == 2
+    assert "out is parts/a.csv, which is read and would be overwritten" in err
+    assert (forms / "parts" / "a.csv").read_bytes() == before
+
+
+def test_a_table_may_be_read_piece_by_piece(typed: Typed, forms: Path, tmp_path: Path) -> None:
+    less = ["--target", "species", "--epochs", 3, "--members", 1]
+    for words in (["parts"], ["parts/*"], ["iris.csv"]):
+        model = tmp_path / "m.nineline"
+        code, out, err = typed("train", *words, *less, "--memory", "50kB", "--out", model, folder=forms)
+        assert (code, err) == (0, "")
+        assert "the table is read piece by piece" in out
+        assert "150 rows" in out
+        assert typed("predict", model, "iris.csv", folder=forms)[0] == 0
+    code, _, err = typed("train", "iris.csv", *less, "--memory", "much", folder=forms)
+    assert code == 2
+    assert "memory is 'much'; expected a number of bytes" in err
+
+
 @pytest.mark.parametrize(
     "command", [["train", "--target", "species"], ["predict", "iris.nineline"]], ids=lambda c: c[0]
 )
@@ -229,6 +253,8 @@ def test_wrong_forms_are_said_in_a_line_and_nothing_is_written(
     case: str, command: list[str], typed: Typed, forms: Path
 ) -> None:
     tables, given, says = WRONG_FORMS[case]
+    if (case, command[0]) == ("a folder", "predict"):
+        pytest.skip("predictions are made piece by piece, and so for a folder of any size, too")
     for packing in (".gz", ".zst"):
         (forms / f"cut.csv{packing}").write_bytes((forms / f"iris.csv{packing}").read_bytes()[:-30])
     read_table(forms / "iris.csv").drop("petal width (cm)").write_csv(forms / "less.csv")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ from nineline.cli.parsing import (
     Task,
     called,
     ending_of,
+    files_of,
     find_tables,
     model_path,
     number_or_auto,
@@ -85,6 +87,12 @@ def train(
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Try learning rates side by side first, and take the best on held-out rows.")
     ] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Read TABLE piece by piece, in about so much memory: 500MB, 2GB; it may be larger than that."
+        ),
+    ] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds of training at most.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Judge scikit-learn's boosted trees beside it.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -92,12 +100,15 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from that file, where it exists.")] = False,
 ) -> None:
     """Train a network on a table, report how good it is, and write it to one file."""
+    import polars as pl
     from rich.console import Console
 
     from nineline import writing
     from nineline.cli.report import line, print_session
     from nineline.estimators.session import train_on_table
-    from nineline.tables import STANDARD_INPUT, read_tables, text_columns
+    from nineline.estimators.streamed_session import train_on_source
+    from nineline.tables import STANDARD_INPUT, read_tables
+    from nineline.tables.sources import TableSource
 
     console = Console()
     names, to_judge_by = find_tables(tables), [] if test is None else find_tables([test])
@@ -113,18 +124,27 @@ def train(
         raise ValueError("--resume is given and --checkpoint is not; name the file to go on from")
     if seed < 0:
         raise ValueError(f"seed is {seed}; expected a whole number, 0 or more")
-    frame = read_tables(names, ending=ending_of(format_))
     shown = called(names[0]) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
+    table: Any = read_tables(names, ending=ending_of(format_)) if memory is None or STANDARD_INPUT in names else names
+    learn: Any = train_on_table
+    if memory is not None:
+        table = TableSource.of(table, ending=ending_of(format_) if table is names else None)
+        learn = partial(train_on_source, memory=memory)
+    columns = list(table.schema)
     for name in drop or []:
-        if name not in frame.columns:
+        if name not in columns:
             raise ValueError(f"drop is {name!r}, which is no column of {shown}")
-        frame = frame.drop(name)
-    console.print(line("table", f"{shown}, {frame.height:,} rows, {frame.width} columns"))
-    session = train_on_table(
-        frame,
+        columns.remove(name)
+    table = table.select(columns)
+    rows = table.height if memory is None else table.rows
+    counted = "" if rows is None else f"{rows:,} rows, "
+    console.print(line("table", f"{shown}, {counted}{len(columns)} columns"))
+    texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
+    session = learn(
+        table,
         target,
         task=None if task is None else task.value,
-        test=read_tables(to_judge_by, text_columns(frame)) if to_judge_by else None,
+        test=read_tables(to_judge_by, texts) if to_judge_by else None,
         split=split,
         test_size=test_size,
         seed=seed,
@@ -154,35 +174,32 @@ def predict(
     proba: Annotated[bool, typer.Option("--proba", help="Also the probability of each class.")] = False,
 ) -> None:
     """Write a prediction for every row of a table, in the order of the rows."""
-    import polars as pl
-
     from nineline import writing
     from nineline.estimators import TabularClassifier, load
-    from nineline.tables import check_ending, read_tables, write_table
+    from nineline.estimators.tabular.predicting import predict_to, predictions
+    from nineline.tables import STANDARD_INPUT, check_ending, read_tables
 
     names = find_tables(tables)
     if out is None and sys.stdout is None:
         raise ValueError("standard output is closed; name a file: --out")
     if out is not None:
-        writing.check_writable(out, [*names, model])
+        writing.check_writable(out, [*files_of(names), model])
         check_ending(out)
     estimator = load(model)
     if proba and not isinstance(estimator, TabularClassifier):
         raise ValueError(f"--proba is for classes, and {model} predicts the number {estimator.target_name_!r}")
-    rows = estimator.select(read_tables(names, estimator.columns_.text_names, ending=ending_of(format_)))
-    answers = {estimator.target_name_: estimator.predict(rows)}
-    if proba and isinstance(estimator, TabularClassifier):
-        shares = estimator.predict_proba(rows)
-        classes = pl.Series(estimator.classes_.tolist()).cast(pl.String)  # as the answers are written
-        answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(classes)}
-    predictions = pl.DataFrame(answers)
-    if out is None:
-        text = predictions.write_csv()
+    table: Any = names
+    if STANDARD_INPUT in names:  # it cannot be read twice
+        table = read_tables(names, estimator.columns_.text_names, ending=ending_of(format_))
+    ending = ending_of(format_) if table is names else None
+    if out is not None:
+        predict_to(estimator, table, out, proba=proba, ending=ending)
+        return
+    for number, piece in enumerate(predictions(estimator, table, proba=proba, ending=ending)):
+        text = piece.write_csv(include_header=number == 0)
         if _is_terminal():  # which obeys what it is told, and names of classes come out of a file
             text = "".join(each if each == "\n" or each.isprintable() else repr(each)[1:-1] for each in text)
         sys.stdout.write(text)
-    else:
-        write_table(predictions, out)
 
 
 @app.command()

@@ -92,6 +92,12 @@ def find_tables(words: Sequence[str]) -> list[str]:
     return found
 
 
+def files_of(names: Sequence[str]) -> list[Path]:
+    """Return names and, of a folder, what is in and below it."""
+    paths = [Path(name) for name in names]
+    return [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+
+
 def called(name: str) -> str:
     """Return what a table is called in a message."""
     return "standard input" if name == "-" else name

@@ -23,12 +23,13 @@ from nineline.estimators.tabular.scoring import scores_of
 from nineline.tables.series import ISO, moments_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     import numpy.typing as npt
 
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
+KINDS = {CLASSIFICATION: TabularClassifier, REGRESSION: TabularRegressor}
 _CODES_AT_MOST = 10  # whole numbers with more values than this are quantities, not codes of classes
 _LINEAR_ROWS = 20_000
 
@@ -68,10 +69,11 @@ class Session:
     residuals: npt.NDArray[np.float64] | None = None
 
 
-def decide_task(target: nw.Series[Any], task: str | None = None) -> tuple[str, str]:
+def decide_task(target: nw.Series[Any], task: str | None = None, rows: int | None = None) -> tuple[str, str]:
     """Return "classification" or "regression", and the reason in words.
 
-    Text, booleans and whole numbers of at most 10 values are classes; other numbers are quantities.
+    Text, booleans and whole numbers of at most 10 values are classes; other numbers are quantities. `target` may be the
+    different values of a table of so many rows.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def decide_task(target: nw.Series[Any], task: str | None = None) -> tuple[str, s
     """
     if task not in (None, CLASSIFICATION, REGRESSION):
         raise ValueError(f"task is {task!r}, which is not known{_checks.nearest(task, [CLASSIFICATION, REGRESSION])}")
-    name = target.name
+    name, rows = target.name, len(target) if rows is None else rows
     if target.dtype.is_nested() or target.dtype in (nw.Duration, nw.Binary, nw.Time):
         raise ValueError(f"target {name!r} is of type {target.dtype}; expected numbers, text or booleans")
     values = numbers_of(target)
@@ -100,14 +102,14 @@ def decide_task(target: nw.Series[Any], task: str | None = None) -> tuple[str, s
         whole = bool((values == np.round(values)).all())
         if not whole:
             return REGRESSION, "because the target holds numbers with fractions"
-        if distinct > min(_CODES_AT_MOST, max(2, len(values) // 3)):
+        if distinct > min(_CODES_AT_MOST, max(2, rows // 3)):
             return REGRESSION, f"because the target holds whole numbers of {distinct:,} different values"
         return CLASSIFICATION, f"because the target holds whole numbers of only {distinct} different values"
     if values is None and moments_of(target, ISO) is not None:
         raise ValueError(f"target {name!r} holds dates; make it a number (days since ...) or a class first")
-    if distinct > len(target) / 2 and distinct > _CODES_AT_MOST:
+    if distinct > rows / 2 and distinct > _CODES_AT_MOST:
         raise ValueError(
-            f"target {name!r} has {distinct:,} different values in {len(target):,} rows; that is no set of classes"
+            f"target {name!r} has {distinct:,} different values in {rows:,} rows; that is no set of classes"
         )
     return CLASSIFICATION, "as asked" if task else f"because the target holds {distinct} classes"
 
@@ -156,13 +158,13 @@ def train_on_table(
         A column is not there, or nothing can be learned; the message says which and why.
     """
     notes: list[str] = []
-    _require(table, target, "target")
+    require(table.columns, target, "target")
     if table.width == 1:
         raise ValueError(f"the table has no column besides the target {target!r}; there is nothing to learn from")
     if test is not None and split is not None:
         raise ValueError("test and split are both given; give one of the two")
     if split is not None:
-        _require(table, split, "split")
+        require(table.columns, split, "split")
         if split == target:
             raise ValueError(f"split and target are both {target!r}; the column to predict cannot say what to test on")
         table, test = _split_by(table, split, notes)
@@ -193,9 +195,24 @@ def train_on_table(
             raise ValueError(
                 f"the test part holds the class {_checks.quoted(strange[0])}, which the training part does not"
             )
-    kind = TabularClassifier if task == CLASSIFICATION else TabularRegressor
-    model = kind(random_state=seed, **settings).fit(table.drop(target), table[target])
+    model = KINDS[task](random_state=seed, **settings).fit(table.drop(target), table[target])
     session = Session(model, task, reason, notes, table.height, test.height)
+    finish(session, table, test, target, rng, compare=compare, save=save)
+    return session
+
+
+def finish(
+    session: Session,
+    table: pl.DataFrame,
+    test: pl.DataFrame,
+    target: str,
+    rng: np.random.Generator,
+    *,
+    compare: bool,
+    save: Callable[[TabularClassifier | TabularRegressor], None] | None,
+) -> None:
+    """Save a model, judge it and others that learn from `table` on the test part, and save it with what was found."""
+    model = session.model
     if save is not None:
         save(model)
     if test.height:
@@ -204,8 +221,8 @@ def train_on_table(
             try:
                 save(model)
             except (OSError, KeyboardInterrupt) as error:
-                notes.append(f"the file holds the model without its evaluation: {error or type(error).__name__}")
-    return session
+                said = error or type(error).__name__
+                session.notes.append(f"the file holds the model without its evaluation: {said}")
 
 
 def _judge(
@@ -295,9 +312,10 @@ def _encoded(model: Any, rows: pl.DataFrame) -> Any:
     return model.columns_.encode(nw.from_native(model.select(rows), eager_only=True))
 
 
-def _require(table: pl.DataFrame, column: str, role: str) -> None:
-    if column not in table.columns:
-        hint = _checks.nearest(column, table.columns)
+def require(columns: Collection[str], column: str, role: str) -> None:
+    """Raise ValueError where a column is not there."""
+    if column not in columns:
+        hint = _checks.nearest(column, columns)
         raise ValueError(f"{role} is {column!r}, which is no column of the table{hint}")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, cast
 
 import narwhals as nw
 import numpy as np
@@ -23,30 +25,37 @@ from nineline.estimators.tabular import file
 from nineline.estimators.tabular.folds import Folds, merge
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.interruption import Interruption
-from nineline.estimators.tabular.members import Budget, Member, MemberSettings, soon_judged, train_members
+from nineline.estimators.tabular.members import Budget, Member, MemberSettings, lessons_of, soon_judged, train_members
+from nineline.estimators.tabular.predicting import predict_to
 from nineline.estimators.tabular.progress import MemberProgress
 from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
 from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.scoring import scorer_of
+from nineline.estimators.tabular.streamed import Streamed, available, is_streamed
 from nineline.estimators.tabular.sweep import sweep
-from nineline.estimators.tabular.trials import Trial, Tried, try_out
+from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
 from nineline.rows import ROWS_AT_ONCE, Rows
 from nineline.tables.columns import Columns, ColumnsLearner
 from nineline.tables.series import is_missing
+from nineline.tables.sources import TableSource
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
     from sklearn.utils import Bunch
 
     from nineline._typing import Array
     from nineline.network import Network
+    from nineline.rows import Compact
     from nineline.tables.targets import Target
     from nineline.training.history import History
 
 
+Whole: TypeAlias = "Callable[[Columns, Rows, MemberSettings], tuple[Any, ...]]"
+
+_AT_ONCE: Final = 2  # members that read their rows from a disk
 _FOR_JUDGING: Final = 0.07  # of a time limit: for what comes behind training
 
 
@@ -100,17 +109,43 @@ class Tabular(Pickled, BaseEstimator):
         """Return what each row counts."""
         return weights
 
-    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> Self:
+    def _weights_by(self, seen: Any, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
+        """Return the same for some of the rows of which there is a summary."""
+        return weights
+
+    @abstractmethod
+    def _summary(self) -> Any:
+        """Return what takes note of a target piece by piece: its different values, and the weight of each."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: npt.ArrayLike | str | None = None,
+        *,
+        target: str | None = None,
+        memory: int | str | None = None,
+    ) -> Self:
         """Learn the columns and train the networks.
 
         Parameters
         ----------
-        X : DataFrame or array_like, (rows, columns)
-            Numbers, text, booleans and dates; missing values are welcome. Any DataFrame that narwhals knows.
+        X : DataFrame or array_like, (rows, columns); or files, a LazyFrame, a function
+            Numbers, text, booleans and dates; missing values are welcome. Any DataFrame that narwhals knows. Or a table
+            that is read piece by piece, and may be larger than the memory: the name of a file, a pattern such as
+            ``"data/*.parquet"``, a folder, a list of them; a polars LazyFrame; a function that returns an iterable of
+            DataFrames. See `nineline.tables.sources.TableSource`.
         y : array_like, (rows,)
             The target, without missing values.
         sample_weight : array_like, (rows,), optional
-            0 or more; a row of weight 2 is the same as two rows.
+            0 or more; a row of weight 2 is the same as two rows. With `target`, a column's name.
+        target : str, optional
+            A column of X that is the target, in place of `y`. Rows without one are left out, with a warning.
+        memory : int or str, optional
+            About how many bytes a table that is read piece by piece may take, such as "2GB"; by default half of what
+            the machine has free. A table that takes an eighth of it is read and learned as any other. Of a larger one
+            the columns are learned in one pass, and its rows kept as a few numbers each in a temporary file, dealt out
+            at random; each member holds out 100,000 rows at most, and what is tried first is tried on as many.
 
         Returns
         -------
@@ -128,11 +163,86 @@ class Tabular(Pickled, BaseEstimator):
         """
         twin = type(self).__new__(type(self))  # a fit that fails, or is given up, leaves the model as it was
         twin.__dict__.update(self.__dict__)
-        twin._fit(X, y, sample_weight)
+        twin._fit_any(X, y, sample_weight, target, memory)
         self.__dict__ = twin.__dict__
         if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
             warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
         return self
+
+    def _fit_any(self, X: Any, y: Any, sample_weight: Any, target: str | None, memory: int | str | None) -> None:
+        """Fit what is in memory, or what is read piece by piece."""
+        streamed = is_streamed(X)
+        if target is None:
+            if streamed:
+                raise ValueError(
+                    f"X is {_checks.quoted(X)}, which is read piece by piece, and target is not given; name the column "
+                    "to predict: fit(X, target='income')"
+                )
+            self._fit(X, y, sample_weight)
+            return
+        if y is not None:
+            raise ValueError(f"target is {target!r} and y is given; give one of the two")
+        if sample_weight is not None and not isinstance(sample_weight, str):
+            raise TypeError(
+                f"target is {target!r} and sample_weight is {type(sample_weight).__name__}; expected a column's name"
+            )
+        source = X if isinstance(X, TableSource) else TableSource.of(X)
+        table = Streamed(source, target, sample_weight, self._check_target)
+        bytes_at_most = available() // 2 if memory is None else _checks.memory("memory", memory)
+        whole = table.fits(bytes_at_most if streamed else sys.maxsize)
+        if whole is None:
+            self._fit_streamed(table, bytes_at_most)
+        else:
+            frame, labels, weights = whole
+            self._fit(frame, labels, weights)
+        self.target_name_ = target
+        if table.without_target:
+            warnings.warn(f"{table.without_target:,} rows without a {target!r} were left out", stacklevel=3)
+
+    def _fit_streamed(self, table: Streamed, memory: int) -> None:
+        """Fit a table that is larger than the memory."""
+        began = time.perf_counter()
+        time_limit, jobs = self._check_running()
+        self._recipe(2)  # wrong settings are said before any work
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        seen = self._summary()
+        learner = table.learn(seen, memory)
+        as_frame(self, table.first.head(1), fitting=True)
+        weigh = partial(self._weights_by, seen)
+        weighted = weigh(seen.values[:1], None) is not None or table.weight is not None
+        columns = learner.finish()
+        divided = learner.divided(columns, min(INTERVALS, seen.rows // ROWS_AN_INTERVAL))
+        del learner
+        self.target_ = target = self._learn_target(seen.values, seen.shares)
+        file.check_room(divided, table.names, target.describe())
+        recipe = self._recipe(seen.rows)
+        self.names_ = table.names
+        windows = memory // (2 * _AT_ONCE)
+        with table.spill(columns, target, weigh, seed, recipe, windows, weighted=weighted) as kept:
+            plain, labels = kept.sample(round(TRIED_ON / (1 - recipe.share)), columns.encoding, target)
+            folds = Folds(len(plain), recipe.share, target.codes(labels), np.random.default_rng([seed, 2**31]))
+            order = folds.sort()
+            plain, labels = plain.part(order), labels[order]
+            rows = replace(plain, inputs=replace(cast("Compact", plain.inputs), encoding=divided.encoding))
+            settings = self._settings(recipe, labels, plain.sample_weight, seed)
+            budget = Budget(_left(time_limit, began), jobs, _AT_ONCE)
+
+            def whole(way: Columns, sample: Rows, settings: MemberSettings) -> tuple[Any, ...]:
+                if (
+                    self.target_ is not target
+                ):  # a sample may say that it is better by its logarithm, not how large it is
+                    self.target_ = self._learn_target_again(seen)
+                to_judge_by = kept.held_out(way.encoding, self.target_)
+                settings = self._settings(settings.recipe, to_judge_by[1], to_judge_by[0].sample_weight, seed)
+                lessons = kept.lessons(settings, way.encoding, to_judge_by[0], sample, windows)
+                return lessons, to_judge_by, seen.rows, settings
+
+            ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
+            self._fit_rows(ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), whole)
+
+    def _learn_target_again(self, seen: Any) -> Target:
+        """Return the target in the way that was chosen, learned from all of its values."""
+        return self._learn_target(seen.values, seen.shares)
 
     def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None) -> None:
         began = time.perf_counter()
@@ -172,7 +282,15 @@ class Tabular(Pickled, BaseEstimator):
         del kept, order
         plain = Rows(inputs, self.target_.encode(labels), weights)
         rows = replace(plain, inputs=replace(inputs, encoding=divided.encoding))
-        settings = MemberSettings(
+        self.names_ = names
+        self.target_name_ = str(getattr(y, "name", None) or "target")
+        settings, budget = self._settings(recipe, labels, weights, seed), Budget(_left(time_limit, began), jobs)
+        ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
+        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)))
+
+    def _settings(self, recipe: Recipe, labels: npt.NDArray[Any], weights: Array | None, seed: int) -> MemberSettings:
+        """Return how members are made and trained that are judged by rows with these targets and weights."""
+        return MemberSettings(
             recipe=recipe,
             activation=self.activation,
             target=self.target_,
@@ -182,22 +300,32 @@ class Tabular(Pickled, BaseEstimator):
             checkpoint=self.checkpoint,
             resume=self.resume,
         )
-        if time_limit is not None:
-            time_limit = max((1 - _FOR_JUDGING) * time_limit - (time.perf_counter() - began), 1e-9)
-        budget = Budget(time_limit, jobs)
-        self.names_ = names
-        self.target_name_ = str(getattr(y, "name", None) or "target")
+
+    def _fit_rows(
+        self,
+        ways: Sequence[tuple[str, Rows, Columns]],
+        labels: npt.NDArray[Any],
+        folds: Folds,
+        settings: MemberSettings,
+        budget: Budget,
+        began: float,
+        counts: tuple[int, int],
+        whole: Whole | None = None,
+    ) -> None:
+        """Choose, train and report, where rows with columns as they are and divided are there to choose by.
+
+        `counts` are the rows of the table, and the different ones among them.
+        """
         self.evaluation_ = {}
         interruption = Interruption()
 
         def work() -> None:
-            ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
             trials, rates, used = self._train(
-                ways if divided != columns else ways[:1], labels, folds, settings, budget, interruption
+                ways if ways[0][2] != ways[1][2] else ways[:1], labels, folds, settings, budget, interruption, whole
             )
             self.report_ = FitReport(
-                rows=table_rows,
-                different=len(rows),
+                rows=counts[0],
+                different=counts[1],
                 columns=self.columns_,
                 target=self.target_.in_words(),
                 trials=trials,
@@ -219,9 +347,11 @@ class Tabular(Pickled, BaseEstimator):
         settings: MemberSettings,
         budget: Budget,
         interruption: Interruption,
+        whole: Whole | None,
     ) -> tuple[list[Trial], list[Trial], Recipe]:
         """Choose between ways to see the table and its target, train, and become what was trained.
 
+        The rows to choose by are all there are, or a sample of a `whole` table, which is what members learn from then.
         Return what was tried, of ways and of learning rates, and the recipe that the members were trained by.
         """
         way = 0
@@ -244,21 +374,20 @@ class Tabular(Pickled, BaseEstimator):
             trials, kept, budget = trials + tried.trials, tried.members or kept, tried.budget
         if settings.recipe.sweeps and not interruption.heard:
             settings, rates, budget = sweep(rows, folds, settings, budget, interruption)
-        progress = MemberProgress(self.verbose, settings.recipe.members * settings.recipe.epochs, len(rows))
-        members = train_members(rows, folds, settings, budget, progress, interruption)
+        lessons, to_judge_by, count = lessons_of(rows, folds), (rows, labels), len(rows)
+        if whole is not None:
+            lessons, to_judge_by, count, settings = whole(self.columns_, rows, settings)
+        progress = MemberProgress(self.verbose, settings.recipe.members * settings.recipe.epochs, count)
+        members = train_members(lessons, settings, budget, progress, interruption)
         if interruption.heard and kept:
             kept = soon_judged(kept)
-            if not self._are_better(members, kept, rows, labels):
-                members = kept
+            if not members or not self._error(members, *to_judge_by) < self._error(kept, rows, labels):
+                members, to_judge_by = kept, (rows, labels)
         if not members:
             raise KeyboardInterrupt
         self._take(members)
-        self._held_out = self._judge(members, rows, labels)
+        self._held_out = self._judge(members, *to_judge_by)
         return trials, rates, settings.recipe
-
-    def _are_better(self, members: list[Member], kept: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> bool:
-        """Return whether members whose training was cut short answer better than those of a trial."""
-        return bool(members) and self._error(members, rows, labels) < self._error(kept, rows, labels)
 
     def _take(self, members: list[Member]) -> None:
         """Become what was trained."""
@@ -393,6 +522,34 @@ class Tabular(Pickled, BaseEstimator):
         """Return what the networks' outputs say."""
         return self.target_.answers(outputs)
 
+    def predict_to(self, X: Any, path: str | os.PathLike[str], *, proba: bool = False) -> None:
+        """Write the predictions for a table that is read piece by piece to a file, in memory that is bounded.
+
+        Parameters
+        ----------
+        X
+            Files, a LazyFrame and so on, as `fit` takes them.
+        path : path
+            ``.csv``, ``.parquet`` and so on: its ending says what is written. One column, named as the target.
+        proba : bool
+            Of a classifier: also the probability of each class.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            `fit` has not been called.
+        ValueError
+            A column that the networks use is not there.
+        nineline.tables.TableError
+            A file does not read, or `path` says no format.
+        OSError
+            The file cannot be written; what lay there before is untouched.
+        """
+        check_is_fitted(self, "network_")
+        if proba and not hasattr(self, "predict_proba"):
+            raise ValueError(f"proba is True, and the target {self.target_name_!r} is a number")
+        predict_to(self, X, path, proba=proba)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file: columns, encodings, networks and settings, nothing that runs.
 
@@ -436,6 +593,11 @@ class Tabular(Pickled, BaseEstimator):
 
 def _double(weights: Array | None) -> npt.NDArray[np.float64] | None:
     return None if weights is None else weights.astype(np.float64)
+
+
+def _left(limit: float | None, began: float) -> float | None:
+    """Return what is left of a time limit for training."""
+    return None if limit is None else max((1 - _FOR_JUDGING) * limit - (time.perf_counter() - began), 1e-9)
 
 
 def refuse_missing(y: npt.NDArray[Any]) -> None:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
+from nineline.tables.summaries import ClassSummary
 from nineline.tables.targets import Classes
 
 if TYPE_CHECKING:
@@ -177,7 +178,12 @@ class TabularClassifier(ClassifierMixin, Tabular):
         return labels
 
     def _row_weights(self, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
-        classes, codes = np.unique(labels, return_inverse=True)
+        seen = self._summary()
+        seen.see(labels, None if weights is None else weights.astype(np.float64))
+        return self._weights_by(seen, labels, weights)
+
+    def _weights_by(self, seen: Any, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
+        classes = seen.values
         if len(classes) < 2:
             counted = " in the rows of weight above 0" if weights is not None else ""
             raise ValueError(
@@ -190,7 +196,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         if isinstance(given, str):
             if given != "balanced":
                 raise ValueError(f"class_weight is {given!r}; expected 'balanced', a dict of class to weight, or None")
-            factors = 1 / np.bincount(codes, weights)
+            factors = 1 / seen.shares
         elif isinstance(given, dict):
             strange = [key for key in given if key not in classes.tolist()]
             if strange:
@@ -206,8 +212,12 @@ class TabularClassifier(ClassifierMixin, Tabular):
             )
         else:
             raise TypeError(f"class_weight is {given!r}; expected 'balanced', a dict of class to weight, or None")
-        weighted = factors[codes] if weights is None else factors[codes] * weights
-        return (weighted / weighted.mean()).astype(np.float32)
+        factors = factors * (seen.rows / (factors @ seen.shares))  # so that rows count 1 in the mean
+        each = factors[np.searchsorted(classes, labels)]
+        return (each if weights is None else each * weights).astype(np.float32)
+
+    def _summary(self) -> ClassSummary:
+        return ClassSummary()
 
     def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> Classes:
         return Classes.learn(y)

@@ -12,12 +12,13 @@ import numpy as np
 
 from nineline.estimators.tabular.folds import stretch
 from nineline.estimators.tabular.interruption import Interruption, Listening
-from nineline.estimators.tabular.recipe import Recipe, vector_width
+from nineline.estimators.tabular.recipe import MEMBERS_AT_MOST, Recipe, vector_width
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer
 from nineline.network import Network
 from nineline.optimizers import AdamW
 from nineline.schedules import Schedule, WarmupStableDecay
 from nineline.training import arguments
+from nineline.training.arguments import Plan, Rule
 from nineline.training.watch import EarlyStopping
 
 if TYPE_CHECKING:
@@ -96,16 +97,58 @@ class Budget:
     time_limit : float or None
         Seconds for all members together.
     jobs : int
-        How many are trained at once.
+        How many threads there are; a member has one, or more where there are fewer members.
+    at_once : int
+        How many members are trained at once at most.
     """
 
     time_limit: float | None
     jobs: int
+    at_once: int = MEMBERS_AT_MOST
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a member learns from, and what it is watched by.
+
+    Attributes
+    ----------
+    data : tuple
+        ``(inputs, targets, sample_weight)``, or ``(source, None, None)``.
+    among : array of int, or None
+        The numbers of the rows to learn from; None for all.
+    encoding : Encoding
+    mean : array, (outputs,)
+        Of the targets.
+    held : Rows
+        What it does not learn from.
+    out : array of int
+        The numbers of these among the rows that are judged by.
+    """
+
+    data: tuple[Any, Any, Any]
+    among: npt.NDArray[Any] | None
+    encoding: Encoding
+    mean: npt.NDArray[np.float64]
+    held: Rows
+    out: npt.NDArray[np.intp]
+
+
+def lessons_of(rows: Rows, folds: Folds) -> Callable[[int], Lesson]:
+    """Return what gives each member its lesson, of rows in memory: all but its fold."""
+
+    def lesson(number: int) -> Lesson:
+        learned, out = folds.of(number)
+        kept = learned.astype(np.int32)  # of many rows their numbers are a good part of the memory
+        data = rows.inputs, rows.targets, rows.sample_weight
+        encoding = cast("Compact", rows.inputs).encoding
+        return Lesson(data, kept, encoding, mean_of(rows, kept), rows.part(stretch(out)), out)
+
+    return lesson
 
 
 def train_members(
-    rows: Rows,
-    folds: Folds,
+    lessons: Callable[[int], Lesson],
     settings: MemberSettings,
     budget: Budget,
     progress: MemberProgress,
@@ -118,7 +161,7 @@ def train_members(
     those that took a step.
     """
     members = settings.recipe.members
-    jobs = min(budget.jobs, members)
+    jobs = min(budget.jobs, members, budget.at_once)
     clock = _Clock(budget.time_limit, members, jobs)
 
     def one(number: int) -> Member | None:
@@ -128,7 +171,7 @@ def train_members(
         callbacks: list[Callable[[Epoch], object]] = [progress.of(number)]
         deadline = None if seconds is None else time.perf_counter() + max(seconds, _LONG)
         listening = Listening(interruption, deadline, lambda epochs: progress.moved(number, epochs))
-        return _train(rows, folds, settings, number, seconds, max(1, budget.jobs // jobs), callbacks, listening)
+        return _train(lessons(number), settings, number, seconds, max(1, budget.jobs // jobs), callbacks, listening)
 
     with progress, ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(one, number) for number in range(members)]
@@ -181,8 +224,7 @@ class _ByTheClock(Schedule):
 
 
 def _train(
-    rows: Rows,
-    folds: Folds,
+    lesson: Lesson,
     settings: MemberSettings,
     number: int,
     seconds: float | None,
@@ -192,12 +234,7 @@ def _train(
 ) -> Member:
     """Train one member."""
     recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
-    learned, out = folds.of(number)
-    kept = learned.astype(np.int32)  # of many rows their numbers are a good part of the memory
-    del learned
-    held = rows.part(stretch(out))
-    encoding = cast("Compact", rows.inputs).encoding
-    network = begun(settings, rows, kept, rng)
+    network, held, out = begun(settings, lesson.encoding, lesson.mean, rng), lesson.held, lesson.out
     schedule: Schedule = WarmupStableDecay()
     if seconds is not None:
         schedule = _ByTheClock(schedule, seconds)
@@ -208,8 +245,7 @@ def _train(
         assert score is not None
         return score(network.run(held.inputs), out)
 
-    rule = rule_of(settings, encoding)
-    plan = arguments.Plan(
+    plan = Plan(
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         schedule=schedule,
@@ -219,11 +255,11 @@ def _train(
     )
     history = arguments.train(  # as Network.train does, among rows that lie where they are
         network,
-        (rows.inputs, rows.targets, rows.sample_weight),
+        lesson.data,
         (held.inputs, held.targets, held.sample_weight) if len(out) else None,
-        rule,
+        rule_of(settings, lesson.encoding),
         plan,
-        among=kept,
+        among=lesson.among,
         checkpoint=_checkpoint(settings.checkpoint, number),
         resume=settings.resume,
         engine=settings.engine,
@@ -243,18 +279,33 @@ def _checkpoint(path: str | os.PathLike[str] | None, number: int) -> str | Path 
     return None if path is None else Path(path) if number == 0 else Path(f"{Path(path)}.{number}")
 
 
-def rule_of(settings: MemberSettings, encoding: Encoding) -> arguments.Rule:
+def rule_of(settings: MemberSettings, encoding: Encoding) -> Rule:
     """Return what members descend on, and how."""
     recipe, factors = settings.recipe, _FACTORS if encoding.embedded else {}
     optimizer = AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay, factors=factors)
-    return arguments.Rule(settings.target.loss, optimizer, clip_norm=10.0)
+    return Rule(settings.target.loss, optimizer, clip_norm=10.0)
 
 
-def begun(settings: MemberSettings, rows: Rows, kept: npt.NDArray[Any], rng: np.random.Generator) -> Network:
-    """Return a member's network as it begins to learn from some rows."""
-    network = _network(settings, cast("Compact", rows.inputs).encoding, rng)
-    _begin_at_mean(network, rows, kept)
+def begun(
+    settings: MemberSettings, encoding: Encoding, mean: npt.NDArray[np.float64], rng: np.random.Generator
+) -> Network:
+    """Return a member's network as it begins: about at the mean of the targets, not at 0."""
+    network = _network(settings, encoding, rng)
+    name: Any = type(network.output_layer.activation).__name__
+    if name == "Sigmoid":
+        mean = np.clip(mean, 1e-3, 1 - 1e-3)
+        mean = np.log(mean / (1 - mean))
+    elif name == "Softmax":
+        mean = np.log(np.clip(mean, 1e-3, 1))
+    network.output_layer.bias = mean
     return network
+
+
+def mean_of(rows: Rows, kept: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the mean of the targets of some rows, (outputs,)."""
+    weights = None if rows.sample_weight is None else rows.sample_weight[kept]
+    mean: npt.NDArray[np.float64] = np.average(rows.targets[kept].astype(np.float64), axis=0, weights=weights)
+    return mean
 
 
 def _network(settings: MemberSettings, encoding: Encoding, rng: np.random.Generator) -> Network:
@@ -271,16 +322,3 @@ def _network(settings: MemberSettings, encoding: Encoding, rng: np.random.Genera
         width = size
     layers.append(Layer(width, settings.target.outputs, settings.target.activation, bias=True, rng=rng))
     return Network(*layers, dtype=np.float32)
-
-
-def _begin_at_mean(network: Network, rows: Rows, kept: npt.NDArray[Any]) -> None:
-    """Set the last bias so that the network begins about at the mean of the targets of some rows, not at 0."""
-    weights = None if rows.sample_weight is None else rows.sample_weight[kept]
-    mean = np.average(rows.targets[kept].astype(np.float64), axis=0, weights=weights)
-    name: Any = type(network.output_layer.activation).__name__
-    if name == "Sigmoid":
-        mean = np.clip(mean, 1e-3, 1 - 1e-3)
-        mean = np.log(mean / (1 - mean))
-    elif name == "Softmax":
-        mean = np.log(np.clip(mean, 1e-3, 1))
-    network.output_layer.bias = mean

@@ -14,6 +14,7 @@ from nineline import _checks
 from nineline.estimators.tabular.base import Tabular, refuse_missing
 from nineline.estimators.tabular.held_out import QUANTILES, HeldOut
 from nineline.estimators.tabular.trials import Tried, try_out
+from nineline.tables.summaries import NumberSummary
 from nineline.tables.targets import Quantity, skewness
 
 if TYPE_CHECKING:
@@ -113,8 +114,15 @@ class TabularRegressor(RegressorMixin, Tabular):
                 raise ValueError(f"y holds {held}; {expected}") from None
         return _checks.as_float("y", array, np.dtype(np.float64))
 
+    def _summary(self) -> NumberSummary:
+        return NumberSummary()
+
     def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> Quantity:
         return Quantity.learn(y, weights)
+
+    def _learn_target_again(self, seen: Any) -> Quantity:
+        log = self.target_.scaling.log
+        return Quantity.learn(seen.values, seen.shares, log=log)
 
     @property
     def scaling_(self) -> TargetScaling:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
-from nineline.estimators.tabular.members import Budget, begun, rule_of
+from nineline.estimators.tabular.members import Budget, begun, mean_of, rule_of
 from nineline.estimators.tabular.trials import HELD_OUT, OF_THE_TIME, SHORT, TRIED_ON, Trial
 from nineline.networks import Networks
 from nineline.schedules import WarmupStableDecay
@@ -57,9 +57,11 @@ def sweep(
         return settings, [], budget
     began = time.perf_counter()
     limit = None if budget.time_limit is None else OF_THE_TIME * budget.time_limit
-    rule = rule_of(settings, cast("Compact", rows.inputs).encoding)
+    encoding = cast("Compact", rows.inputs).encoding
+    rule = rule_of(settings, encoding)
     begin = [
-        begun(settings, rows, kept, np.random.default_rng([settings.seed, k])) for k, (kept, _) in enumerate(parts)
+        begun(settings, encoding, mean_of(rows, kept), np.random.default_rng([settings.seed, number]))
+        for number, (kept, _) in enumerate(parts)
     ]
     networks = Networks(network for network in begin for _ in rates)
     data = rows.inputs, rows.targets, rows.sample_weight

@@ -1,0 +1,175 @@
+"""From a table that is read piece by piece to a trained model and an honest account of how good it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from nineline import _checks
+from nineline.estimators.session import CLASSIFICATION, KINDS, REGRESSION, Session, decide_task, finish, require
+from nineline.tables.sources import TableSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+
+    from nineline.estimators.tabular import TabularClassifier, TabularRegressor
+
+_JUDGED_BY: Final = 100_000  # rows at most
+_COMPARED_ON: Final = 100_000  # rows that other models learn from
+_VALUES_AT_MOST: Final = 100_000  # different ones of a target, after which it is a quantity
+
+
+class Division:
+    """Which rows of a table are learned from and which are judged by, drawn for each, piece by piece.
+
+    Parameters
+    ----------
+    source : TableSource
+    target : str
+    share : float
+        Of the rows to judge by, that do not say it themselves.
+    split : str, optional
+        The column that says "test" in the rows to judge by.
+    seed : int
+    dtype : polars.DataType
+        Of the target.
+    """
+
+    def __init__(
+        self, source: TableSource, target: str, share: float, split: str | None, seed: int, dtype: Any
+    ) -> None:
+        self.source, self.target, self.share, self.split, self.seed = source, target, share, split, seed
+        self.dtype = dtype
+        self.without_target = 0
+        """Rows that have none, of the last pass."""
+
+    def parts(self) -> Iterator[tuple[pl.DataFrame, npt.NDArray[np.bool_]]]:
+        """Yield pieces of the table without rows that have no target, and which of their rows are to judge by."""
+        rng = np.random.default_rng(self.seed)
+        self.without_target = 0
+        for given in self.source.pieces():
+            piece = given.filter(given[self.target].is_not_null())
+            if piece[self.target].dtype.is_float():
+                piece = piece.filter(piece[self.target].is_finite())
+            self.without_target += given.height - piece.height
+            piece = piece.with_columns(pl.col(self.target).cast(self.dtype))
+            if self.split is None:
+                yield piece, rng.random(piece.height) < self.share
+            else:
+                says = piece[self.split].cast(pl.String).str.strip_chars().str.to_lowercase()
+                yield piece.drop(self.split), says.eq_missing("test").to_numpy()
+
+    def learned(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows to learn from."""
+        for piece, judged in self.parts():
+            yield piece.filter(~judged)
+
+    def sampled(self, rows: int) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+        """Return some rows to learn from, those to judge by, and how many there are to learn from, of so many."""
+        rng = np.random.default_rng([self.seed, 1])
+        share, some, test, count = min(1.0, _COMPARED_ON / max(rows, 1)), [], [], 0
+        for piece, judged in self.parts():
+            test.append(piece.filter(judged))
+            kept = piece.filter(~judged)
+            count += kept.height
+            some.append(kept.filter(rng.random(kept.height) < share))
+        return pl.concat(some), pl.concat(test), count
+
+
+def train_on_source(
+    source: TableSource,
+    target: str,
+    *,
+    memory: int | str,
+    task: str | None = None,
+    test: pl.DataFrame | None = None,
+    split: str | None = None,
+    test_size: float = 0.2,
+    seed: int = 0,
+    compare: bool = False,
+    save: Callable[[TabularClassifier | TabularRegressor], None] | None = None,
+    **settings: Any,
+) -> Session:
+    """Train on a table that is read piece by piece; see `nineline.estimators.session.train_on_table`.
+
+    It is gone through once to see what the target is, once for the rows to judge by (100,000 at most, drawn at random,
+    unless `test` or `split` says which), and as `TabularClassifier.fit` does. Other models learn from 100,000 rows.
+
+    Parameters
+    ----------
+    source : TableSource
+    target : str
+    memory : int or str
+        As for `TabularClassifier.fit`.
+    task, test, split, test_size, seed, compare, save, **settings
+        As for `train_on_table`.
+
+    Raises
+    ------
+    ValueError
+        A column is not there, or nothing can be learned; the message says which and why.
+    nineline.tables.TableError
+        A file does not read.
+    """
+    memory = _checks.memory("memory", memory)
+    share = _checks.number("test_size", test_size, low=0, high=1, high_open=True)
+    for role, name in (("target", target), ("split", split)):
+        if name is not None:
+            require(source.schema, name, role)
+    if test is not None and split is not None:
+        raise ValueError("test and split are both given; give one of the two")
+    if split == target:
+        raise ValueError(f"split and target are both {target!r}; the column to predict cannot say what to test on")
+    if len(source.schema) < 2 + (split is not None):
+        raise ValueError(f"the table has no column besides the target {target!r}; there is nothing to learn from")
+    values, rows = _different(source, target)
+    if not len(values):
+        raise ValueError(f"target {target!r} is missing in every row; there is nothing to learn from")
+    task, reason = decide_task(nw.from_native(values, series_only=True), task, rows)
+    share = 0.0 if test is not None else min(share, _JUDGED_BY / rows)
+    dtype: Any = pl.Float64 if task == REGRESSION else values.dtype
+    if dtype.is_float() and task == CLASSIFICATION and (values == values.round()).all():
+        dtype = pl.Int64  # 1.0, 2.0, ... are the classes 1, 2, ...
+    division = Division(source, target, share, split, seed, dtype)
+    some, drawn, count = division.sampled(rows)
+    if split is not None and not (drawn.height and count):
+        raise ValueError(f"split column {split!r} says 'test' in {drawn.height:,} of {rows:,} rows; expected some")
+    notes = ["the table is read piece by piece"]
+    if division.without_target:
+        notes.append(f"{division.without_target:,} rows without a target were left out")
+    if test is not None:
+        test = test.filter(test[target].is_not_null()).cast({target: dtype})
+    judged = drawn if test is None else test
+    if not judged.height:
+        notes.append("no rows are held out: the model is not judged")
+    if task == CLASSIFICATION:
+        strange = sorted(set(judged[target].to_list()) - set(values.cast(dtype).to_list()))
+        if strange:
+            raise ValueError(
+                f"the test part holds the class {_checks.quoted(strange[0])}, which the training part does not"
+            )
+    if compare and count > some.height:
+        notes.append(f"the others learned from {some.height:,} rows of the table")
+    model = KINDS[task](random_state=seed, **settings)
+    model.fit(TableSource.of(division.learned), target=target, memory=memory)
+    session = Session(model, task, reason, notes, count, judged.height)
+    finish(session, some, judged, target, np.random.default_rng(seed), compare=compare, save=save)
+    return session
+
+
+def _different(source: TableSource, target: str) -> tuple[pl.Series, int]:
+    """Return the different values of a target, the first where they are very many, and how many rows have one."""
+    values, rows = pl.Series(target, [], source.schema[target]), 0
+    for piece in source.select([target]).pieces():
+        known = piece[target].drop_nulls()
+        if known.dtype.is_float():
+            known = known.filter(known.is_finite())
+        rows += len(known)
+        if len(values) < _VALUES_AT_MOST:
+            values = pl.concat([values, known.unique()]).unique(maintain_order=True)
+    return values, rows

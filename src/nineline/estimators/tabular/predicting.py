@@ -1,0 +1,76 @@
+"""Predictions for a table that is read piece by piece, written piece by piece."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from nineline.tables.sinks import TableSink
+from nineline.tables.sources import TableSource
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+
+def predictions(model: Any, tables: Any, *, proba: bool = False, ending: str | None = None) -> Iterator[pl.DataFrame]:
+    """Yield what a fitted estimator predicts for the rows of a table, in their order, piece by piece.
+
+    Parameters
+    ----------
+    model : TabularClassifier or TabularRegressor
+    tables
+        As `TableSource.of` takes them. Columns that the model does not use may be there, or lack.
+    proba : bool
+        Also the probability of each class.
+    ending : str, optional
+        What files are, whatever their names.
+
+    Raises
+    ------
+    nineline.tables.TableError
+        A file is no table.
+    ValueError
+        A column that the model uses is not there.
+    """
+    given = tables if isinstance(tables, TableSource) else None
+    source = given or TableSource.of(tables, text_columns=model.columns_.text_names, ending=ending)
+    model.columns_.require(source.schema)
+    needed = [column.name for column in model.columns_.used if column.name in source.schema]
+    for piece in source.select(needed).pieces():
+        yield _answered(model, piece, proba=proba)
+
+
+def predict_to(
+    model: Any, tables: Any, path: str | os.PathLike[str], *, proba: bool = False, ending: str | None = None
+) -> None:
+    """Write what `predictions` yields to a file, in memory that does not grow with the table.
+
+    Raises
+    ------
+    nineline.tables.TableError
+        The ending of `path` says no format.
+    OSError
+        It cannot be written; what lay there before is untouched.
+    """
+    pieces = predictions(model, tables, proba=proba, ending=ending)
+    first = next(pieces)
+    with TableSink(path, first.schema) as sink:
+        for piece in itertools.chain([first], pieces):
+            sink.write(piece)
+
+
+def _answered(model: Any, piece: pl.DataFrame, *, proba: bool) -> pl.DataFrame:
+    """Return a table of predictions."""
+    rows = model.select(piece)
+    if not hasattr(model, "predict_proba"):
+        return pl.DataFrame({model.target_name_: model.predict(rows)})
+    shares = model.predict_proba(rows)
+    answers: dict[str, Any] = {model.target_name_: model.classes_[np.argmax(shares, axis=1)]}
+    if proba:
+        classes = pl.Series(model.classes_.tolist()).cast(pl.String)  # as the answers are written
+        answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(classes)}
+    return pl.DataFrame(answers)
