@@ -43,7 +43,7 @@ def _adamw(**settings: float) -> AbstractContextManager[Any]:
 
 
 def _intervals(count: int) -> AbstractContextManager[Any]:
-    return patch("nineline.estimators.tabular.base.INTERVALS", count)
+    return patch("nineline.estimators.tabular.fitting.INTERVALS", count)
 
 
 def _plain_quantiles() -> AbstractContextManager[Any]:

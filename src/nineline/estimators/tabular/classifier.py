@@ -10,7 +10,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from nineline import _checks
-from nineline.estimators.tabular.base import Tabular, refuse_missing
+from nineline.estimators.tabular.base import Tabular
+from nineline.estimators.tabular.fitting import refuse_missing
 from nineline.tables.summaries import ClassSummary
 from nineline.tables.targets import Classes
 

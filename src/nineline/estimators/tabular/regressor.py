@@ -11,7 +11,8 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nineline import _checks
-from nineline.estimators.tabular.base import Tabular, refuse_missing
+from nineline.estimators.tabular.base import Tabular
+from nineline.estimators.tabular.fitting import refuse_missing
 from nineline.estimators.tabular.held_out import QUANTILES, HeldOut
 from nineline.estimators.tabular.trials import Tried, try_out
 from nineline.tables.summaries import NumberSummary

@@ -1,0 +1,435 @@
+"""How the estimators of tables are fitted: columns and target learned, ways chosen, members trained and judged."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from abc import abstractmethod
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, cast
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from nineline import _checks
+from nineline.ensemble import Ensemble
+from nineline.estimators.frames import as_frame
+from nineline.estimators.pickles import Pickled
+from nineline.estimators.tabular import file
+from nineline.estimators.tabular.folds import Folds, merge
+from nineline.estimators.tabular.held_out import HeldOut
+from nineline.estimators.tabular.interruption import Interruption
+from nineline.estimators.tabular.members import Budget, Member, MemberSettings, lessons_of, soon_judged, train_members
+from nineline.estimators.tabular.progress import MemberProgress
+from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
+from nineline.estimators.tabular.report import FitReport
+from nineline.estimators.tabular.scoring import scorer_of
+from nineline.estimators.tabular.streamed import Streamed, available, is_streamed
+from nineline.estimators.tabular.sweep import sweep
+from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
+from nineline.rows import Rows
+from nineline.tables.columns import Columns, ColumnsLearner
+from nineline.tables.series import is_missing
+from nineline.tables.sources import TableSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+    from nineline.network import Network
+    from nineline.rows import Compact
+    from nineline.tables.targets import Target
+    from nineline.training.history import History
+
+
+Whole: TypeAlias = "Callable[[Columns, Rows, MemberSettings], tuple[Any, ...]]"
+
+_AT_ONCE: Final = 2  # members that read their rows from a disk
+_FOR_JUDGING: Final = 0.07  # of a time limit: for what comes behind training
+
+
+class Fitting(Pickled, BaseEstimator):
+    """What `fit` does, of a table in memory or one that is read piece by piece; what it calls, a subclass says."""
+
+    columns_: Columns
+    target_: Target
+    members_: list[Network]
+    network_: Network | Ensemble
+    histories_: list[History]
+    report_: FitReport
+    evaluation_: dict[str, float]
+    target_name_: str
+    n_features_in_: int
+    names_: list[str]
+    _held_out: HeldOut | None = None
+
+    @abstractmethod
+    def _check_target(self, y: Any) -> npt.NDArray[Any]:
+        """Return the target as an array of labels or numbers, (rows,), or raise."""
+
+    @abstractmethod
+    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> Target:
+        """Return the target as it is learned."""
+
+    target_kind: ClassVar[type[Target]]
+    """What a file holds the target as."""
+
+    def _try_targets(
+        self,
+        rows: Rows,
+        labels: npt.NDArray[Any],
+        folds: Folds,
+        settings: MemberSettings,
+        budget: Budget,
+        interruption: Interruption,
+    ) -> tuple[Tried, Rows]:
+        """Try other ways to learn the target, and return what came of it, and the rows with the best."""
+        return Tried([], 0, [], budget), rows
+
+    def _judge(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> HeldOut:
+        """Return the held-out rows with what the members answer for them."""
+        return HeldOut.of(members, rows, labels, self.target_.answers)
+
+    def _error(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> float:
+        """Return the log-loss, or the root mean squared error, on held-out rows."""
+        return HeldOut.of(members, rows, labels, self.target_.answers).error(self)
+
+    def _row_weights(self, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
+        """Return what each row counts."""
+        return weights
+
+    def _weights_by(self, seen: Any, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
+        """Return the same for some of the rows of which there is a summary."""
+        return weights
+
+    @abstractmethod
+    def _summary(self) -> Any:
+        """Return what takes note of a target piece by piece: its different values, and the weight of each."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: npt.ArrayLike | str | None = None,
+        *,
+        target: str | None = None,
+        memory: int | str | None = None,
+    ) -> Self:
+        """Learn the columns and train the networks.
+
+        Parameters
+        ----------
+        X : DataFrame or array_like, (rows, columns); or files, a LazyFrame, a function
+            Numbers, text, booleans and dates; missing values are welcome. Any DataFrame that narwhals knows. Or a table
+            that is read piece by piece, and may be larger than the memory: the name of a file, a pattern such as
+            ``"data/*.parquet"``, a folder, a list of them; a polars LazyFrame; a function that returns an iterable of
+            DataFrames. See `nineline.tables.sources.TableSource`.
+        y : array_like, (rows,)
+            The target, without missing values.
+        sample_weight : array_like, (rows,), optional
+            0 or more; a row of weight 2 is the same as two rows. With `target`, a column's name.
+        target : str, optional
+            A column of X that is the target, in place of `y`. Rows without one are left out, with a warning.
+        memory : int or str, optional
+            About how many bytes a table that is read piece by piece may take, such as "2GB"; by default half of what
+            the machine has free. A table that takes an eighth of it is read and learned as any other. Of a larger one
+            the columns are learned in one pass, and its rows kept as a few numbers each in a temporary file, dealt out
+            at random; each member holds out 100,000 rows at most, and what is tried first is tried on as many.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            The table or the target is of no use; the message names the column.
+        nineline.DivergenceError
+            The loss of a network did not stay finite.
+        KeyboardInterrupt
+            Ctrl-C came before anything was trained, or twice. One that comes later ends training, with a warning: the
+            model is what was trained by then.
+        """
+        twin = type(self).__new__(type(self))  # a fit that fails, or is given up, leaves the model as it was
+        twin.__dict__.update(self.__dict__)
+        twin._fit_any(X, y, sample_weight, target, memory)
+        self.__dict__ = twin.__dict__
+        if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
+            warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
+        return self
+
+    def _fit_any(self, X: Any, y: Any, sample_weight: Any, target: str | None, memory: int | str | None) -> None:
+        """Fit what is in memory, or what is read piece by piece."""
+        streamed = is_streamed(X)
+        if target is None:
+            if streamed:
+                raise ValueError(
+                    f"X is {_checks.quoted(X)}, which is read piece by piece, and target is not given; name the column "
+                    "to predict: fit(X, target='income')"
+                )
+            self._fit(X, y, sample_weight)
+            return
+        if y is not None:
+            raise ValueError(f"target is {target!r} and y is given; give one of the two")
+        if sample_weight is not None and not isinstance(sample_weight, str):
+            raise TypeError(
+                f"target is {target!r} and sample_weight is {type(sample_weight).__name__}; expected a column's name"
+            )
+        source = X if isinstance(X, TableSource) else TableSource.of(X)
+        table = Streamed(source, target, sample_weight, self._check_target)
+        bytes_at_most = available() // 2 if memory is None else _checks.memory("memory", memory)
+        whole = table.fits(bytes_at_most if streamed else sys.maxsize)
+        if whole is None:
+            self._fit_streamed(table, bytes_at_most)
+        else:
+            frame, labels, weights = whole
+            self._fit(frame, labels, weights)
+        self.target_name_ = target
+        if table.without_target:
+            warnings.warn(f"{table.without_target:,} rows without a {target!r} were left out", stacklevel=3)
+
+    def _fit_streamed(self, table: Streamed, memory: int) -> None:
+        """Fit a table that is larger than the memory."""
+        began = time.perf_counter()
+        time_limit, jobs = self._check_running()
+        self._recipe(2)  # wrong settings are said before any work
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        seen = self._summary()
+        learner = table.learn(seen, memory)
+        as_frame(self, table.first.head(1), fitting=True)
+        weigh = partial(self._weights_by, seen)
+        weighted = weigh(seen.values[:1], None) is not None or table.weight is not None
+        columns = learner.finish()
+        divided = learner.divided(columns, min(INTERVALS, seen.rows // ROWS_AN_INTERVAL))
+        del learner
+        self.target_ = target = self._learn_target(seen.values, seen.shares)
+        file.check_room(divided, table.names, target.describe())
+        recipe = self._recipe(seen.rows)
+        self.names_ = table.names
+        windows = memory // (2 * _AT_ONCE)
+        with table.spill(columns, target, weigh, seed, recipe, windows, weighted=weighted) as kept:
+            plain, labels = kept.sample(round(TRIED_ON / (1 - recipe.share)), columns.encoding, target)
+            folds = Folds(len(plain), recipe.share, target.codes(labels), np.random.default_rng([seed, 2**31]))
+            order = folds.sort()
+            plain, labels = plain.part(order), labels[order]
+            rows = replace(plain, inputs=replace(cast("Compact", plain.inputs), encoding=divided.encoding))
+            settings = self._settings(recipe, labels, plain.sample_weight, seed)
+            budget = Budget(_left(time_limit, began), jobs, _AT_ONCE)
+
+            def whole(way: Columns, sample: Rows, settings: MemberSettings) -> tuple[Any, ...]:
+                if self.target_ is not target:  # that of a sample: by its logarithm
+                    self.target_ = self._learn_target_again(seen)
+                to_judge_by = kept.held_out(way.encoding, self.target_)
+                settings = self._settings(settings.recipe, to_judge_by[1], to_judge_by[0].sample_weight, seed)
+                lessons = kept.lessons(settings, way.encoding, to_judge_by[0], sample, windows)
+                return lessons, to_judge_by, seen.rows, settings
+
+            ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
+            self._fit_rows(ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), whole)
+
+    def _learn_target_again(self, seen: Any) -> Target:
+        """Return the target in the way that was chosen, learned from all of its values."""
+        return self._learn_target(seen.values, seen.shares)
+
+    def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None) -> None:
+        began = time.perf_counter()
+        frame, named = as_frame(self, X, fitting=True)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        labels = self._check_target(y)
+        if len(labels) != len(frame):
+            raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
+        if len(frame) < 2:
+            raise ValueError("X has 1 sample; expected at least 2 rows to learn from")
+        weights = _checks.row_weights("sample_weight", sample_weight, len(frame), np.dtype(np.float32))
+        if weights is not None and not weights.all():  # a row of weight 0 is no row
+            counting = np.flatnonzero(weights)
+            frame, labels, weights = frame[counting.tolist()], labels[counting], weights[counting]
+        weights, table_rows = self._row_weights(labels, weights), len(frame)
+        time_limit, jobs = self._check_running()
+        self._recipe(len(frame))  # wrong settings are said before any work
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(2**31))
+        learner = ColumnsLearner(named=named)
+        learner.see(frame, _double(weights))
+        columns = learner.finish()
+        inputs = columns.compact(frame)
+        kept, weights = merge(inputs, labels, weights)
+        labels, names = labels[kept], list(frame.columns)
+        del frame
+        divided = learner.divided(columns, min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
+        del learner
+        self.target_ = self._learn_target(labels, weights)
+        file.check_room(divided, names, self.target_.describe())
+        recipe = self._recipe(len(kept))
+        folds = Folds(len(kept), recipe.share, self.target_.codes(labels), np.random.default_rng([seed, 2**31]))
+        order = folds.sort()
+        labels = labels[order]
+        inputs, weights = inputs.part(kept[order]), None if weights is None else weights[order]
+        del kept, order
+        plain = Rows(inputs, self.target_.encode(labels), weights)
+        rows = replace(plain, inputs=replace(inputs, encoding=divided.encoding))
+        self.names_ = names
+        self.target_name_ = str(getattr(y, "name", None) or "target")
+        settings, budget = self._settings(recipe, labels, weights, seed), Budget(_left(time_limit, began), jobs)
+        ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
+        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)))
+
+    def _settings(self, recipe: Recipe, labels: npt.NDArray[Any], weights: Array | None, seed: int) -> MemberSettings:
+        """Return how members are made and trained that are judged by rows with these targets and weights."""
+        return MemberSettings(
+            recipe=recipe,
+            activation=self.activation,
+            target=self.target_,
+            score=scorer_of(self, self.eval_metric, labels, weights),
+            seed=seed,
+            engine=self.engine,
+            checkpoint=self.checkpoint,
+            resume=self.resume,
+        )
+
+    def _fit_rows(
+        self,
+        ways: Sequence[tuple[str, Rows, Columns]],
+        labels: npt.NDArray[Any],
+        folds: Folds,
+        settings: MemberSettings,
+        budget: Budget,
+        began: float,
+        counts: tuple[int, int],
+        whole: Whole | None = None,
+    ) -> None:
+        """Choose, train and report, where rows with columns as they are and divided are there to choose by.
+
+        `counts` are the rows of the table, and the different ones among them.
+        """
+        self.evaluation_ = {}
+        interruption = Interruption()
+
+        def work() -> None:
+            trials, rates, used = self._train(
+                ways if ways[0][2] != ways[1][2] else ways[:1], labels, folds, settings, budget, interruption, whole
+            )
+            self.report_ = FitReport(
+                rows=counts[0],
+                different=counts[1],
+                columns=self.columns_,
+                target=self.target_.in_words(),
+                trials=trials,
+                recipe=used,
+                rates=rates,
+                histories=self.histories_,
+                held_out=self._held_out.scores(self) if self._held_out is not None else {},
+                seconds=time.perf_counter() - began,
+                interrupted=interruption.heard,
+            )
+
+        interruption.run(work)
+
+    def _train(
+        self,
+        ways: Sequence[tuple[str, Rows, Columns]],
+        labels: npt.NDArray[Any],
+        folds: Folds,
+        settings: MemberSettings,
+        budget: Budget,
+        interruption: Interruption,
+        whole: Whole | None,
+    ) -> tuple[list[Trial], list[Trial], Recipe]:
+        """Choose between ways to see the table and its target, train, and become what was trained.
+
+        The rows to choose by are all there are, or a sample of a `whole` table, which is what members learn from then.
+        Return what was tried, of ways and of learning rates, and the recipe that the members were trained by.
+        """
+        way = 0
+        rates: list[Trial] = []
+        trials: list[Trial] = []
+        kept: list[Member] = []
+        if len(ways) > 1:
+            tried = try_out(
+                [(name, seen) for name, seen, _ in ways],
+                folds,
+                settings,
+                budget,
+                interruption,
+                lambda way, members: self._error(members, ways[way][1], labels),
+            )
+            way, trials, kept, budget = tried.best, tried.trials, tried.members, tried.budget
+        _, rows, self.columns_ = ways[way]
+        if not interruption.heard:
+            tried, rows = self._try_targets(rows, labels, folds, settings, budget, interruption)
+            trials, kept, budget = trials + tried.trials, tried.members or kept, tried.budget
+        if settings.recipe.sweeps and not interruption.heard:
+            settings, rates, budget = sweep(rows, folds, settings, budget, interruption)
+        lessons, to_judge_by, count = lessons_of(rows, folds), (rows, labels), len(rows)
+        if whole is not None:
+            lessons, to_judge_by, count, settings = whole(self.columns_, rows, settings)
+        progress = MemberProgress(self.verbose, settings.recipe.members * settings.recipe.epochs, count)
+        members = train_members(lessons, settings, budget, progress, interruption)
+        if interruption.heard and kept:
+            kept = soon_judged(kept)
+            if not members or not self._error(members, *to_judge_by) < self._error(kept, rows, labels):
+                members, to_judge_by = kept, (rows, labels)
+        if not members:
+            raise KeyboardInterrupt
+        self._take(members)
+        self._held_out = self._judge(members, *to_judge_by)
+        return trials, rates, settings.recipe
+
+    def _take(self, members: list[Member]) -> None:
+        """Become what was trained."""
+        self.members_ = [member.network for member in members]
+        self.histories_ = [member.history for member in members]
+        self.network_ = self.members_[0] if len(members) == 1 else Ensemble(self.members_)
+
+    def _recipe(self, rows: int) -> Recipe:
+        return Recipe.of(self.get_params(deep=False), rows, classes=hasattr(self, "predict_proba"))
+
+    def _check_running(self) -> tuple[float | None, int]:
+        """Check what says how training runs, and return the seconds it may take and the members at once."""
+        if self.checkpoint is not None and not isinstance(self.random_state, (int, np.integer)):
+            raise ValueError(
+                f"checkpoint is given and random_state is {self.random_state!r}; a training that goes on has to hold "
+                "out the same rows again, so give a whole number: random_state=0"
+            )
+        if self.checkpoint is not None and (self.eval_metric != "loss" or self.time_limit is not None):
+            raise ValueError(
+                "checkpoint is given, and eval_metric or time_limit; a training that goes on follows the loss, and "
+                "ends as it would have ended: leave them out"
+            )
+        limit = self.time_limit
+        if limit is not None:
+            limit = _checks.number("time_limit", limit, low=0, low_open=True)
+        jobs = self.n_jobs
+        if jobs is not None and isinstance(jobs, (int, np.integer)) and jobs < 0:  # as scikit-learn counts: -1 is all
+            jobs = max(1, _checks.threads("n_jobs", None) + 1 + int(jobs))
+        return limit, _checks.threads("n_jobs", jobs)
+
+
+def _double(weights: Array | None) -> npt.NDArray[np.float64] | None:
+    return None if weights is None else weights.astype(np.float64)
+
+
+def _left(limit: float | None, began: float) -> float | None:
+    """Return what is left of a time limit for training."""
+    return None if limit is None else max((1 - _FOR_JUDGING) * limit - (time.perf_counter() - began), 1e-9)
+
+
+def refuse_missing(y: npt.NDArray[Any]) -> None:
+    """Raise ValueError where a target is missing."""
+    if y.dtype.kind == "f":
+        missing = np.flatnonzero(np.isnan(y))
+    elif y.dtype.kind in "iubUS":
+        return
+    else:
+        missing = np.flatnonzero([is_missing(value) for value in y.tolist()])
+    if len(missing):
+        raise ValueError(
+            f"y is missing (NaN or None) in {len(missing)} of {len(y)} rows, first in row {missing[0]}; "
+            "drop these rows first: Input y contains NaN"
+        )
