@@ -118,21 +118,23 @@ def mpiexec(tmp_path_factory):
     if importlib.util.find_spec("mpi4py") is None or command is None:
         pytest.skip('mpi4py or mpiexec is not installed (pip install "nineline[mpi]" mpich)')
 
+    allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # where tests run as root
+    crowded = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "HYDRA_IFACE": "lo"}
+
     def run(size, script, *arguments):
         file = tmp_path_factory.mktemp("script") / "script.py"
         file.write_text(script)
-        allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # where tests run as root
-        crowded = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "HYDRA_IFACE": "lo"}
         began = time.perf_counter()
         done = subprocess.run(
             [command, "-n", str(size), sys.executable, str(file), *map(str, arguments)],
             capture_output=True,
             text=True,
-            env={**os.environ, **allowed, **crowded},
+            env=run.env,
             check=False,
             timeout=120,
         )
         done.seconds = time.perf_counter() - began
         return done
 
+    run.command, run.env = command, {**os.environ, **allowed, **crowded}
     return run

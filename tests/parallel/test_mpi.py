@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +139,48 @@ def test_who_is_gone_ends_all(who, what, mpiexec):
     assert done.seconds < LONGEST
     said = done.stdout + done.stderr
     assert ("Killed" in said or "signal 9" in said) if what == "kill" else f"process {who} of 3 ends the job" in said
+
+
+LONG = (
+    BEGIN
+    + """
+
+def on_epoch(epoch):
+    if epoch.number == 1:
+        tell(process=os.getpid(), launcher=os.getppid())
+
+small().train(X[mine], Y[mine], epochs=10**9, batch_size=12, loss="squared_error", parallel=comm, on_epoch=on_epoch)
+"""
+)
+
+
+def is_there(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{process}/stat")
+    return not state.exists() or ") Z " not in state.read_text()  # ended, and nobody has asked how
+
+
+@pytest.mark.skipif(not hasattr(os, "getppid") or sys.platform == "win32", reason="signals of POSIX")
+def test_processes_end_with_their_launcher(mpiexec, tmp_path):
+    """A launcher that is killed, or ends the job at the wrong moment, may leave processes that wait for each other."""
+    (tmp_path / "script.py").write_text(LONG)
+    command = [mpiexec.command, "-n", "2", sys.executable, str(tmp_path / "script.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=mpiexec.env) as launched:
+        told = [json.loads(launched.stdout.readline()) for _ in range(2)]
+        for process in [launched.pid, *{each["launcher"] for each in told}]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+    began, left = time.perf_counter(), [each["process"] for each in told]
+    try:
+        while any(map(is_there, left)) and time.perf_counter() - began < LONGEST:
+            time.sleep(0.1)
+        assert not any(map(is_there, left))
+    finally:
+        for process in filter(is_there, left):
+            os.kill(process, signal.SIGKILL)
 
 
 def test_an_error_of_one_is_an_error_of_all(mpiexec):

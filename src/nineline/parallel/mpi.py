@@ -9,7 +9,10 @@ often (`python -m benchmarks.machines`).
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 _HEARD: Final = 0.2
 """Seconds that a launcher has to pass on what was printed: it drops that of a job which is aborted at once."""
+_LOOKS_EVERY: Final = 1.0
+"""Seconds after which it is seen whether the launcher is still there."""
 _SHORT: Final = 4096
 """Numbers, of all processes together, that are sent whole: then a message costs more than what is in it."""
 
@@ -46,6 +51,8 @@ class MPICollective(Collective):
             raise ValueError("parallel is a communicator without a group of its own; expected one such as COMM_WORLD")
         self._mpi, self.comm = MPI, comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        if self.size > 1:
+            _end_with_launcher()
 
     def allreduce(self, array: npt.NDArray[np.floating[Any]]) -> None:
         with self._told():
@@ -97,6 +104,24 @@ class MPICollective(Collective):
                 f"process {self.rank} of {self.size} cannot reach the others: {error}; one of them is gone, and its "
                 "own last words say why"
             ) from error
+
+
+@functools.cache
+def _end_with_launcher() -> None:
+    """End this process soon after the one that started it: a launcher that goes at the wrong moment leaves some behind.
+
+    They would wait for each other for ever, and take a core each.
+    """
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(_LOOKS_EVERY)
+        with contextlib.suppress(OSError, ValueError):  # whoever read that is gone, too
+            print(f"process {os.getpid()} ends: its launcher, process {launcher}, is gone", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="nineline launcher", daemon=True).start()
 
 
 def _sum_in_order(given: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
