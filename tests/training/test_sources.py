@@ -1,6 +1,7 @@
 """Sources: rows piece by piece, in windows of bounded size."""
 
 import math
+import os
 import threading
 import time
 import warnings
@@ -10,9 +11,16 @@ import pytest
 import scipy.sparse
 
 from nineline import Adam, ArraySource, DivergenceError, EarlyStopping, IteratorSource, LevenbergMarquardt, Network
+from nineline.engines import native
 from nineline.rows import Rows
 from nineline.schedules import Cosine
 from nineline.training.windows import Windows
+
+NO_NATIVE = pytest.mark.skipif(
+    native._native is None or os.environ.get("NINELINE_SIMD") == "none",
+    reason="the native engine was not built, or is turned off",
+)
+ENGINES = ["reference", pytest.param("native", marks=NO_NATIVE)]
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, (1000, 3))
@@ -147,11 +155,9 @@ def test_the_next_window_is_read_while_this_one_is_learned_from():
 # Training
 
 
-@pytest.mark.parametrize("engine", ["native", "reference"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("batch_size", [50, 1000])
 def test_without_shuffling_it_is_the_training_in_memory(engine, batch_size):
-    if engine == "native":
-        pytest.importorskip("nineline.engines._native")
     how = {"epochs": 3, "shuffle": False, "loss": "squared_error", "engine": engine, "batch_size": batch_size}
     one, other = network(), network()
     expected = one.train(X, Y, optimizer=Adam(0.01), sample_weight=W, rng=1, **how)
