@@ -14,7 +14,7 @@ import os, signal, sys, threading, time, warnings
 import numpy as np
 import polars  # whose handler of SIGINT restarts system calls
 from nineline.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
-from nineline.estimators.tabular import base, members, trials
+from nineline.estimators.tabular import fitting, members, trials
 
 warnings.simplefilter("ignore")
 rng = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def begin(*given):
     if len(begun) == 1:
         interrupt({after})
     return try_out(*given)
-base.try_out = begin
+fitting.try_out = begin
 model = fit(TabularRegressor(**FOREVER), X, np.exp(y) if {skewed} else y)
 print(len(begun), len(model.members_) >= 1, np.isfinite(model.predict(X)).all(), str(model.report_) != "", sep="|")
 """)
@@ -108,7 +108,7 @@ def begin(*given):
     interrupt(0.3)
     return try_out(*given)
 regressor.try_out = begin
-base.try_out = lambda ways, folds, settings, *more: (
+fitting.try_out = lambda ways, folds, settings, *more: (
     try_out(ways, folds, trials.replace(settings, recipe=trials.replace(settings.recipe, epochs=8)), *more))
 model = fit(TabularRegressor(**FOREVER), X, np.exp(y))
 print(len(model.report_.trials), np.isfinite(model.predict(X)).all(), sep="|")
@@ -129,7 +129,7 @@ def begin(*given):
         interrupt(1.0)
     return train(*given)
 members._train = begin
-base.merge = lambda inputs, labels, weights: (np.arange(len(inputs)), None)
+fitting.merge = lambda inputs, labels, weights: (np.arange(len(inputs)), None)
 model = fit(TabularClassifier([700, 700], **FOREVER), X, X[:, 0] == X[:, 1])
 print([history.epochs for history in model.histories_][0], str(model.report_) != "", sep="|")
 """)
@@ -140,12 +140,12 @@ print([history.epochs for history in model.histories_][0], str(model.report_) !=
 def test_one_that_comes_late_loses_nothing() -> None:
     """While the members are judged, Ctrl-C has nothing left to end."""
     line, about = told_by_a_child("""
-judge = base.Tabular._judge
+judge = fitting.Fitting._judge
 def late(self, *given):
     interrupt()
     time.sleep(0.3)
     return judge(self, *given)
-base.Tabular._judge = late
+fitting.Fitting._judge = late
 model = fit(TabularClassifier(random_state=0, max_epochs=4, n_members=3), X, X[:, 0] > 0)
 print(len(model.members_))
 """)
@@ -155,11 +155,11 @@ print(len(model.members_))
 
 def test_where_nothing_is_there_it_is_an_interrupt_and_the_model_is_as_before() -> None:
     first, second = told_by_a_child("""
-divided = base.ColumnsLearner.divided
+divided = fitting.ColumnsLearner.divided
 def slow(*given):
     interrupt()
     time.sleep(30)
-base.ColumnsLearner.divided = slow
+fitting.ColumnsLearner.divided = slow
 model = fit(TabularClassifier(**FOREVER), X, X[:, 0] > 0)
 print(hasattr(model, "n_features_in_"))
 """)
@@ -170,12 +170,12 @@ print(hasattr(model, "n_features_in_"))
 
 def test_a_second_ctrl_c_ends_it_at_once() -> None:
     first, second = told_by_a_child("""
-judge = base.Tabular._judge
+judge = fitting.Fitting._judge
 def late(self, *given):
     interrupt(times=2)
     time.sleep(5)
     return judge(self, *given)
-base.Tabular._judge = late
+fitting.Fitting._judge = late
 model = fit(TabularClassifier(random_state=0, max_epochs=4, n_members=3), X, X[:, 0] > 0)
 print(hasattr(model, "members_"))
 """)
