@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, final
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class ArraySource(Source):
 
     def open(self, stream: int) -> Iterator[Piece]:
         some = slice(stream * self.block, (stream + 1) * self.block)
-        yield tuple(np.asarray(array[some]) for array in self.arrays.values())  # type: ignore[misc]
+        yield cast("Piece", tuple(np.asarray(array[some]) for array in self.arrays.values()))
 
     def fingerprint(self) -> str:
         """Return shapes, dtypes, and a digest of a few blocks."""

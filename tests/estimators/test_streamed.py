@@ -143,6 +143,11 @@ def test_a_function_makes_the_table():
     assert accuracy(model) > 0.88
 
 
+def test_however_little_the_memory_it_is_learned():
+    model = TabularClassifier(**QUICK | {"max_epochs": 1}).fit(made(300).lazy(), target="kind", memory=1)
+    assert model.report_.rows == 300
+
+
 def test_it_goes_on_from_a_checkpoint_to_the_same_bits(files, tmp_path, monkeypatch):
     how = {"target": "kind", "memory": LITTLE}
     source = only(f"{files}/*.parquet", "kind")

@@ -158,15 +158,8 @@ def train_on_table(
         A column is not there, or nothing can be learned; the message says which and why.
     """
     notes: list[str] = []
-    require(table.columns, target, "target")
-    if table.width == 1:
-        raise ValueError(f"the table has no column besides the target {target!r}; there is nothing to learn from")
-    if test is not None and split is not None:
-        raise ValueError("test and split are both given; give one of the two")
+    check_roles(table.columns, target, test, split)
     if split is not None:
-        require(table.columns, split, "split")
-        if split == target:
-            raise ValueError(f"split and target are both {target!r}; the column to predict cannot say what to test on")
         table, test = _split_by(table, split, notes)
     table = _with_target(table, target, notes, "")
     if test is not None:
@@ -312,8 +305,20 @@ def _encoded(model: Any, rows: pl.DataFrame) -> Any:
     return model.columns_.encode(nw.from_native(model.select(rows), eager_only=True))
 
 
-def require(columns: Collection[str], column: str, role: str) -> None:
-    """Raise ValueError where a column is not there."""
+def check_roles(columns: Collection[str], target: str, test: object, split: str | None) -> None:
+    """Raise ValueError where a table has no such target or split, nothing to learn from, or is parted in two ways."""
+    _require(columns, target, "target")
+    if len(columns) == 1:
+        raise ValueError(f"the table has no column besides the target {target!r}; there is nothing to learn from")
+    if test is not None and split is not None:
+        raise ValueError("test and split are both given; give one of the two")
+    if split is not None:
+        _require(columns, split, "split")
+        if split == target:
+            raise ValueError(f"split and target are both {target!r}; the column to predict cannot say what to test on")
+
+
+def _require(columns: Collection[str], column: str, role: str) -> None:
     if column not in columns:
         hint = _checks.nearest(column, columns)
         raise ValueError(f"{role} is {column!r}, which is no column of the table{hint}")

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from nineline import _checks
-from nineline.estimators.session import CLASSIFICATION, KINDS, REGRESSION, Session, decide_task, finish, require
+from nineline.estimators.session import CLASSIFICATION, KINDS, REGRESSION, Session, check_roles, decide_task, finish
 from nineline.tables.sources import TableSource
 
 if TYPE_CHECKING:
@@ -118,15 +118,7 @@ def train_on_source(
     """
     memory = _checks.memory("memory", memory)
     share = _checks.number("test_size", test_size, low=0, high=1, high_open=True)
-    for role, name in (("target", target), ("split", split)):
-        if name is not None:
-            require(source.schema, name, role)
-    if test is not None and split is not None:
-        raise ValueError("test and split are both given; give one of the two")
-    if split == target:
-        raise ValueError(f"split and target are both {target!r}; the column to predict cannot say what to test on")
-    if len(source.schema) < 2 + (split is not None):
-        raise ValueError(f"the table has no column besides the target {target!r}; there is nothing to learn from")
+    check_roles(source.schema, target, test, split)
     values, rows = _different(source, target)
     if not len(values):
         raise ValueError(f"target {target!r} is missing in every row; there is nothing to learn from")

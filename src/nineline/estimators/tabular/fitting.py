@@ -211,7 +211,7 @@ class Fitting(Pickled, BaseEstimator):
         file.check_room(divided, table.names, target.describe())
         recipe = self._recipe(seen.rows)
         self.names_ = table.names
-        windows = memory // (2 * _AT_ONCE)
+        windows = max(memory // (2 * _AT_ONCE), 1)
         with table.spill(columns, target, weigh, seed, recipe, windows, weighted=weighted) as kept:
             plain, labels = kept.sample(round(TRIED_ON / (1 - recipe.share)), columns.encoding, target)
             folds = Folds(len(plain), recipe.share, target.codes(labels), np.random.default_rng([seed, 2**31]))

@@ -150,7 +150,7 @@ class Streamed:
     ) -> SpilledTable:
         """Go through the rows once more, and keep them on a disk, in parts several of which fit a window."""
         size = SpilledRows.dtype_of(columns.encoding, weighted=weighted).itemsize * self.rows
-        parts = min(max(math.ceil(size / (memory // _PARTS_OF_MEMORY)), _PARTS_AT_LEAST), _PARTS_AT_MOST)
+        parts = min(max(math.ceil(size * _PARTS_OF_MEMORY / memory), _PARTS_AT_LEAST), _PARTS_AT_MOST)
         share, members = min(recipe.share, HELD_OUT_AT_MOST / self.rows), 0
         if share:
             members = max(1, min(recipe.members, math.floor(0.5 / share)))
