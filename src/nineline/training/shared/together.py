@@ -60,9 +60,13 @@ class Together:
 
     def sums(self, *numbers: float) -> list[float]:
         """Return the sums of some numbers over all processes, in float64."""
-        vector = np.array([*numbers, 0.0])
-        self.add_up(vector)
-        return vector[:-MARGIN].tolist()
+        return self.sum_of(np.array(numbers, np.float64)).tolist()
+
+    def sum_of(self, array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the sum of an array over all processes, whatever its shape."""
+        summed = np.append(array.ravel(), 0.0)
+        self.add_up(summed)
+        return summed[:-MARGIN].reshape(array.shape)
 
     def of_each(self, number: int) -> list[int]:
         """Return the number of each process, in the order of ranks."""
