@@ -144,7 +144,7 @@ class IteratorSource(Source):
         How many there are in all; a schedule of the learning rate wants to know. Without it, it is the one of an
         epoch's beginning through the first, and known from then on.
     name : str
-        What a checkpoint knows the source by; and several processes, whether it is one source for all or each one's own.
+        What a checkpoint knows the source by, and several processes: they are each one's own where names differ.
     memory : int or str
         See `Source`. A single piece should take much less.
 

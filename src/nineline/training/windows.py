@@ -178,6 +178,7 @@ class Windows:
                 yield piece
 
     def _stream(self, stream: int) -> Iterator[tuple[int, int, Rows]]:
+        first, step = self._share
         for number, piece in enumerate(self.source.open(stream)):
             if not isinstance(piece, tuple | list) or len(piece) not in (2, 3):
                 raise TypeError(
@@ -187,9 +188,10 @@ class Windows:
             if not len(piece[1]):
                 continue
             rows = self.check(*piece, of_piece=f"piece {number} of stream {stream}: ")
-            rank, size = self._share
-            if size > 1:
-                rows = rows.part(np.arange(rank, len(rows), size))
+            if step > 1:
+                every = np.arange(first, len(rows), step)
+                first = (first - len(rows)) % step
+                rows = rows.part(every)
             if len(rows):
                 yield stream, number, rows
 

@@ -56,7 +56,7 @@ def train(
     rng: RandomSource,
 ) -> History:
     """Train `network` on the rows of all processes; `Network.train` documents every argument."""
-    together = Together(collective_of(parallel))
+    together = parallel if isinstance(parallel, Together) else Together(collective_of(parallel))
     with together.listening(), together.guard():
         with together.alike():
             generator = network.rng if rng is None else _checks.generator("rng", rng)
