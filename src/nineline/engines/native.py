@@ -250,9 +250,13 @@ def _hand_over(inputs: Inputs) -> Any:
     if isinstance(inputs, Sparse):
         return inputs
     if isinstance(inputs, Compact):
-        lying = np.ascontiguousarray(inputs.numbers), np.ascontiguousarray(inputs.levels)
-        return (*lying, _encoding(inputs.encoding))
+        return _lying(inputs.numbers), _lying(inputs.levels), _encoding(inputs.encoding)
     return np.ascontiguousarray(inputs)
+
+
+def _lying(columns: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return columns of compact rows, C-contiguous; of no columns also the strides, which a pickle makes up."""
+    return np.ascontiguousarray(columns) if columns.size else np.empty(columns.shape, columns.dtype)
 
 
 @functools.lru_cache(64)
