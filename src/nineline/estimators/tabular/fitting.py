@@ -141,7 +141,8 @@ class Fitting(Pickled, BaseEstimator):
             About how many bytes a table that is read piece by piece may take, such as "2GB"; by default half of what
             the machine has free. A table that takes an eighth of it is read and learned as any other. Of a larger one
             the columns are learned in one pass, and its rows kept as a few numbers each in a temporary file, dealt out
-            at random; each member holds out 100,000 rows at most, and what is tried first is tried on as many.
+            at random; each member holds out 100,000 rows at most, and what is tried first is tried on as many. Its
+            members are trained on this machine, whichever backend joblib has.
 
         Returns
         -------
@@ -154,8 +155,8 @@ class Fitting(Pickled, BaseEstimator):
         nineline.DivergenceError
             The loss of a network did not stay finite.
         KeyboardInterrupt
-            Ctrl-C came before anything was trained, or twice. One that comes later ends training, with a warning: the
-            model is what was trained by then.
+            Ctrl-C came before anything was trained, or twice, or while members were trained on other machines. One that
+            comes at another time ends training, with a warning: the model is what was trained by then.
         """
         twin = type(self).__new__(type(self))  # a fit that fails, or is given up, leaves the model as it was
         twin.__dict__.update(self.__dict__)

@@ -160,12 +160,6 @@ class Lessons:
         encoding = cast("Compact", rows.inputs).encoding
         return Lesson(data, kept, encoding, mean_of(rows, kept), rows.part(stretch(out)), out)
 
-    def __sizeof__(self) -> int:
-        """Return the bytes of all arrays: an argument of many tasks that says it is large, Dask sends but once."""
-        inputs = cast("Compact", self.rows.inputs)
-        arrays = inputs.numbers, inputs.levels, self.rows.targets, self.rows.sample_weight, self.folds.places
-        return sum(array.nbytes for array in arrays if array is not None)
-
 
 def train_members(
     lessons: Callable[[int], Lesson],
@@ -180,7 +174,7 @@ def train_members(
     An interruption ends training and keeps what is there: members that finished an epoch, or, where there is none,
     those that took a step. Members that are trained on other machines are lost with it: it is a KeyboardInterrupt.
     """
-    if budget.spreading is not None:
+    if budget.spreading is not None and not interruption.heard:
         return _sound(_spread(lessons, settings, budget, budget.spreading, progress, interruption))
     members = settings.recipe.members
     jobs = min(budget.jobs, members, budget.at_once)
@@ -232,8 +226,8 @@ def _spread(
             seconds = _Clock(budget.time_limit, len(numbers), min(spreading.at_once(), len(numbers))).seconds(0)
         trained: dict[int, Member] = {}
         with progress:
-            tasks = [(lessons, settings, number, seconds) for number in numbers]
-            for number, member in spreading.results(_train_there, tasks):
+            tasks = [(settings, number, seconds) for number in numbers]
+            for number, member in spreading.results(_train_there, lessons, tasks):
                 trained[number] = member
                 progress.finished(number, member.network, member.history, settings.recipe.epochs)
         return [trained[number] for number in numbers]

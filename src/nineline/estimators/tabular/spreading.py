@@ -75,18 +75,21 @@ class Spreading:
         """Return how many tasks the backend says that it does at once."""
         return max(1, int(self.backend.effective_n_jobs(self.n_jobs)))
 
-    def results(self, function: Callable[..., T], arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, T]]:
-        """Yield the number of each of some arguments, and what a function returns for it: as they come, if possible.
+    def results(
+        self, function: Callable[..., T], shared: Any, arguments: Sequence[tuple[Any, ...]]
+    ) -> Iterator[tuple[int, T]]:
+        """Yield what `function(shared, *each)` returns for each of some arguments, and its number among them.
 
-        To be called by the thread that the backend was chosen for: on a worker of Dask's that is the one which gives
-        its place away while it waits. Where a machine goes away with what the others need of it, and the backend gives
-        up, what is left is asked for anew.
+        They come as they are done, where the backend can say so. To be called by the thread that the backend was chosen
+        for: on a worker of Dask's that is the one which gives its place away while it waits. Where a machine goes away
+        with what the others need of it, and the backend gives up, what is left is asked for anew.
         """
         how = "generator_unordered" if self.backend.supports_return_generator else "list"
         left = set(range(len(arguments)))
         for tries_left in reversed(range(_TRIES)):
-            tasks = [delayed(_numbered)(number, function, *arguments[number]) for number in sorted(left)]
             try:
+                there = self._send(shared)
+                tasks = [delayed(_numbered)(number, function, there, *arguments[number]) for number in sorted(left)]
                 for number, result in Parallel(self.n_jobs, self.backend, batch_size=1, return_as=how)(tasks):
                     left.remove(number)
                     yield number, result
@@ -94,6 +97,15 @@ class Spreading:
             except CancelledError:
                 if not tries_left:
                     raise
+
+    def _send(self, shared: Any) -> Any:
+        """Return what stands for an argument of all tasks: it is sent to each of Dask's workers, once.
+
+        Dask keeps a task where its arguments are, and moves it only when it knows how long such a task takes. So all
+        workers have them from the start, save in a task of Dask's: there they stay, for the others have their own work.
+        """
+        client = getattr(self.backend, "client", None)  # only Dask's has one
+        return shared if client is None else client.scatter(shared, broadcast=True, hash=False)
 
 
 def _numbered(number: int, function: Callable[..., T], *arguments: Any) -> tuple[int, T]:
