@@ -271,6 +271,24 @@ def test_it_goes_on_with_the_same_bits(how, stopped_at, tmp_path):
         network().train(IteratorSource(pieces(10), rows=len(X), memory=123456), **rule, **kept)
 
 
+def test_it_goes_on_from_the_last_step_of_an_epoch(tmp_path):
+    """Of the epoch that a checkpoint was in nothing is left to do; those that follow have all their steps."""
+
+    def broken(epoch):
+        if epoch.number == 2:
+            raise OSError("the disk is gone")
+
+    rule = {"epochs": 5, "batch_size": 10, "loss": "squared_error", "optimizer": Adam(0.01), "rng": 5}
+    kept = {"checkpoint": tmp_path / "run", "checkpoint_every": 0, "resume": True}
+    whole, other = network(), network()
+    expected = whole.train(ArraySource(X, Y, memory=SMALL), **rule)
+    with pytest.raises(OSError, match="the disk is gone"):
+        network().train(ArraySource(X, Y, memory=SMALL), **rule, **kept, on_epoch=broken)
+    found = other.train(ArraySource(X, Y, memory=SMALL), **rule, **kept)
+    np.testing.assert_array_equal(other.parameters, whole.parameters)
+    assert found.loss == expected.loss
+
+
 def test_ctrl_c_ends_training_and_reading():
     def interrupt(epoch):
         if epoch.number == 2:

@@ -50,6 +50,7 @@ class SourceLoop(Loop):
         history, size, plan = self.history, self.batch_size, self.plan
         epoch = history.epochs
         done = [] if self.resumed is None else self.resumed.losses.tolist()  # of an epoch that is under way
+        self.resumed = None  # of this one alone, which may have no step left
         shares: list[float] = []
         seen = 0
         first_rate: float | None = None
