@@ -80,6 +80,14 @@ def slow():
     return accuracy
 
 
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler, also where the tests run in the background of a shell, which ignores SIGINT there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Elsewhere(joblib.parallel.ThreadingBackend):
     """Another backend, derived from one of joblib's own as Ray's is, that hands over no results as they come."""
 
@@ -233,7 +241,7 @@ def test_a_worker_may_be_killed(dask):
     np.testing.assert_array_equal(answers(model, WORDS), answers(expected, WORDS))
 
 
-def test_ctrl_c_ends_it_and_the_model_is_as_before(dask):
+def test_ctrl_c_ends_it_and_the_model_is_as_before(dask, ctrl_c):
     model = TabularClassifier(**QUICK).fit(X, y)
     before = dict(model.__dict__)
     thread = when_members_are_trained(dask, _thread.interrupt_main)
