@@ -24,7 +24,7 @@ from nineline.training.watch import EarlyStopping
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import numpy.typing as npt
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nineline.activations import Activation
     from nineline.estimators.tabular.folds import Folds
     from nineline.estimators.tabular.progress import MemberProgress
+    from nineline.estimators.tabular.spreading import Spreading
     from nineline.rows import Compact, Encoding, Rows
     from nineline.tables.targets import Target
     from nineline.training.epoch import Epoch
@@ -104,12 +105,15 @@ class Budget:
         How many members are trained at once at most.
     together : Together or None
         The processes that share each training, one after the other, where there are several.
+    spreading : Spreading or None
+        What trains them on other machines; those that read their rows from a file of this one stay here.
     """
 
     time_limit: float | None
     jobs: int
     at_once: int = MEMBERS_AT_MOST
     together: Together | None = None
+    spreading: Spreading | None = None
 
 
 @dataclass(frozen=True)
@@ -139,17 +143,27 @@ class Lesson:
     out: npt.NDArray[np.intp]
 
 
-def lessons_of(rows: Rows, folds: Folds) -> Callable[[int], Lesson]:
-    """Return what gives each member its lesson, of rows in memory: all but its fold."""
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What gives each member its lesson, of rows in memory: all but its fold.
 
-    def lesson(number: int) -> Lesson:
-        learned, out = folds.of(number)
+    Attributes
+    ----------
+    rows : Rows
+    folds : Folds
+    """
+
+    rows: Rows
+    folds: Folds
+
+    def __call__(self, number: int) -> Lesson:
+        """Return a member's lesson."""
+        learned, out = self.folds.of(number)
         kept = learned.astype(np.int32)  # of many rows their numbers are a good part of the memory
+        rows = self.rows
         data = rows.inputs, rows.targets, rows.sample_weight
         encoding = cast("Compact", rows.inputs).encoding
         return Lesson(data, kept, encoding, mean_of(rows, kept), rows.part(stretch(out)), out)
-
-    return lesson
 
 
 def train_members(
@@ -163,8 +177,10 @@ def train_members(
 
     A member depends on the seed and its own number alone: not on how many there are, nor on what runs beside it.
     An interruption ends training and keeps what is there: members that finished an epoch, or, where there is none,
-    those that took a step.
+    those that took a step. Members that are trained on other machines are lost with it: it is a KeyboardInterrupt.
     """
+    if budget.spreading is not None and not interruption.heard:
+        return _sound(_spread(lessons, settings, budget, budget.spreading, progress, interruption))
     members = settings.recipe.members
     if budget.together is not None:
         return _train_together(lessons, settings, budget, progress, interruption)
@@ -176,8 +192,7 @@ def train_members(
         if seconds == 0 or interruption.heard:
             return None
         callbacks: list[Callable[[Epoch], object]] = [progress.of(number)]
-        deadline = None if seconds is None else time.perf_counter() + max(seconds, _LONG)
-        listening = Listening(interruption, deadline, lambda epochs: progress.moved(number, epochs))
+        listening = Listening(interruption, _deadline(seconds), lambda epochs: progress.moved(number, epochs))
         return _train(lessons(number), settings, number, seconds, max(1, budget.jobs // jobs), callbacks, listening)
 
     with progress, ThreadPoolExecutor(jobs) as pool:
@@ -219,10 +234,57 @@ def _train_together(
 
 def _of_use(members: list[Member], interruption: Interruption) -> list[Member]:
     """Return members that have learned something."""
-    trained = [each for each in members if each.history.steps and np.isfinite(each.network.parameters).all()]
+    trained = _sound(members)
     if interruption.heard:
         trained = soon_judged([member for member in trained if member.history.epochs] or trained)
     return trained
+
+
+def _sound(members: Iterable[Member]) -> list[Member]:
+    """Return the members that took a step, and to somewhere."""
+    return [each for each in members if each.history.steps and np.isfinite(each.network.parameters).all()]
+
+
+def _spread(
+    lessons: Callable[[int], Lesson],
+    settings: MemberSettings,
+    budget: Budget,
+    spreading: Spreading,
+    progress: MemberProgress,
+    interruption: Interruption,
+) -> list[Member]:
+    """Train every member on another machine, with one thread; the seconds of each are an equal share from the start.
+
+    That share is as if the machines had nothing else to do, and no clock of theirs is compared with one here.
+    """
+    numbers = range(settings.recipe.members)
+
+    def work() -> list[Member]:
+        seconds = None
+        if budget.time_limit is not None:
+            seconds = _Clock(budget.time_limit, len(numbers), min(spreading.at_once(), len(numbers))).seconds(0)
+        trained: dict[int, Member] = {}
+        with progress:
+            tasks = [(settings, number, seconds) for number in numbers]
+            for number, member in spreading.results(_train_there, lessons, tasks):
+                trained[number] = member
+                progress.finished(number, member.network, member.history, settings.recipe.epochs)
+        return [trained[number] for number in numbers]
+
+    return interruption.by_the_caller(work)
+
+
+def _train_there(
+    lessons: Callable[[int], Lesson], settings: MemberSettings, number: int, seconds: float | None
+) -> Member:
+    """Train one member, where nobody listens."""
+    listening = Listening(Interruption(), _deadline(seconds), lambda epochs: None)
+    return _train(lessons(number), settings, number, seconds, 1, [], listening)
+
+
+def _deadline(seconds: float | None) -> float | None:
+    """Return what `time.perf_counter` says when a member that begins now is to end at the latest."""
+    return None if seconds is None else time.perf_counter() + max(seconds, _LONG)
 
 
 def soon_judged(members: list[Member]) -> list[Member]:
