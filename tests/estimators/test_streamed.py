@@ -230,6 +230,26 @@ def test_a_file_that_is_damaged_in_the_middle_is_named(files):
         TabularClassifier(**QUICK).fit(f"{files}/*.parquet", target="kind", memory=LITTLE)
 
 
+def test_a_resume_that_is_refused_writes_nothing(files):
+    source, path = only(files / "*.parquet", "kind"), files / "run"
+    how = {**QUICK, "n_members": 3, "max_epochs": 3}
+    TabularClassifier(**{**how, "n_members": 1}, checkpoint=path).fit(source, target="kind", memory=LITTLE)
+    before, first = path.read_bytes(), files / "0.parquet"
+    kept = first.read_bytes()
+    pl.read_parquet(first)[:-5].write_parquet(first)
+    with pytest.raises(ValueError, match="go on with what it began with"):
+        TabularClassifier(**how, checkpoint=path, resume=True).fit(
+            only(files / "*.parquet", "kind"), target="kind", memory=LITTLE
+        )
+    assert sorted(file.name for file in files.glob("run*")) == ["run"]
+    assert path.read_bytes() == before
+    first.write_bytes(kept)
+    TabularClassifier(**how, checkpoint=path, resume=True).fit(
+        only(files / "*.parquet", "kind"), target="kind", memory=LITTLE
+    )
+    assert sorted(file.name for file in files.glob("run*")) == ["run", "run.1", "run.2"]
+
+
 def test_what_does_not_fit_is_said(files):
     given, fit = f"{files}/*.parquet", TabularClassifier(**QUICK).fit
     with pytest.raises(ValueError, match=r"is read piece by piece, and target is not given; .* fit\(X, target="):

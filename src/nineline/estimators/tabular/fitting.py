@@ -22,7 +22,8 @@ from nineline.estimators.tabular import file
 from nineline.estimators.tabular.folds import Folds, merge
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.interruption import Interruption
-from nineline.estimators.tabular.members import Budget, Lessons, Member, MemberSettings, soon_judged, train_members
+from nineline.estimators.tabular.member import Lessons, Member, MemberSettings
+from nineline.estimators.tabular.members import Budget, soon_judged, train_members
 from nineline.estimators.tabular.progress import MemberProgress
 from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
 from nineline.estimators.tabular.report import FitReport
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
-    from nineline.estimators.tabular.members import Lesson
+    from nineline.estimators.tabular.member import Lesson
     from nineline.network import Network
     from nineline.rows import Compact
     from nineline.tables.targets import Target

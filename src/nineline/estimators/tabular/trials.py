@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from nineline.estimators.tabular.members import Budget, Lessons, Member, MemberSettings, train_members
+from nineline.estimators.tabular.member import Lessons, Member, MemberSettings
+from nineline.estimators.tabular.members import Budget, train_members
 from nineline.estimators.tabular.progress import MemberProgress
 
 if TYPE_CHECKING:
