@@ -18,7 +18,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_score
 
 from nineline.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
-from nineline.estimators.tabular import members
+from nineline.estimators.tabular import member, members
 from nineline.estimators.tabular.spreading import Spreading
 
 X, y = make_classification(600, 8, random_state=0)
@@ -31,7 +31,7 @@ QUICK = {"random_state": 0, "max_epochs": 4, "n_members": 4, "hidden_layer_sizes
 @pytest.fixture(scope="module")
 def client():
     distributed = pytest.importorskip("distributed", reason="distributed is not installed (extra dask)")
-    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with (
         distributed.LocalCluster(host="127.0.0.1", silence_logs=logging.CRITICAL, **settings) as cluster,
         distributed.Client(cluster) as client,
@@ -121,7 +121,7 @@ def test_a_metric_of_ones_own_goes_along(dask):
 def test_rows_leave_this_machine_once(dask, monkeypatch):
     sent = []
     monkeypatch.setattr(
-        members.Lessons, "__reduce_ex__", lambda self, form: sent.append(self) or object.__reduce_ex__(self, form)
+        member.Lessons, "__reduce_ex__", lambda self, form: sent.append(self) or object.__reduce_ex__(self, form)
     )
     TabularClassifier(**QUICK).fit(X, y)
     assert len(sent) == 1
