@@ -2,5 +2,6 @@
 
 from nineline.parallel.contract import Collective, ParallelError
 from nineline.parallel.mpi import MPICollective, collective_of
+from nineline.parallel.xgboost import XGBoostCollective, XGBoostTracker
 
-__all__ = ["Collective", "MPICollective", "ParallelError", "collective_of"]
+__all__ = ["Collective", "MPICollective", "ParallelError", "XGBoostCollective", "XGBoostTracker", "collective_of"]
