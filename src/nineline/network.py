@@ -582,7 +582,10 @@ class Network:
             them: `batch_size` counts the rows of all, so that K processes take the steps of one, to rounding, and the
             same K the same bits. The weights and the generator that they begin with are the first one's, and the first
             one prints and keeps the checkpoint; every other argument is the same on all, `validation` a share or each
-            one's own rows, `threads` 1 where it is not given. `on_epoch` is called on all, and ends training where one
+            one's own rows, `threads` 1 where it is not given. A `Source` that is the same on all (by its
+            `fingerprint`) is one of which each process reads its share: each so manieth stream, or row where there are
+            few streams; others are each process's own. One that does not say how many rows it has is gone through once
+            before, to count them. `on_epoch` is called on all, and ends training where one
             says so; a score is the first one's. Masks of dropout are each process's own. A checkpoint goes on with any
             number of processes, with as many to the same bits. See docs/guide/several-processes.md.
         local_steps : int

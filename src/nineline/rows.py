@@ -344,6 +344,12 @@ class Rows:
         part = inputs.part(which) if isinstance(inputs, Sparse | Compact) else inputs[some]
         return Rows(part, self.targets[some], None if self.sample_weight is None else self.sample_weight[some])
 
+    def weigh(self, which: Which = None) -> float:
+        """Return the sum of the weights of some of the rows, all by default: their number where all count the same."""
+        some = slice(None) if which is None else which
+        weight = self.sample_weight
+        return float(len(self.targets[some]) if weight is None else weight[some].sum(dtype=np.float64))
+
     @property
     def nbytes(self) -> int:
         """How many bytes of memory they take."""

@@ -144,7 +144,7 @@ class IteratorSource(Source):
         How many there are in all; a schedule of the learning rate wants to know. Without it, it is the one of an
         epoch's beginning through the first, and known from then on.
     name : str
-        What a checkpoint knows the source by.
+        What a checkpoint knows the source by, and several processes: they are each one's own where names differ.
     memory : int or str
         See `Source`. A single piece should take much less.
 
@@ -169,12 +169,14 @@ class IteratorSource(Source):
     500
     """
 
+    NAMELESS: Final = "an iterator"
+
     def __init__(
         self,
         pieces: Callable[[], Iterable[Piece]] | Sequence[Callable[[], Iterable[Piece]]],
         *,
         rows: int | None = None,
-        name: str = "an iterator",
+        name: str = NAMELESS,
         memory: int | str = "1GB",
     ) -> None:
         super().__init__(memory)

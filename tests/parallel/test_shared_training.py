@@ -340,10 +340,10 @@ def test_what_connects_processes():
 def test_ctrl_c_behind_the_last_sum_is_heard_behind_the_training():
     from nineline.training.shared.together import Together
 
-    class Alone:
-        rank, size = 0, 1
+    class Two:
+        rank, size = 0, 2
 
-    together = Together(Alone())
+    together = Together(Two())
     with pytest.raises(KeyboardInterrupt), together.listening():
         signal.raise_signal(signal.SIGINT)
     assert together.interrupted

@@ -14,7 +14,7 @@ from nineline import Adam, ArraySource, DivergenceError, EarlyStopping, Iterator
 from nineline.engines import native
 from nineline.rows import Rows
 from nineline.schedules import Cosine
-from nineline.training.windows import Windows
+from nineline.training.windows import Cut, Windows
 
 NO_NATIVE = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -65,7 +65,7 @@ def test_an_epoch_takes_every_row_once_in_whole_batches(memory, batch_size, shuf
     windows = Windows(ArraySource(X, Y, memory=memory), check, seed=3)
     for epoch in range(2):
         taken, sizes = [], []
-        for rows, order in windows.of_epoch(epoch, batch_size, shuffle=shuffle):
+        for rows, order in windows.of_epoch(epoch, Cut(batch_size), shuffle=shuffle):
             assert len(np.unique(order)) == len(order)
             taken.append(rows.inputs[order])
             sizes.append(len(order))
@@ -88,8 +88,8 @@ def test_the_order_follows_from_seed_and_epoch_alone():
     def taken(epoch, seed, already=()):
         windows = Windows(ArraySource(X, Y, memory=SMALL), check, seed)
         for each in already:
-            list(windows.of_epoch(each, 10, shuffle=True))
-        return np.concatenate([rows.inputs[order] for rows, order in windows.of_epoch(epoch, 10, shuffle=True)])
+            list(windows.of_epoch(each, Cut(10), shuffle=True))
+        return np.concatenate([rows.inputs[order] for rows, order in windows.of_epoch(epoch, Cut(10), shuffle=True)])
 
     np.testing.assert_array_equal(taken(4, 1), taken(4, 1, already=[0, 1]))
     assert not np.array_equal(taken(4, 1), taken(5, 1))
@@ -104,8 +104,8 @@ def test_rows_that_fit_one_window_are_read_once():
         yield from pieces(4)()
 
     windows = Windows(IteratorSource(read), check)
-    first = [rows.inputs[order] for rows, order in windows.of_epoch(2, 100, shuffle=True)]
-    again = [rows.inputs[order] for rows, order in windows.of_epoch(2, 100, shuffle=True)]
+    first = [rows.inputs[order] for rows, order in windows.of_epoch(2, Cut(100), shuffle=True)]
+    again = [rows.inputs[order] for rows, order in windows.of_epoch(2, Cut(100), shuffle=True)]
     assert len(reads) == 1
     np.testing.assert_array_equal(np.concatenate(first), np.concatenate(again))
     np.testing.assert_array_equal(rows_of(windows.in_order()), X)
@@ -116,7 +116,7 @@ def test_a_window_is_filled_from_many_streams():
     streams = [pieces(20, X[part], Y[part]) for part in np.array_split(np.arange(len(X)), 10)]
     windows = Windows(IteratorSource(streams, memory=SMALL), check)
     number = {tuple(row): place for place, row in enumerate(X.tolist())}
-    rows, order = next(windows.of_epoch(0, 10, shuffle=True))
+    rows, order = next(windows.of_epoch(0, Cut(10), shuffle=True))
     from_streams = {number[tuple(row)] // 100 for row in rows.inputs[order].tolist()}
     assert len(from_streams) >= 8
 
@@ -269,6 +269,26 @@ def test_it_goes_on_with_the_same_bits(how, stopped_at, tmp_path):
     assert found.loss == expected.loss
     with pytest.raises(ValueError, match="memory is 123456, and .*run is a checkpoint of a training whose memory was"):
         network().train(IteratorSource(pieces(10), rows=len(X), memory=123456), **rule, **kept)
+
+
+def test_it_goes_on_behind_the_last_batch_of_an_epoch(tmp_path):
+    class LeftError(Exception):
+        pass
+
+    def leave(epoch):
+        if epoch.number == 2:
+            raise LeftError
+
+    rule = {"loss": "squared_error", "optimizer": Adam(0.01), "rng": 5, "epochs": 4, "batch_size": 10}
+    kept = {"checkpoint": tmp_path / "run", "checkpoint_every": 0, "resume": True}
+    whole, broken = network(), network()
+    expected = whole.train(ArraySource(X, Y, memory=SMALL), **rule)
+    with pytest.raises(LeftError):  # the last that was written holds all batches of the second epoch, and no epoch more
+        broken.train(ArraySource(X, Y, memory=SMALL), on_epoch=leave, **rule, **kept)
+    other = network()
+    found = other.train(ArraySource(X, Y, memory=SMALL), **rule, **kept)
+    np.testing.assert_array_equal(other.parameters, whole.parameters)
+    assert found.loss == expected.loss
 
 
 def test_ctrl_c_ends_training_and_reading():

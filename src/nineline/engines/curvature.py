@@ -44,7 +44,7 @@ class ReferenceCurvature:
         penalised = np.zeros(len(learns), bool)
         for block in network.blocks:
             penalised[block.place] = block.penalised
-        weigh = len(rows) if rows.sample_weight is None else float(rows.sample_weight.sum(dtype=np.float64))
+        weigh = rows.weigh()
         share = 1 / weigh if rule.penalty_by_rows and weigh > 0 else 1.0
         self._l2 = rule.l2 * share * penalised[learns]
         self._factors = np.broadcast_to(rule.loss.row_factors(len(rows), rows.sample_weight), len(rows))

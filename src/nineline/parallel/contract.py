@@ -29,22 +29,6 @@ class Collective(ABC):
     size : int
         How many there are.
 
-    Examples
-    --------
-    One process alone:
-
-    >>> from nineline import Network
-    >>> from nineline.parallel import Collective
-    >>> class Alone(Collective):
-    ...     rank, size = 0, 1
-    ...     def allreduce(self, array): pass
-    ...     def maximum(self, number): return number
-    ...     def broadcast(self, given, root=0): return given
-    ...     def barrier(self): pass
-    ...     def abort(self, reason): pass
-    >>> network = Network(3, 6, 1, rng=0)
-    >>> network.train([[0, 1, 1]], [[1]], 10, report_every=0, parallel=Alone()).stopped
-    'all 10 epochs done'
     """
 
     rank: int
@@ -72,3 +56,33 @@ class Collective(ABC):
     @abstractmethod
     def abort(self, reason: str) -> None:
         """End the work of all processes, wherever they are: this one cannot go on. It need not return."""
+
+
+class Alone(Collective):
+    """One process, which has nobody to ask.
+
+    Examples
+    --------
+    >>> from nineline import Network
+    >>> from nineline.parallel import Alone
+    >>> network = Network(3, 6, 1, rng=0)
+    >>> network.train([[0, 1, 1]], [[1]], 10, report_every=0, parallel=Alone()).stopped
+    'all 10 epochs done'
+    """
+
+    rank, size = 0, 1
+
+    def allreduce(self, array: npt.NDArray[np.floating[Any]]) -> None:
+        return None
+
+    def maximum(self, number: float) -> float:
+        return number
+
+    def broadcast(self, given: Given, root: int = 0) -> Given:
+        return given
+
+    def barrier(self) -> None:
+        return None
+
+    def abort(self, reason: str) -> None:
+        return None

@@ -31,6 +31,8 @@ _HEARD: Final = 0.2
 """Seconds that a launcher has to pass on what was printed: it drops that of a job which is aborted at once."""
 _LOOKS_EVERY: Final = 1.0
 """Seconds after which it is seen whether the launcher is still there."""
+_SLEEPS: Final = 0.001
+"""Seconds between two looks whether the others are there, where one may be long before another."""
 _SHORT: Final = 4096
 """Numbers, of all processes together, that are sent whole: then a message costs more than what is in it."""
 
@@ -77,11 +79,13 @@ class MPICollective(Collective):
 
     def maximum(self, number: float) -> float:
         with self._told():
+            self._wait()
             return float(self.comm.allreduce(number, self._mpi.MAX))
 
     def broadcast(self, given: Given, root: int = 0) -> Given:
         with self._told():
             if isinstance(given, bytes):
+                self._wait()
                 return self.comm.bcast(given, root)
             self.comm.Bcast(given, root)
             return given
@@ -94,6 +98,12 @@ class MPICollective(Collective):
         print(f"process {self.rank} of {self.size} ends the job: {reason}", file=sys.stderr, flush=True)
         time.sleep(_HEARD)
         self.comm.Abort(1)
+
+    def _wait(self) -> None:
+        """Wait for all processes asleep: MPI itself would take a core for it."""
+        request = self.comm.Ibarrier()
+        while not request.Test():
+            time.sleep(_SLEEPS)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

@@ -224,6 +224,22 @@ class ColumnsLearner:
         work = [partial(learner.see, frame.get_column(name), weights) for name, learner in self._columns.items()]
         each_column(work, len(frame))
 
+    def merge(self, other: ColumnsLearner) -> None:
+        """Take note of what another learner has seen of other rows of the table, behind what this one has.
+
+        Raises
+        ------
+        ValueError
+            They were of other columns.
+        """
+        if not self._columns or not other._columns:
+            self._columns = self._columns or other._columns
+            return
+        if list(self._columns) != list(other._columns):
+            raise ValueError(f"these rows have the columns {[*other._columns]}; those before had {[*self._columns]}")
+        for name, learner in self._columns.items():
+            learner.merge(other._columns[name])
+
     def _most(self, columns: int) -> dict[str, int]:
         """Return how many different values a column keeps apart."""
         if self.memory is None:

@@ -86,10 +86,7 @@ class ColumnLearner:
             The piece is of another type than the first.
         """
         dtype = series.dtype
-        if self.dtype is None:
-            self.dtype = dtype
-        elif dtype != self.dtype and not (dtype.is_numeric() and self.dtype.is_numeric()):
-            raise ValueError(f"column {self.name!r} is of {dtype}, and in pieces before it was of {self.dtype}")
+        self._agree(dtype)
         if isinstance(dtype, _UNUSED):
             return
         if isinstance(dtype, (nw.Date, nw.Datetime)):
@@ -102,6 +99,24 @@ class ColumnLearner:
             self.numbers.see(values, weights)
         else:
             self.values.see(distinct(series), weights)
+
+    def _agree(self, dtype: Any) -> None:
+        if self.dtype is None:
+            self.dtype = dtype
+        elif dtype != self.dtype and not (dtype.is_numeric() and self.dtype.is_numeric()):
+            raise ValueError(f"column {self.name!r} is of {dtype}, and in pieces before it was of {self.dtype}")
+
+    def merge(self, other: ColumnLearner) -> None:
+        """Take note of what another learner of the column has seen, behind what this one has.
+
+        Raises
+        ------
+        ValueError
+            It was of another type.
+        """
+        self._agree(other.dtype)
+        self.numbers.merge(other.numbers)
+        self.values.merge(other.values)
 
     def finish(self) -> Column | Dropped:
         """Say of which kind the column is, and what was learned; or why it is of no use.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 ROWS_AT_ONCE = 65_536
+_STREAMS_EACH = 4
 
 
 class TableSource:
@@ -54,10 +55,17 @@ class TableSource:
     [(62.5, 'hill')]
     """
 
-    def __init__(self, table: Table, names: Sequence[str] | None = None, counts: dict[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        names: Sequence[str] | None = None,
+        counts: dict[int, int] | None = None,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         self._table = table
         self._names = names
         self._counts: dict[int, int] = {} if counts is None else counts
+        self._share = share
 
     @classmethod
     def of(cls, given: Any, *, text_columns: Collection[str] = (), ending: str | None = None) -> TableSource:
@@ -125,6 +133,8 @@ class TableSource:
     @property
     def rows(self) -> int | None:
         """How many rows there are, where that is known: of frames, Parquet and Arrow IPC; of text once it was read."""
+        if self._share[1] > 1:
+            return None
         if self._table.rows is None and len(self._counts) == self.streams:
             return sum(self._counts.values())
         return self._table.rows
@@ -152,8 +162,45 @@ class TableSource:
         _checks.positive_integer("rows_at_once", rows_at_once)
         if stream is not None and _checks.positive_integer("stream", stream, minimum=0) >= self.streams:
             raise ValueError(f"stream is {stream}; expected less than {self.streams}, which is how many there are")
-        streams = range(self.streams) if stream is None else [stream]
-        return cut((frame for each in streams for frame in self._frames(each, rows_at_once)), rows_at_once)
+        rank, size = self._share
+        by_streams = self.streams >= _STREAMS_EACH * size
+        streams = range(rank if by_streams else 0, self.streams, size if by_streams else 1)
+        if stream is not None:
+            streams = range(stream, stream + 1)
+        frames = (frame for each in streams for frame in self._frames(each, rows_at_once))
+        if not by_streams:
+            frames = _every(frames, rank, size)
+        return cut(frames, rows_at_once)
+
+    @property
+    def is_files(self) -> bool:
+        """Whether it lies in files, which are the same for whoever reads them."""
+        return isinstance(self._table, Files)
+
+    def share(self, rank: int, size: int) -> TableSource:
+        """Return the share of one of several processes, of which each row belongs to one.
+
+        Each so manieth stream; or each so manieth row where there are fewer than four streams for each, and all read
+        all of it.
+
+        Parameters
+        ----------
+        rank : int
+            The number of the process, from 0.
+        size : int
+            How many there are.
+
+        Examples
+        --------
+        >>> import polars as pl
+        >>> from nineline.tables.sources import TableSource
+        >>> source = TableSource.of(pl.DataFrame({"n": [0, 1, 2, 3, 4]}))
+        >>> [next(source.share(rank, 2).pieces())["n"].to_list() for rank in (0, 1)]
+        [[0, 2, 4], [1, 3]]
+        """
+        if self._share[1] > 1:
+            raise ValueError("this is a share already; take one of the whole table")
+        return TableSource(self._table, self._names, self._counts, (rank, size))
 
     def select(self, names: Iterable[str]) -> TableSource:
         """Return the same table with these columns only, in this order; of Parquet and Arrow IPC, no others are read.
@@ -169,7 +216,7 @@ class TableSource:
                 raise ValueError(f"{self.in_words()} has no column {name!r}{_checks.nearest(name, schema)}")
         if not chosen or len(set(chosen)) < len(chosen):
             raise ValueError(f"names is {chosen}; expected at least one column, and each once")
-        return TableSource(self._table, chosen, self._counts)
+        return TableSource(self._table, chosen, self._counts, self._share)
 
     def in_words(self) -> str:
         """Return what it is, such as ``"data/*.parquet, 12 files"``."""
@@ -198,6 +245,14 @@ class TableSource:
                 f"{self.in_words()}: there were {before:,} rows the first time, and {rows:,} now; expected the same "
                 "each time: a function must begin anew whenever it is called, and nothing be drawn at random"
             )
+
+
+def _every(frames: Iterator[pl.DataFrame], first: int, step: int) -> Iterator[pl.DataFrame]:
+    """Yield each so manieth row."""
+    for frame in frames:
+        if first < frame.height:
+            yield frame.gather_every(step, first)
+        first = (first - frame.height) % step
 
 
 def _files(count: int) -> str:

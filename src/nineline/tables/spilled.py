@@ -51,7 +51,7 @@ class SpilledRows:
         Of the rows.
     shares : sequence of float
         The share of the rows that each part is to have; their sum is 1.
-    seed : int
+    seed : int, or a sequence of int
     weighted : bool
         Whether rows have weights.
     memory : int
@@ -76,7 +76,7 @@ class SpilledRows:
         self,
         encoding: Encoding,
         shares: Sequence[float],
-        seed: int,
+        seed: int | Sequence[int],
         *,
         weighted: bool = False,
         memory: int = 2**26,

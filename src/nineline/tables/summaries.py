@@ -84,8 +84,23 @@ class NumberSummary:
         values, shares = _sorted(known, weights)
         self._repeated = self._repeated or len(values) < len(known)
         self._moments = _together(self._moments, _moments(values, shares))
+        self._add(values, shares)
+
+    def merge(self, other: NumberSummary) -> None:
+        """Take note of what another has seen, behind what this one has."""
+        self.rows += other.rows
+        self.missing += other.missing
+        self._repeated |= other._repeated
+        self._moments = _together(self._moments, other._moments)
+        self.exact &= other.exact
+        self._add(other.values, other.shares)
+
+    def _add(self, values: Numbers, shares: Numbers) -> None:
+        """Add different numbers in ascending order to those that are there."""
         if len(self.values):
+            together = len(self.values) + len(values)
             values, shares = _sorted(np.concatenate([self.values, values]), np.concatenate([self.shares, shares]))
+            self._repeated |= len(values) < together
         if len(values) > self.at_most:
             values, shares = _joined(values, shares, self.at_most // 2)
             self.exact = False
@@ -190,12 +205,19 @@ class ClassSummary:
     def see(self, values: npt.NDArray[Any], weights: Numbers | None = None) -> None:
         """Take note of a piece, (rows,); a value of weight 2 counts as two."""
         found, codes = np.unique(values, return_inverse=True)
-        shares: Numbers = np.bincount(codes, weights, minlength=len(found)).astype(np.float64)
-        if self.rows:
-            found, codes = np.unique(np.concatenate([self.values, found]), return_inverse=True)
+        self._add(found, np.bincount(codes, weights, minlength=len(found)).astype(np.float64), len(values))
+
+    def merge(self, other: ClassSummary) -> None:
+        """Take note of what another has seen."""
+        self._add(other.values, other.shares, other.rows)
+
+    def _add(self, values: npt.NDArray[Any], shares: Numbers, rows: int) -> None:
+        if self.rows and rows:
+            values, codes = np.unique(np.concatenate([self.values, values]), return_inverse=True)
             shares = np.bincount(codes, np.concatenate([self.shares, shares])).astype(np.float64)
-        self.rows += len(values)
-        self.values, self.shares = found, shares
+        if rows:
+            self.rows += rows
+            self.values, self.shares = values, shares
 
 
 class ValueSummary:
@@ -234,7 +256,18 @@ class ValueSummary:
         shares = counts
         if weights is not None:
             shares = np.bincount(given.codes[known], weights[known], minlength=len(given.values))
-        which = np.array([self._place(value) for value in given.values], np.intp)
+        self._add(given.values, shares, counts)
+
+    def merge(self, other: ValueSummary) -> None:
+        """Take note of what another has seen, behind what this one has."""
+        self.rows += other.rows
+        self.missing += other.missing
+        self.others += other.others
+        self._add(other.values, other.shares, other.counts)
+
+    def _add(self, values: Sequence[Any], shares: npt.NDArray[Any], counts: npt.NDArray[Any]) -> None:
+        """Add the weights and numbers of rows that have different values."""
+        which = np.array([self._place(value) for value in values], np.intp)
         more = np.zeros(len(self.values) - len(self.shares))
         self.shares, self.counts = np.append(self.shares, more), np.append(self.counts, more)
         kept = which >= 0

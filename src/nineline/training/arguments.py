@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from nineline import _checks, engines
 from nineline.engines.contract import Rule
-from nineline.optimizers import LevenbergMarquardt
 from nineline.schedules import Constant
 from nineline.sources import Source
 from nineline.training import pieces
@@ -16,11 +15,10 @@ from nineline.training.plan import Plan, is_kept
 from nineline.training.progress import NoProgress, display
 from nineline.training.source_loop import SourceLoop
 from nineline.training.trainer import Trainer
-from nineline.training.windows import Windows
+from nineline.training.windows import Windows, check_of, check_source
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
     import numpy.typing as npt
 
@@ -57,11 +55,6 @@ def train(
     if parallel is not None:
         from nineline.training import shared  # loaded where it is used
 
-        if isinstance(data[0], Source) or isinstance(validation, Source):
-            raise ValueError(
-                "parallel is given, and a Source; processes train on rows that each has in memory: give each its "
-                "share as arrays"
-            )
         keeping: dict[str, Any] = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "resume": resume}
         computing: dict[str, Any] = {"engine": engine, "threads": threads, "rng": rng}
         together: dict[str, Any] = {"parallel": parallel, "local_steps": local_steps}
@@ -75,7 +68,8 @@ def train(
     trainer = Trainer.of(network, rule, engine, threads, generator, pieces.choose if streamed else engines.choose)
     rows: Rows | Windows
     if isinstance(data[0], Source):
-        rows = _windows(trainer, data, validation, plan)
+        check_source(trainer, data, validation, plan)
+        rows = Windows(data[0], check_of(trainer))
     else:
         rows = trainer.check(*data)
         if plan.batch_size is not None and plan.batch_size < (len(rows) if among is None else len(among)):
@@ -93,7 +87,7 @@ def train(
         random_at_start = dict(generator.bit_generator.state)
     held_out: Rows | Windows | None = None
     if isinstance(validation, Source):
-        held_out = Windows(validation, _check_of(trainer, "validation "))
+        held_out = Windows(validation, check_of(trainer, "validation "))
     elif validation is not None:  # from here on the generator is drawn from, so nothing may be wrong any more
         rows, held_out = _split(trainer, rows, validation)
     trainer.draw_seed()
@@ -117,35 +111,6 @@ def train(
         if going_on.finished:
             return going_on.history
     return loop.run()
-
-
-def _windows(
-    trainer: Trainer, data: tuple[Any, Any, Any], validation: float | tuple[Any, ...] | Source | None, plan: Plan
-) -> Windows:
-    """Return the windows of the source that is given as data, or raise where something else is given with it."""
-    source, *rest = data
-    for name, given in zip(("outputs", "sample_weight"), rest, strict=True):
-        if given is not None:
-            raise ValueError(f"inputs is a {type(source).__name__} and {name} is given; a source yields its own")
-    if validation is not None and not isinstance(validation, tuple | list | Source):
-        raise ValueError(
-            f"validation is {validation!r} and inputs is a {type(source).__name__}, of which no share is drawn; give "
-            "(inputs, outputs) or a source of its own"
-        )
-    if plan.batch_size is not None:
-        trainer.refuse_on_all_rows("batch_size", plan.batch_size, "takes all rows at each step")
-    if isinstance(trainer.rule.optimizer, LevenbergMarquardt):
-        trainer.refuse_on_all_rows("inputs", f"a {type(source).__name__}", "solves for all rows at once")
-    return Windows(source, _check_of(trainer, ""))
-
-
-def _check_of(trainer: Trainer, of: str) -> Callable[..., Rows]:
-    """Return what checks a piece of a source; `of` is what messages begin with."""
-
-    def check(inputs: Any, outputs: Any, sample_weight: Any = None, *, of_piece: str) -> Rows:
-        return trainer.check(inputs, outputs, sample_weight, of=f"{of_piece}{of}")
-
-    return check
 
 
 def _split(trainer: Trainer, rows: Rows | Windows, validation: float | tuple[Any, ...]) -> tuple[Rows | Windows, Rows]:

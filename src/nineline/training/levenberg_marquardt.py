@@ -115,9 +115,7 @@ class LevenbergMarquardtEngine(WholeBatchEngine[Memory]):
     def begin(self, rows: Rows) -> None:
         if self._curvature is None or self._curvature[0] is not rows:
             self._curvature = rows, self._double.curvature(rows.astype(np.float64))
-            weight = rows.sample_weight
-            weigh = len(rows) if weight is None else float(weight.sum(dtype=np.float64))
-            weigh = getattr(self._curvature[1], "weigh", weigh)  # where other processes have rows, too
+            weigh = getattr(self._curvature[1], "weigh", rows.weigh())  # where other processes have rows, too
             self._residuals = weigh * self.network.n_outputs
         self._curvature[1].scaling[...] = self.memory.scaling
 

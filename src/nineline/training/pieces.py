@@ -71,7 +71,7 @@ class PieceByPiece:
         penalty: float | None = None
         mean = (loss or self.rule.loss).reduction == "mean"
         for window in rows.in_order():
-            share = _weight(window) if mean else 1.0
+            share = window.weigh() if mean else 1.0
             if not mean and weight and penalty is None:
                 # What a row that counts nothing leaves over: of a sum of losses, each window has the penalty.
                 nothing = replace(window.part(slice(1)), sample_weight=np.zeros(1, into.dtype))
@@ -93,7 +93,7 @@ class PieceByPiece:
         mean = self.rule.loss.reduction == "mean"
         value = weight = 0.0
         for window in rows.in_order():
-            share = _weight(window) if mean else 1.0
+            share = window.weigh() if mean else 1.0
             value += share * self.inner.evaluate(window)
             weight += share
         return value / weight if mean else value
@@ -102,10 +102,6 @@ class PieceByPiece:
         """Return how many steps to take in the first call."""
         first: Callable[[Any], int] = getattr(self.inner, "first_steps", lambda _: 1)
         return 1 if isinstance(rows, Windows) else first(rows)
-
-
-def _weight(rows: Rows) -> float:
-    return len(rows) if rows.sample_weight is None else float(rows.sample_weight.sum(dtype=np.float64))
 
 
 def choose(name: str, network: Network, rule: Rule, threads: int) -> Engine:

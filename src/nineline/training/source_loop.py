@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from nineline.training.loop import Loop, Measure, Order, shares_of
+from nineline.training.windows import Cut
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,7 +33,7 @@ class SourceLoop(Loop):
         assert order is None
         assert measure is None
         self.windows = cast("Windows", self.rows)
-        self.windows.seed = self.engine.seed
+        self.windows.seeds = [self.engine.seed]
         self.whole = self.plan.batch_size is None
         self.batch_size = self.plan.batch_size or 0
         self.count_rows()
@@ -47,37 +48,47 @@ class SourceLoop(Loop):
         self.count_rows()
 
     def mini_batch_epoch(self) -> None:
-        history, size, plan = self.history, self.batch_size, self.plan
+        history, plan = self.history, self.plan
         epoch = history.epochs
         done = [] if self.resumed is None else self.resumed.losses.tolist()  # of an epoch that is under way
         shares: list[float] = []
-        seen = 0
         first_rate: float | None = None
-        for rows, order in self.windows.of_epoch(epoch, size, shuffle=plan.shuffle):
+        for rows, order in self.windows.of_epoch(epoch, self.cut(), shuffle=plan.shuffle):
             self.last = rows
             passed = len(shares)
-            shares += shares_of(rows.sample_weight, order, size).tolist()
-            seen += len(order)
+            shares += self.shares_of(rows, order).tolist()
             rates = self.rates(self.places(epoch, np.arange(passed, len(shares))))
             first_rate = float(rates[0]) if first_rate is None else first_rate
             if len(done) >= len(shares):
                 continue
-            for some in self.trainer.walk(rows, order, size, rates, len(done) - passed):
+            for some in self.trainer.walk(rows, order, self.batch_size, rates, len(done) - passed):
                 taken = self.take(some)
                 if len(taken) < len(some):
                     self.diverged(f"the loss became {self.bad_loss}")
                 done += taken.tolist()
-                rows_so_far = epoch * self.count + len(done) * size
+                rows_so_far = epoch * self.count + len(done) * (plan.batch_size or 0)
                 self.progress.update(self.places(epoch, np.array([len(done)]))[0], rows_so_far, history)
                 if self.checkpoint is not None and self.checkpoint.due:
                     self.keep(losses=np.array(done))
+        self.resumed = None  # also where all batches of the epoch were done
         self.count_rows()
         assert first_rate is not None
-        losses = np.array(done)
-        whole = losses.sum() if self.rule.loss.reduction == "sum" else losses @ shares / np.sum(shares)
-        history.loss.append(float(whole))
+        history.loss.append(self.of_epoch(np.array(done), np.array(shares)))
         history.learning_rate.append(first_rate)
         history.seconds.append(time.perf_counter() - self.began)
+
+    def cut(self) -> Cut:
+        """Return how an epoch's windows are cut into batches."""
+        return Cut(self.batch_size)
+
+    def shares_of(self, rows: Rows, order: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """Return the weight of each batch of this order, (batches,)."""
+        return shares_of(rows.sample_weight, order, self.batch_size)
+
+    def of_epoch(self, losses: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> float:
+        """Return the loss of an epoch from those of its batches, and their weights."""
+        whole = losses.sum() if self.rule.loss.reduction == "sum" else losses @ shares / shares.sum()
+        return float(whole)
 
     def places(self, epoch: int, batches: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Return where in the training these batches of an epoch are, in epochs."""

@@ -153,7 +153,8 @@ class Trainer:
         self._rate = rule.optimizer.learning_rate
         self._stepping = network.stepping
         self._steps_a_call = 1
-        self._steps_together: int = getattr(self.engine, "steps_together", 1)  # a call takes whole lots of so many
+        self.steps_together: int = getattr(self.engine, "steps_together", 1)
+        """A call takes whole lots of so many steps."""
         self._first_steps: Callable[[Rows], int] = getattr(self.engine, "first_steps", lambda _: 1)
 
     def draw_seed(self) -> None:
@@ -316,8 +317,8 @@ class Trainer:
         if self._steps_a_call == 1:
             self._steps_a_call = self._first_steps(rows)
         while start < len(rates):
-            lots = max(self._steps_a_call // self._steps_together, 1)
-            stop = min(start + lots * self._steps_together, len(rates)) if before_call is None else start + 1
+            lots = max(self._steps_a_call // self.steps_together, 1)
+            stop = min(start + lots * self.steps_together, len(rates)) if before_call is None else start + 1
             some = None if order is None else order[start * batch_size : stop * batch_size]
             if before_call is not None and some is not None:
                 before_call(some)

@@ -10,20 +10,24 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
+from nineline.optimizers import LevenbergMarquardt
 from nineline.rows import Rows
+from nineline.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
-    from nineline.sources import Source
+    from nineline.training.plan import Plan
+    from nineline.training.trainer import Trainer
 
 T = TypeVar("T")
 
 PLACES: Final = 16
 """From so many streams of a source a window is filled at once."""
 _SHARE: Final = 4  # a window is learned from while another is read, and put together out of its pieces
+_STREAMS_EACH: Final = 4  # of a source, so that shares of several processes are about the same
 _SORTED: Final = 0.02  # of the variance of the targets, that between windows: with rows in random order next to nothing
 
 
@@ -39,27 +43,64 @@ class Windows:
         Takes a piece, and returns it as Rows, or raises.
     seed : int
         Of the order of the rows.
+    share : (int, int)
+        Of several processes that read one source, the number of this one, from 0, and how many they are. It reads each
+        so manieth stream, or of each piece each so manieth row where there are few streams.
+    none : Rows, optional
+        No rows, where it is all right that there are none.
     """
 
-    def __init__(self, source: Source, check: Callable[..., Rows], seed: int = 0) -> None:
-        self.source, self.check, self.seed = source, check, seed
-        self.rows = source.rows
+    def __init__(
+        self,
+        source: Source,
+        check: Callable[..., Rows],
+        seed: int = 0,
+        *,
+        share: tuple[int, int] = (0, 1),
+        none: Rows | None = None,
+    ) -> None:
+        self.source, self.check, self.none = source, check, none
+        self.seeds = [seed]
+        self.rows = source.rows if share[1] == 1 else None
         """How many there are, as soon as that is known."""
+        self.weight: float | None = None
+        """What they weigh together, as soon as that is known."""
         self.whole: Rows | None = None
         """All rows, where they fit one window."""
+        rank, size = share
+        by_streams = source.streams >= _STREAMS_EACH * size
+        self._streams = range(rank, source.streams, size) if by_streams else range(source.streams)
+        self._share = (0, 1) if by_streams else share
+
+    def __len__(self) -> int:
+        if self.rows is None:
+            self._go_through()
+        assert self.rows is not None
+        return self.rows
+
+    def weigh(self, which: None = None) -> float:
+        """Return the sum of the weights of all rows."""
+        if self.weight is None:
+            self._go_through()
+        assert self.weight is not None
+        return self.weight
+
+    def _go_through(self) -> None:
+        for _ in self.in_order():
+            pass
 
     def in_order(self) -> Iterator[Rows]:
         """Yield the rows as they come, window by window."""
         yield from self._windows(None)
 
-    def of_epoch(self, epoch: int, batch_size: int, *, shuffle: bool) -> Iterator[tuple[Rows, npt.NDArray[np.intp]]]:
-        """Yield windows, and the order in which an epoch takes the rows of each.
+    def of_epoch(self, epoch: int, cut: Cut, *, shuffle: bool) -> Iterator[tuple[Rows, npt.NDArray[np.intp]]]:
+        """Yield windows, and the order in which an epoch takes the rows of each, batch by batch.
 
         But for the last window an order is of whole batches: what is left over goes into the next window. Where the
-        rows are shuffled, it depends on the source, its memory, the seed and the number of the epoch alone.
+        rows are shuffled, it depends on the source, its memory, the seeds and the number of the epoch alone.
         """
-        rng = np.random.default_rng([self.seed, epoch, 0]) if shuffle else None
-        draw = np.random.default_rng([self.seed, epoch, 1]).permutation if shuffle else np.arange
+        rng = np.random.default_rng([*self.seeds, epoch, 0]) if shuffle else None
+        draw = np.random.default_rng([*self.seeds, epoch, 1]).permutation if shuffle else np.arange
         variance = _Variance()
         left: Rows | None = None
         for window, last in _with_last(self._windows(rng)):
@@ -67,10 +108,12 @@ class Windows:
                 variance.see(window)
             rows = window if left is None else Rows.joined([left, window])
             order: npt.NDArray[np.intp] = draw(len(rows))
-            whole = len(rows) if last else len(rows) // batch_size * batch_size
-            left = None if last else rows.part(order[whole:])
-            if whole:
-                yield rows, order[:whole]
+            taken, batches = cut.take(order, last=last)
+            left = None if last else rows.part(order[taken:])
+            if len(batches):
+                yield rows, batches
+        if self.none is not None and self.rows == 0:
+            yield self.none, cut.take(np.arange(0), last=True)[1]
         if variance.share > _SORTED + variance.chance:
             self._warn(variance)
 
@@ -88,17 +131,17 @@ class Windows:
         if self.whole is not None:
             yield self.whole
             return
-        count = number = 0
+        count, number, weight = 0, 0, 0.0
         for rows in _ahead(lambda stop: self._filled(rng, stop)):
-            number, count = number + 1, count + len(rows)
+            number, count, weight = number + 1, count + len(rows), weight + rows.weigh()
             yield rows
-        if count == 0:
+        if count == 0 and self.none is None:
             before = f"and had {self.rows:,} before" if self.rows else "and an epoch needs one"
             raise ValueError(
                 f"the source yielded no rows, {before}; what it reads is empty, or is an iterator that can be gone "
                 "through only once where a function that returns a new one is needed"
             )
-        self.rows = count
+        self.rows, self.weight = count, weight
         if number == 1:
             self.whole = rows
 
@@ -121,8 +164,7 @@ class Windows:
 
     def _pieces(self, rng: np.random.Generator | None) -> Iterator[tuple[int, int, Rows]]:
         """Yield stream, number and rows of each piece."""
-        count = self.source.streams
-        waiting = list(range(count))[::-1] if rng is None else rng.permutation(count).tolist()
+        waiting = list(self._streams)[::-1] if rng is None else rng.permutation(self._streams).tolist()
         places: list[Iterator[tuple[int, int, Rows]]] = []
         at_once = 1 if rng is None else PLACES
         while waiting or places:
@@ -136,6 +178,7 @@ class Windows:
                 yield piece
 
     def _stream(self, stream: int) -> Iterator[tuple[int, int, Rows]]:
+        first, step = self._share
         for number, piece in enumerate(self.source.open(stream)):
             if not isinstance(piece, tuple | list) or len(piece) not in (2, 3):
                 raise TypeError(
@@ -144,7 +187,30 @@ class Windows:
                 )
             if not len(piece[1]):
                 continue
-            yield stream, number, self.check(*piece, of_piece=f"piece {number} of stream {stream}: ")
+            rows = self.check(*piece, of_piece=f"piece {number} of stream {stream}: ")
+            if step > 1:
+                every = np.arange(first, len(rows), step)
+                first = (first - len(rows)) % step
+                rows = rows.part(every)
+            if len(rows):
+                yield stream, number, rows
+
+
+class Cut:
+    """How the rows of an epoch that come in windows are cut into batches: of one size, the last of what is left.
+
+    Parameters
+    ----------
+    batch_size : int
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+
+    def take(self, order: npt.NDArray[np.intp], *, last: bool) -> tuple[int, npt.NDArray[np.intp]]:
+        """Return how many rows of an order make whole batches, all of the last one, and the order of these batches."""
+        taken = len(order) if last else len(order) // self.batch_size * self.batch_size
+        return taken, order[:taken]
 
 
 class _Variance:
@@ -178,6 +244,34 @@ class _Variance:
         """How much it may be by chance: the mean of a beta distribution and six of its standard deviations."""
         between, rows = max(self.windows - 1, 0), max(sum(self.counts), 2)
         return (between + 6 * (2 * between) ** 0.5) / (rows - 1)
+
+
+def check_source(
+    trainer: Trainer, data: tuple[Any, Any, Any], validation: float | tuple[Any, ...] | Source | None, plan: Plan
+) -> None:
+    """Raise where something is given with a source that does not go with one."""
+    source, *rest = data
+    for name, given in zip(("outputs", "sample_weight"), rest, strict=True):
+        if given is not None:
+            raise ValueError(f"inputs is a {type(source).__name__} and {name} is given; a source yields its own")
+    if validation is not None and not isinstance(validation, tuple | list | Source):
+        raise ValueError(
+            f"validation is {validation!r} and inputs is a {type(source).__name__}, of which no share is drawn; give "
+            "(inputs, outputs) or a source of its own"
+        )
+    if plan.batch_size is not None:
+        trainer.refuse_on_all_rows("batch_size", plan.batch_size, "takes all rows at each step")
+    if isinstance(trainer.rule.optimizer, LevenbergMarquardt):
+        trainer.refuse_on_all_rows("inputs", f"a {type(source).__name__}", "solves for all rows at once")
+
+
+def check_of(trainer: Trainer, of: str = "") -> Callable[..., Rows]:
+    """Return what checks a piece of a source; `of` is what messages begin with."""
+
+    def check(inputs: Any, outputs: Any, sample_weight: Any = None, *, of_piece: str) -> Rows:
+        return trainer.check(inputs, outputs, sample_weight, of=f"{of_piece}{of}")
+
+    return check
 
 
 def _with_last(items: Iterator[T]) -> Iterator[tuple[T, bool]]:

@@ -30,10 +30,12 @@ from nineline.estimators.tabular.scoring import scorer_of
 from nineline.estimators.tabular.streamed import Streamed, available, is_streamed
 from nineline.estimators.tabular.sweep import sweep
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
+from nineline.parallel import Alone, collective_of
 from nineline.rows import Rows
 from nineline.tables.columns import Columns, ColumnsLearner
 from nineline.tables.series import is_missing
 from nineline.tables.sources import TableSource
+from nineline.training.shared.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.network import Network
+    from nineline.parallel import Collective
     from nineline.rows import Compact
     from nineline.tables.targets import Target
     from nineline.training.history import History
@@ -119,6 +122,7 @@ class Fitting(Pickled, BaseEstimator):
         *,
         target: str | None = None,
         memory: int | str | None = None,
+        parallel: object = None,
     ) -> Self:
         """Learn the columns and train the networks.
 
@@ -140,6 +144,12 @@ class Fitting(Pickled, BaseEstimator):
             the machine has free. A table that takes an eighth of it is read and learned as any other. Of a larger one
             the columns are learned in one pass, and its rows kept as a few numbers each in a temporary file, dealt out
             at random; each member holds out 100,000 rows at most, and what is tried first is tried on as many.
+        parallel : mpi4py communicator or `nineline.parallel.Collective`, optional
+            With `target`: the processes that fit this model together, such as ``MPI.COMM_WORLD``. Each calls `fit`, and
+            has the same model in the end. Of files each process reads its share, where all give the same; anything else
+            is the process's own share, of whatever size. Each step of a member is one of all processes (see
+            `Network.train`), each with one thread where `n_jobs` does not say more; `memory` is of each process. The
+            first one writes the checkpoint and shows progress.
 
         Returns
         -------
@@ -151,21 +161,30 @@ class Fitting(Pickled, BaseEstimator):
             The table or the target is of no use; the message names the column.
         nineline.DivergenceError
             The loss of a network did not stay finite.
+        nineline.parallel.ParallelError
+            Another process cannot do its part; the message says which, and why.
         KeyboardInterrupt
             Ctrl-C came before anything was trained, or twice. One that comes later ends training, with a warning: the
             model is what was trained by then.
         """
         twin = type(self).__new__(type(self))  # a fit that fails, or is given up, leaves the model as it was
         twin.__dict__.update(self.__dict__)
-        twin._fit_any(X, y, sample_weight, target, memory)
+        twin._fit_any(X, y, sample_weight, target, memory, Alone() if parallel is None else collective_of(parallel))
         self.__dict__ = twin.__dict__
         if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
             warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
         return self
 
-    def _fit_any(self, X: Any, y: Any, sample_weight: Any, target: str | None, memory: int | str | None) -> None:
+    def _fit_any(
+        self, X: Any, y: Any, sample_weight: Any, target: str | None, memory: int | str | None, collective: Collective
+    ) -> None:
         """Fit what is in memory, or what is read piece by piece."""
         streamed = is_streamed(X)
+        if target is None and collective.size > 1:
+            raise ValueError(
+                f"parallel is {collective.size} processes, and target is not given; name the column of their tables to "
+                "predict: fit(X, target='income', parallel=...)"
+            )
         if target is None:
             if streamed:
                 raise ValueError(
@@ -180,28 +199,47 @@ class Fitting(Pickled, BaseEstimator):
             raise TypeError(
                 f"target is {target!r} and sample_weight is {type(sample_weight).__name__}; expected a column's name"
             )
-        source = X if isinstance(X, TableSource) else TableSource.of(X)
-        table = Streamed(source, target, sample_weight, self._check_target)
-        bytes_at_most = available() // 2 if memory is None else _checks.memory("memory", memory)
-        whole = table.fits(bytes_at_most if streamed else sys.maxsize)
-        if whole is None:
-            self._fit_streamed(table, bytes_at_most)
-        else:
-            frame, labels, weights = whole
-            self._fit(frame, labels, weights)
-        self.target_name_ = target
-        if table.without_target:
-            warnings.warn(f"{table.without_target:,} rows without a {target!r} were left out", stacklevel=3)
+        together = Together(collective)
+        with together.listening(), together.guard():
+            with together.alike():
+                source = X if isinstance(X, TableSource) else TableSource.of(X)
+                given = None if memory is None else _checks.memory("memory", memory)
+                mark = source.fingerprint() if source.is_files else None
+            marks = list(together.each_of(mark))
+            if len(marks) > 1 and mark is not None and len(set(marks)) == 1:
+                source = source.share(together.rank, together.size)
+            table = Streamed(source, target, sample_weight, self._check_target, together)
+            bytes_at_most = available(together) // 2 if given is None else given
+            whole = table.fits(bytes_at_most if streamed else sys.maxsize) if together.size == 1 else None
+            if whole is None:
+                self._fit_streamed(table, bytes_at_most)
+            else:
+                frame, labels, weights = whole
+                self._fit(frame, labels, weights)
+            self.target_name_ = target
+            gone = int(together.sums(table.without_target)[0])
+        if gone and together.is_first:
+            warnings.warn(f"{gone:,} rows without a {target!r} were left out", stacklevel=3)
 
     def _fit_streamed(self, table: Streamed, memory: int) -> None:
-        """Fit a table that is larger than the memory."""
-        began = time.perf_counter()
-        time_limit, jobs = self._check_running()
-        self._recipe(2)  # wrong settings are said before any work
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        seen = self._summary()
-        learner = table.learn(seen, memory)
-        as_frame(self, table.first.head(1), fitting=True)
+        """Fit a table that is larger than the memory, or of which several processes have shares."""
+        began, together = time.perf_counter(), table.together
+        with together.alike():
+            time_limit, jobs = self._check_running()
+            if together.size > 1 and time_limit is not None:
+                raise ValueError(
+                    f"time_limit is {time_limit:g}, and parallel {together.size} processes, whose clocks differ; leave "
+                    "it out, and say how long by max_epochs"
+                )
+            self._recipe(2)  # wrong settings are said before any work
+        if together.size > 1 and self.n_jobs is None:
+            jobs = 1
+        seed = together.first(int(check_random_state(self.random_state).randint(2**31)))
+        learner, seen = table.learn(self._summary(), memory)
+        with together.alike():
+            if not seen.rows:
+                raise table.no_rows()
+        as_frame(self, table.blank(), fitting=True)
         weigh = partial(self._weights_by, seen)
         weighted = weigh(seen.values[:1], None) is not None or table.weight is not None
         columns = learner.finish()
@@ -212,22 +250,22 @@ class Fitting(Pickled, BaseEstimator):
         recipe = self._recipe(seen.rows)
         self.names_ = table.names
         windows = max(memory // (2 * _AT_ONCE), 1)
-        with table.spill(columns, target, weigh, seed, recipe, windows, weighted=weighted) as kept:
+        with table.spill(columns, target, weigh, seed, recipe, windows, rows=seen.rows, weighted=weighted) as kept:
             plain, labels = kept.sample(round(TRIED_ON / (1 - recipe.share)), columns.encoding, target)
             folds = Folds(len(plain), recipe.share, target.codes(labels), np.random.default_rng([seed, 2**31]))
             order = folds.sort()
             plain, labels = plain.part(order), labels[order]
             rows = replace(plain, inputs=replace(cast("Compact", plain.inputs), encoding=divided.encoding))
             settings = self._settings(recipe, labels, plain.sample_weight, seed)
-            budget = Budget(_left(time_limit, began), jobs, _AT_ONCE)
+            budget = Budget(_left(time_limit, began), jobs, _AT_ONCE, together if together.size > 1 else None)
 
             def whole(way: Columns, sample: Rows, settings: MemberSettings) -> tuple[Any, ...]:
                 if self.target_ is not target:  # that of a sample: by its logarithm
                     self.target_ = self._learn_target_again(seen)
-                to_judge_by = kept.held_out(way.encoding, self.target_)
-                settings = self._settings(settings.recipe, to_judge_by[1], to_judge_by[0].sample_weight, seed)
-                lessons = kept.lessons(settings, way.encoding, to_judge_by[0], sample, windows)
-                return lessons, to_judge_by, seen.rows, settings
+                held, truth, counts = kept.held_out(way.encoding, self.target_)
+                settings = self._settings(settings.recipe, truth, held.sample_weight, seed)
+                lessons = kept.lessons(settings, way.encoding, held, counts, sample, windows)
+                return lessons, (held, truth), seen.rows, settings
 
             ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
             self._fit_rows(ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), whole)
@@ -329,7 +367,10 @@ class Fitting(Pickled, BaseEstimator):
                 interrupted=interruption.heard,
             )
 
-        interruption.run(work)
+        if budget.together is None:
+            interruption.run(work)
+        else:  # which are told of Ctrl-C
+            work()
 
     def _train(
         self,
@@ -369,7 +410,10 @@ class Fitting(Pickled, BaseEstimator):
         lessons, to_judge_by, count = lessons_of(rows, folds), (rows, labels), len(rows)
         if whole is not None:
             lessons, to_judge_by, count, settings = whole(self.columns_, rows, settings)
-        progress = MemberProgress(self.verbose, settings.recipe.members * settings.recipe.epochs, count)
+        if budget.together is not None:
+            kept = []  # each process has tried what it has in memory
+        shown = self.verbose if budget.together is None or budget.together.is_first else False
+        progress = MemberProgress(shown, settings.recipe.members * settings.recipe.epochs, count)
         members = train_members(lessons, settings, budget, progress, interruption)
         if interruption.heard and kept:
             kept = soon_judged(kept)

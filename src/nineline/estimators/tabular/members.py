@@ -6,6 +6,7 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
 import numpy as np
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from nineline.tables.targets import Target
     from nineline.training.epoch import Epoch
     from nineline.training.history import History
+    from nineline.training.shared.together import Together
 
 
 _SOON: Final = 1000  # rows
@@ -100,11 +102,14 @@ class Budget:
         How many threads there are; a member has one, or more where there are fewer members.
     at_once : int
         How many members are trained at once at most.
+    together : Together or None
+        The processes that share each training, one after the other, where there are several.
     """
 
     time_limit: float | None
     jobs: int
     at_once: int = MEMBERS_AT_MOST
+    together: Together | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,8 @@ def train_members(
     those that took a step.
     """
     members = settings.recipe.members
+    if budget.together is not None:
+        return _train_together(lessons, settings, budget, progress, interruption)
     jobs = min(budget.jobs, members, budget.at_once)
     clock = _Clock(budget.time_limit, members, jobs)
 
@@ -180,7 +187,39 @@ def train_members(
         except BaseException:
             interruption.stop()  # the others need not go on
             raise
-    trained = [m for m in results if m is not None and m.history.steps and np.isfinite(m.network.parameters).all()]
+    return _of_use([member for member in results if member is not None], interruption)
+
+
+def _train_together(
+    lessons: Callable[[int], Lesson],
+    settings: MemberSettings,
+    budget: Budget,
+    progress: MemberProgress,
+    interruption: Interruption,
+) -> list[Member]:
+    """Train every member by the steps of several processes, which hear of Ctrl-C at one of them."""
+    members: list[Member] = []
+    with progress:
+        for number in range(settings.recipe.members):
+            listening = Listening(interruption, None, partial(progress.moved, number))
+            callbacks: list[Callable[[Epoch], object]] = [progress.of(number)]
+            try:
+                member = _train(
+                    lessons(number), settings, number, None, budget.jobs, callbacks, listening, budget.together
+                )
+            except KeyboardInterrupt:  # on all of them, before a step
+                interruption.stop()
+                break
+            members.append(member)
+            if member.history.stopped.startswith("interrupted"):
+                interruption.stop()
+                break
+    return _of_use(members, interruption)
+
+
+def _of_use(members: list[Member], interruption: Interruption) -> list[Member]:
+    """Return members that have learned something."""
+    trained = [each for each in members if each.history.steps and np.isfinite(each.network.parameters).all()]
     if interruption.heard:
         trained = soon_judged([member for member in trained if member.history.epochs] or trained)
     return trained
@@ -231,6 +270,7 @@ def _train(
     threads: int,
     callbacks: list[Callable[[Epoch], object]],
     progress: Listening,
+    together: Together | None = None,
 ) -> Member:
     """Train one member."""
     recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
@@ -253,10 +293,13 @@ def _train(
         on_epoch=callbacks,
         progress=progress,
     )
+    judged = held
+    if together is not None:  # who have all of it
+        judged = held.part(np.arange(together.rank, len(held), together.size))
     history = arguments.train(  # as Network.train does, among rows that lie where they are
         network,
         lesson.data,
-        (held.inputs, held.targets, held.sample_weight) if len(out) else None,
+        (judged.inputs, judged.targets, judged.sample_weight) if len(out) else None,
         rule_of(settings, lesson.encoding),
         plan,
         among=lesson.among,
@@ -265,6 +308,7 @@ def _train(
         engine=settings.engine,
         threads=threads,
         rng=rng,
+        parallel=together,
     )
     if progress.out_of_time:
         history.stopped = f"out of time in epoch {history.epochs + 1:,}"

@@ -12,17 +12,22 @@ from nineline import _checks, engines
 from nineline.engines import native
 from nineline.optimizers import WholeBatchOptimizer
 from nineline.parallel import collective_of
+from nineline.rows import Rows
 from nineline.schedules import Constant
+from nineline.sources import IteratorSource, Source
+from nineline.training import pieces
 from nineline.training import validation as validated
 from nineline.training.checkpoints import words
 from nineline.training.plan import is_kept
 from nineline.training.progress import NoProgress, display
-from nineline.training.shared.checkpoint import SharedCheckpoint, digest_of
+from nineline.training.shared.checkpoint import SharedCheckpoint, digest_of, number_of
 from nineline.training.shared.engine import LocalEngine, SharedEngine
 from nineline.training.shared.loop import SharedLoop, shared_plan
-from nineline.training.shared.share import SharedMeasure, SharedOrder, is_empty, no_rows, weigh
+from nineline.training.shared.share import SharedMeasure, SharedOrder, is_empty, no_rows
+from nineline.training.shared.source_loop import SharedSourceLoop
 from nineline.training.shared.together import Together
 from nineline.training.trainer import Trainer
+from nineline.training.windows import Windows, check_of, check_source
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +35,6 @@ if TYPE_CHECKING:
     from nineline._typing import RandomSource
     from nineline.engines.contract import Engine, Rule
     from nineline.network import Network
-    from nineline.rows import Rows
     from nineline.training.history import History
     from nineline.training.plan import Plan
 
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
 def train(
     network: Network,
     data: tuple[Any, Any, Any],
-    validation: float | tuple[Any, ...] | None,
+    validation: float | tuple[Any, ...] | Source | None,
     rule: Rule,
     plan: Plan,
     *,
@@ -52,15 +56,19 @@ def train(
     rng: RandomSource,
 ) -> History:
     """Train `network` on the rows of all processes; `Network.train` documents every argument."""
-    together = Together(collective_of(parallel))
+    together = parallel if isinstance(parallel, Together) else Together(collective_of(parallel))
     with together.listening(), together.guard():
         with together.alike():
             generator = network.rng if rng is None else _checks.generator("rng", rng)
-            trainer = _trainer(network, rule, engine, threads, generator, together, local_steps)
-            rows = _check(trainer, data)
-            held_out = _validation(trainer, validation)
+            streamed = any(isinstance(given, Source) for given in (data[0], validation))
+            trainer = _trainer(network, rule, engine, threads, generator, together, local_steps, streamed)
+            marks = [_mark(given, together.size) for given in (data[0], validation)]
             is_kept(checkpoint, resume)
-        _agree(together, _settings(trainer, rule, plan, validation, local_steps, checkpoint is not None))
+        shares = [_share(mark, together) for mark in marks]
+        with together.alike():
+            rows = _check(trainer, data, validation, plan, shares[0])
+            held_out = _validation(trainer, validation, shares[1])
+        _agree(together, _settings(trainer, rule, plan, data, validation, local_steps, checkpoint is not None))
         counts = _count(together, rows, held_out)
         order = SharedOrder(counts, together.rank, generator if plan.shuffle else None)
         with together.alike():
@@ -72,24 +80,33 @@ def train(
         kept, going_on = None, None
         random_at_start: dict[str, Any] = {}
         if checkpoint is not None:
-            shares = digest_of(together, rows, held_out)
+            digest = digest_of(together, rows, held_out)
             counted = f"{order.count} rows, validation {_kind(validation)}"
             with together.alike():
                 if together.is_first:
                     kept = SharedCheckpoint(checkpoint, checkpoint_every, resume)
-                    kept.describe_shared(network, generator, shares, counted, rule, plan, local_steps)
+                    kept.describe_shared(network, generator, digest, counted, rule, plan, local_steps)
                     going_on = kept.open(network, rule.optimizer, generator)
             going_on = together.first(going_on)
             if going_on is not None:
                 generator.bit_generator.state = going_on.random_at_start
             random_at_start = dict(generator.bit_generator.state)
-        if validation is not None and held_out is None:
+        if (
+            validation is not None
+            and not isinstance(validation, Source)
+            and held_out is None
+            and isinstance(rows, Rows)
+        ):
             rows, held_out, counts = _split(together, trainer, rows, validation)
             order = SharedOrder(counts, together.rank, order.rng)
         trainer.draw_seed()
-        weighted = together.sums(rows.sample_weight is not None)[0] > 0
         plan = shared_plan(plan, together)
-        loop = SharedLoop(
+        kind: Any = SharedSourceLoop
+        measure: SharedMeasure | None = None
+        if isinstance(rows, Rows):
+            weighted = together.sums(rows.sample_weight is not None)[0] > 0
+            kind, measure = SharedLoop, SharedMeasure(rows, rule.loss.reduction, order, together, weighted)
+        loop: SharedLoop = kind(
             trainer,
             rows,
             plan,
@@ -98,7 +115,7 @@ def train(
             checkpoint=kept,
             random_at_start=random_at_start,
             order=order,
-            measure=SharedMeasure(rows, rule.loss.reduction, order, together, weighted),
+            measure=measure,
         )
         loop.together = together
         if isinstance(trainer.engine, SharedEngine):
@@ -106,7 +123,7 @@ def train(
         if going_on is not None:
             with together.alike():
                 if kept is not None:
-                    kept.check_shared_epoch(going_on, loop.batches)
+                    kept.check_shared_epoch(going_on, loop.batches, holds_order=isinstance(rows, Rows))
             loop.resume(going_on)
             if going_on.finished:
                 return going_on.history
@@ -123,6 +140,7 @@ def _trainer(
     rng: np.random.Generator,
     together: Together,
     local_steps: int,
+    streamed: bool,
 ) -> Trainer:
     """Return a trainer whose steps are those of all processes."""
     steps = _checks.positive_integer("local_steps", local_steps)
@@ -139,7 +157,7 @@ def _trainer(
 
     def choose(name: str, of: Network, within: Rule, at_most: int) -> Engine:
         def make(inner: Rule) -> Engine:
-            return engines.choose(name, of, inner, at_most)
+            return (pieces if streamed else engines).choose(name, of, inner, at_most)
 
         return (
             SharedEngine(make, of, within, together) if steps == 1 else LocalEngine(make, of, within, together, steps)
@@ -151,24 +169,61 @@ def _trainer(
 # The rows
 
 
-def _check(trainer: Trainer, data: tuple[Any, Any, Any], of: str = "") -> Rows:
-    """Return a process's share as rows; that there are none is all right."""
-    if is_empty(data):
-        network = trainer.network
-        return no_rows(network.n_inputs, network.n_outputs, network.dtype)
-    return trainer.check(*data, of=of)
+def _mark(given: Any, processes: int) -> int:
+    """Return a number that stands for a source; 0 for what is none."""
+    if not isinstance(given, Source):
+        return 0
+    if processes > 1 and isinstance(given, IteratorSource) and given.name == IteratorSource.NAMELESS:
+        raise ValueError(
+            f"inputs is an IteratorSource without a name, on {processes} processes; say whether it is one source, of "
+            "which each reads its share (name='the same on all'), or each has its own (name=f'of process {rank}')"
+        )
+    return number_of(given.fingerprint()) + 1
 
 
-def _validation(trainer: Trainer, validation: float | tuple[Any, ...] | None) -> Rows | None:
+def _share(mark: int, together: Together) -> tuple[int, int]:
+    """Return the share of this process: one of many, where all are given the same source, or all that it is given."""
+    marks = together.of_each(mark)
+    return (together.rank, together.size) if mark and len(set(marks)) == 1 else (0, 1)
+
+
+def _check(
+    trainer: Trainer, data: tuple[Any, Any, Any], validation: Any, plan: Plan, share: tuple[int, int]
+) -> Rows | Windows:
+    """Return a process's share of the rows."""
+    if isinstance(data[0], Source):
+        check_source(trainer, data, validation, plan)
+        return _windows(trainer, data[0], share)
+    return _rows(trainer, data)
+
+
+def _validation(trainer: Trainer, validation: Any, share: tuple[int, int]) -> Rows | Windows | None:
     """Return validation rows where they are given."""
+    if isinstance(validation, Source):
+        return _windows(trainer, validation, share, "validation ")
     given = None if validation is None else validated.given(validation)
-    return None if given is None else _check(trainer, given, "validation ")
+    return None if given is None else _rows(trainer, given, "validation ")
 
 
-def _count(together: Together, rows: Rows, held_out: Rows | None) -> list[int]:
+def _windows(trainer: Trainer, source: Source, share: tuple[int, int], of: str = "") -> Windows:
+    return Windows(source, check_of(trainer, of), share=share, none=_nothing(trainer.network))
+
+
+def _rows(trainer: Trainer, data: tuple[Any, Any, Any], of: str = "") -> Rows:
+    """Return rows; that there are none is all right."""
+    return _nothing(trainer.network) if is_empty(data) else trainer.check(*data, of=of)
+
+
+def _nothing(network: Network) -> Rows:
+    return no_rows(network.n_inputs, network.n_outputs, network.dtype)
+
+
+def _count(together: Together, rows: Rows | Windows, held_out: Rows | Windows | None) -> list[int]:
     """Return how many rows each process has, or raise where there are none."""
-    counts = together.of_each(len(rows))
-    judging = 1 if held_out is None else sum(together.of_each(len(held_out)))
+    with together.alike("cannot count its rows"):
+        here, held = len(rows), 0 if held_out is None else len(held_out)
+    counts = together.of_each(here)
+    judging = 1 if held_out is None else sum(together.of_each(held))
     with together.alike():
         for name, count in (("inputs", sum(counts)), ("validation inputs", judging)):
             if count == 0:
@@ -187,7 +242,7 @@ def _split(
     order = np.random.default_rng([seed, together.rank]).permutation(len(rows))
     held = round(share * len(rows))
     left, held_out = rows.part(order[held:]), rows.part(order[:held])
-    weights = together.sums(weigh(left), weigh(held_out))
+    weights = together.sums(left.weigh(), held_out.weigh())
     with together.alike():
         for name, weight in zip(("training", "validation"), weights, strict=True):
             if weight == 0:
@@ -201,12 +256,12 @@ def _split(
 # What has to be the same
 
 
-def _kind(validation: float | tuple[Any, ...] | None) -> str:
-    return "of its own" if isinstance(validation, tuple | list) else repr(validation)
+def _kind(validation: float | tuple[Any, ...] | Source | None) -> str:
+    return "of its own" if isinstance(validation, tuple | list | Source) else repr(validation)
 
 
 def _settings(
-    trainer: Trainer, rule: Rule, plan: Plan, validation: Any, local_steps: int, checkpoint: bool
+    trainer: Trainer, rule: Rule, plan: Plan, data: Any, validation: Any, local_steps: int, checkpoint: bool
 ) -> dict[str, str]:
     """Return in words what has to be the same on all processes."""
     network = trainer.network
@@ -214,6 +269,7 @@ def _settings(
     given: dict[str, object] = {
         "network": f"{network!r} of {network.dtype}, of which learn {network.trainable()}",
         "rng": trainer.rng.bit_generator.state["bit_generator"],
+        "inputs": "a source" if isinstance(data[0], Source) else "rows",
         "validation": _kind(validation),
         "loss": rule.loss,
         "optimizer": rule.optimizer,

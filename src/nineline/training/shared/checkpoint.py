@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nineline.files import FileError
 from nineline.rows import arrays_of
 from nineline.training.checkpoints import SHARES, Checkpoint, fingerprint
+from nineline.training.windows import Windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,13 +27,23 @@ if TYPE_CHECKING:
     from nineline.training.snapshot import LoopSnapshot
 
 
-def digest_of(together: Together, rows: Rows, validation: Rows | None) -> str:
+def digest_of(together: Together, rows: Rows | Windows, validation: Rows | Windows | None) -> str:
     """Return a digest of the data of all processes, in the order of ranks."""
     parts = [rows] if validation is None else [rows, validation]
-    given = [(*arrays_of(part.inputs), part.targets, part.sample_weight) for part in parts]
-    own = hashlib.blake2b(repr([fingerprint(each) for each in given]).encode(), digest_size=6).digest()
-    digests = together.of_each(int.from_bytes(own, "big"))
+    digests = together.of_each(number_of(repr([_mark(part) for part in parts])))
     return f"{together.size} processes, {hashlib.blake2b(repr(digests).encode(), digest_size=16).hexdigest()}"
+
+
+def _mark(part: Rows | Windows) -> str:
+    """Return what tells rows from others."""
+    if isinstance(part, Windows):
+        return f"{part.source.fingerprint()}, {len(part)} of its rows, {part.source.memory} bytes"
+    return fingerprint((*arrays_of(part.inputs), part.targets, part.sample_weight))
+
+
+def number_of(text: str) -> int:
+    """Return a number of 48 bits, which a float64 holds, that stands for a text."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
 
 
 class SharedCheckpoint(Checkpoint):
@@ -57,13 +68,13 @@ class SharedCheckpoint(Checkpoint):
             return False
         return super().differs(name, was, now)
 
-    def check_shared_epoch(self, snapshot: LoopSnapshot, batches: int) -> None:
-        """Raise FileError where the epoch under way is none of so many batches."""
+    def check_shared_epoch(self, snapshot: LoopSnapshot, batches: int, *, holds_order: bool) -> None:
+        """Raise FileError where the epoch under way is none of so many batches; of a source it holds no order."""
         order: Any = snapshot.order
         done = len(snapshot.losses)
         if (
-            (order is None) != (done == 0)
-            or done >= batches
+            (order is not None) != (holds_order and done > 0)
+            or done > batches - holds_order
             or (order is not None and (len(order) != 1 or order[0] < 0))
         ):
             raise FileError(f"{self.path} holds no valid checkpoint: the epoch under way does not fit the data")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nineline.engines.curvature import ReferenceCurvature
-from nineline.training.shared.share import weigh
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,15 +44,13 @@ class SharedCurvature(ReferenceCurvature):
         super().__init__(network, rule, rows, learns)
         self._together = together
         self._is_wide = False  # J of all is on no process
-        (self.weigh,) = together.sums(weigh(rows))
+        (self.weigh,) = together.sums(rows.weigh())
         """What the rows of all processes weigh."""
         if reduction == "mean" and self.weigh > 0:
             self._factors = self._factors / self.weigh
 
     def over_all(self, array: Array) -> Array:
-        summed = np.append(array.ravel(), 0.0)
-        self._together.add_up(summed)
-        return summed[:-1].reshape(array.shape)
+        return self._together.sum_of(array.astype(np.float64, copy=False))
 
     def solve(self, added: Array, decay: float) -> Array | None:
         step = super().solve(added, decay) if self._together.is_first else None

@@ -12,7 +12,7 @@ import numpy as np
 from nineline.draws import GOLDEN
 from nineline.engines.contract import Rule
 from nineline.engines.reference import add_penalties
-from nineline.training.shared.share import weigh
+from nineline.rows import Rows
 from nineline.training.shared.together import MARGIN
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from nineline.losses import Loss
     from nineline.network import Network
     from nineline.optimizers import State
-    from nineline.rows import Rows
     from nineline.training.shared.together import Together
 
 _NUMBERS: Final = 2  # behind the gradient: the loss, and what the rows weigh
@@ -103,7 +102,7 @@ class AroundEngine(ABC):
     def _evaluated(self, rows: Rows, scale: float) -> float:
         """Return the loss of the rows of all processes, from that of these, which is multiplied by `scale`."""
         value = self.inner.evaluate(rows) * scale if len(rows) else 0.0
-        total, weight = self.together.sums(value, weigh(rows))
+        total, weight = self.together.sums(value, rows.weigh())
         return total * _share(self.rule.loss, weight)
 
 
@@ -139,13 +138,13 @@ class SharedEngine(AroundEngine):
     def steps(
         self, rows: Rows, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[np.float64]
     ) -> Array:
-        if self.is_even and self._quick is not None:
+        if self.is_even and self._quick is not None and isinstance(rows, Rows):
             some = None if order is None else _without_filling(order)
             return self._quick(rows, some, batch_size, rates, self.together.add_up, self.rule.loss.reduction == "mean")
         losses = np.empty(len(rates))
         for i, rate in enumerate(rates.tolist()):
             which = None if order is None else _without_filling(order[i * batch_size : (i + 1) * batch_size])
-            self._sums[self._count : -MARGIN] = self._own(rows, which, self._summed), weigh(rows, which)
+            self._sums[self._count : -MARGIN] = self._own(rows, which, self._summed), rows.weigh(which)
             self.together.add_up(self._sums)
             loss, weight = self._sums[self._count : -MARGIN].tolist()
             losses[i] = self._of_all(self.rule.loss, loss, weight)
@@ -159,7 +158,7 @@ class SharedEngine(AroundEngine):
     ) -> float:
         value = self._own(rows, which, self._summed if loss is None else self._summed_of(loss))
         self.together.add_up(self._sums)
-        total, weight = self.together.sums(value, weigh(rows, which))  # in float64, whatever the network is in
+        total, weight = self.together.sums(value, rows.weigh(which))  # in float64, whatever the network is in
         value = self._of_all(self.rule.loss if loss is None else loss, total, weight)
         into[...] = self._gradient
         return value
@@ -275,11 +274,11 @@ class LocalEngine(AroundEngine):
         if order is None:
             if len(rows):
                 losses = self.inner.steps(rows, None, batch_size, rates)
-                values[: len(losses)], weights[: len(losses)] = losses, weigh(rows)
+                values[: len(losses)], weights[: len(losses)] = losses, rows.weigh()
             return values, weights
         for i in range(len(rates)):
             which = _without_filling(order[i * batch_size : (i + 1) * batch_size])
-            weights[i] = weigh(rows, which)
+            weights[i] = rows.weigh(which)
             if weights[i] > 0:
                 values[i] = self.inner.steps(rows, which, len(which), rates[i : i + 1])[0]
                 if not math.isfinite(values[i]):
@@ -302,7 +301,7 @@ class LocalEngine(AroundEngine):
         raise TypeError("local_steps takes steps, and has no curvature of all processes")
 
     def evaluate(self, rows: Rows) -> float:
-        return self._evaluated(rows, weigh(rows) if self.rule.loss.reduction == "mean" else 1.0)
+        return self._evaluated(rows, rows.weigh() if self.rule.loss.reduction == "mean" else 1.0)
 
 
 def _without_filling(which: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

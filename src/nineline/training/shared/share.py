@@ -9,12 +9,14 @@ import numpy as np
 
 from nineline.rows import Rows
 from nineline.training.loop import Measure, Order
+from nineline.training.windows import Cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from nineline._typing import Array
     from nineline.training.shared.together import Together
 
 
@@ -95,10 +97,52 @@ class SharedOrder(Order):
     def _padded(self) -> npt.NDArray[np.intp]:
         own = self.counts[self.rank]
         order = np.arange(own) if self.rng is None else np.random.default_rng([self.seed, self.rank]).permutation(own)
-        parts = np.diff(self._cuts)
-        padded = np.full((len(parts), self._size), -1, np.intp)
-        padded[np.arange(self._size) < parts[:, np.newaxis]] = order
-        return padded.reshape(-1)
+        return padded(order, np.diff(self._cuts), self._size)
+
+    def cut_windows(self, steps_together: int = 1) -> SharedCut:
+        """Return how windows of the rows of this process are cut into the same batches."""
+        return SharedCut(self._cuts, self._size, steps_together)
+
+
+class SharedCut(Cut):
+    """How the rows of a process that come in windows are cut into its parts of the batches of all.
+
+    Parameters
+    ----------
+    cuts : array of int, (batches + 1,)
+        Of its rows in an epoch's order, where each of its parts begins, and the last ends.
+    size : int
+        To so many rows parts are padded with -1.
+    steps_together : int
+        A window is of whole lots of so many batches, but for the last.
+    """
+
+    def __init__(self, cuts: npt.NDArray[np.int64], size: int, steps_together: int) -> None:
+        super().__init__(size)
+        self._cuts, self._steps_together = cuts, steps_together
+        self._done = 0
+
+    def take(self, order: npt.NDArray[np.intp], *, last: bool) -> tuple[int, npt.NDArray[np.intp]]:
+        begin = self._cuts[self._done]
+        if last and begin + len(order) != self._cuts[-1]:
+            raise ValueError(
+                f"the source yielded {begin + len(order):,} rows, and says that it has {self._cuts[-1]:,}; processes "
+                "have to know how many each has"
+            )
+        done = len(self._cuts) - 1
+        if not last:
+            done = int(np.searchsorted(self._cuts, begin + len(order), side="right")) - 1
+            done -= (done - self._done) % self._steps_together
+        parts = np.diff(self._cuts[self._done : done + 1])
+        taken, self._done = int(parts.sum()), done
+        return taken, padded(order[:taken], parts, self.batch_size)
+
+
+def padded(order: npt.NDArray[Any], parts: npt.NDArray[Any], size: int) -> npt.NDArray[np.intp]:
+    """Return parts of an order, each padded with -1 to so many rows."""
+    found = np.full((len(parts), size), -1, np.intp)
+    found[np.arange(size) < parts[:, np.newaxis]] = order
+    return found.reshape(-1)
 
 
 class SharedMeasure(Measure):
@@ -114,19 +158,14 @@ class SharedMeasure(Measure):
         shares = self._order.sizes.astype(np.float64)
         if self._weighted:
             here = np.ones(self._order.counts[self._order.rank]) if self.weight is None else self.weight
-            each = np.where(order < 0, 0.0, np.append(here, 0.0)[order])
-            shares = np.append(each.reshape(-1, batch_size).sum(axis=1), 0.0)
-            self._together.add_up(shares)
-            shares = shares[:-1]
+            shares = self._together.sum_of(shares_of_padded(here, order, batch_size))
         return losses @ shares / shares.sum()
 
 
-def weigh(rows: Rows, which: npt.NDArray[np.intp] | None = None) -> float:
-    """Return the sum of the weights of rows, all by default: as many as they are where all count the same."""
-    if rows.sample_weight is None:
-        return float(len(rows if which is None else which))
-    weight = rows.sample_weight if which is None else rows.sample_weight[which]
-    return float(weight.sum(dtype=np.float64))
+def shares_of_padded(weight: Array, order: npt.NDArray[np.intp], size: int) -> npt.NDArray[np.float64]:
+    """Return the weight of each batch of a padded order, (batches,)."""
+    shares: npt.NDArray[np.float64] = np.append(weight, 0.0)[order].reshape(-1, size).sum(axis=1)
+    return shares
 
 
 def no_rows(n_inputs: int, n_outputs: int, dtype: np.dtype[np.floating[Any]]) -> Rows:

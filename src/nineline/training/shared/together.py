@@ -56,13 +56,18 @@ class Together:
         self.collective.allreduce(vector)
         if vector[-1] > 0:
             self.interrupted = False
-            raise KeyboardInterrupt
+            self._shared = KeyboardInterrupt()
+            raise self._shared
 
     def sums(self, *numbers: float) -> list[float]:
         """Return the sums of some numbers over all processes, in float64."""
-        vector = np.array([*numbers, 0.0])
-        self.add_up(vector)
-        return vector[:-MARGIN].tolist()
+        return self.sum_of(np.array(numbers, np.float64)).tolist()
+
+    def sum_of(self, array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the sum of an array over all processes, whatever its shape."""
+        summed = np.append(array.ravel(), 0.0)
+        self.add_up(summed)
+        return summed[:-MARGIN].reshape(array.shape)
 
     def of_each(self, number: int) -> list[int]:
         """Return the number of each process, in the order of ranks."""
@@ -75,6 +80,16 @@ class Together:
         """Return what the first process has given."""
         sent = self.collective.broadcast(pickle.dumps(value) if self.is_first else b"")
         return value if self.is_first else pickle.loads(sent)
+
+    def each_of(self, value: Value) -> Iterator[Value]:
+        """Yield what each process has given, in the order of ranks."""
+        for rank in range(self.size):
+            if rank == self.rank:
+                if self.size > 1:
+                    self.collective.broadcast(pickle.dumps(value), rank)
+                yield value
+            else:
+                yield pickle.loads(self.collective.broadcast(b"", rank))
 
     # Errors
 
@@ -110,9 +125,10 @@ class Together:
         try:
             yield
         except BaseException as error:
-            if error is not self._shared:
+            if error is not self._shared and self.size > 1:
                 traceback.print_exc(file=sys.stderr)
                 self.collective.abort(f"{type(error).__name__}: {error}")
+                self._shared = error  # it need not be told again
             raise
 
     # Ctrl-C
@@ -120,7 +136,7 @@ class Together:
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Take Ctrl-C down, to be told to all with the next sum; a second one ends this process's work at once."""
-        usual = threading.current_thread() is threading.main_thread()
+        usual = self.size > 1 and threading.current_thread() is threading.main_thread()
         if not usual or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             yield
             return
