@@ -12,9 +12,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from nineline import Adam, GradientDescent, Network
+from nineline.estimators import TabularRegressor
 
 LONGEST = 30  # seconds until all processes have ended
 
@@ -233,3 +235,72 @@ except ValueError as error:
 """
     (found,) = told(mpiexec(1, BEGIN + script))
     assert "expected one such as COMM_WORLD" in found["error"]
+
+
+# The command line
+
+COMMAND = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from nineline.__main__ import main
+
+kill = os.environ.get("KILL_BEHIND")  # ends the second process as soon as a file is there
+if kill and os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "1":
+    def watch():
+        while not Path(kill).exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    threading.Thread(target=watch, daemon=True).start()
+main()
+"""
+
+
+@pytest.fixture
+def rents(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(9):
+        size, place = rng.uniform(20, 200, 300), rng.integers(3, size=300)
+        rent = 12 * size * (1 + 0.1 * place) * rng.lognormal(0, 0.1, 300)
+        table = pl.DataFrame({"size": size, "place": np.array(["hill", "harbour", "park"])[place], "rent": rent})
+        table.sort("rent").write_parquet(tmp_path / f"rents-{number}.parquet")
+    return tmp_path
+
+
+def parameters(path):
+    return np.concatenate([member.parameters for member in TabularRegressor.load(path).members_])
+
+
+def test_the_command_line_trains_on_several_processes(rents, mpiexec):
+    how = ["--target", "rent", "--members", 2, "--epochs", 4, "--hidden", 16, "--out", rents / "model.nineline"]
+    done = mpiexec(2, COMMAND, "train", rents / "*.parquet", *how)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 processes train together") == 1
+    model = TabularRegressor.load(rents / "model.nineline")
+    assert model.evaluation_["test rows"] > 400
+    wrong = mpiexec(2, COMMAND, "train", rents / "*.parquet", "--target", "rant")
+    assert wrong.returncode == 2
+    assert wrong.stderr.strip() == "nineline: target is 'rant', which is no column of the table; did you mean 'rent'?"
+    damaged = rents / "rents-8.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    broken = mpiexec(2, COMMAND, "train", rents / "*.parquet", "--target", "rent")
+    assert broken.returncode == 2
+    assert broken.stderr.count("nineline:") == 1
+    assert "rents-8.parquet" in broken.stderr
+
+
+def test_the_command_line_goes_on_behind_a_kill(rents, mpiexec, monkeypatch):
+    how = ["--target", "rent", "--members", 2, "--epochs", 400, "--hidden", "64,64", "--out", rents / "model.nineline"]
+    how += ["--checkpoint", rents / "run"]
+    monkeypatch.setitem(mpiexec.env, "KILL_BEHIND", str(rents / "run"))
+    killed = mpiexec(2, COMMAND, "train", rents / "*.parquet", *how)
+    assert killed.returncode != 0
+    assert killed.seconds < LONGEST
+    assert not (rents / "model.nineline").exists()
+    monkeypatch.delitem(mpiexec.env, "KILL_BEHIND")
+    found = []
+    for options in ([*how, "--resume"], how[:-2]):
+        done = mpiexec(2, COMMAND, "train", rents / "*.parquet", *options)
+        assert done.returncode == 0, done.stderr
+        found.append(parameters(rents / "model.nineline"))
+    assert found[0].tobytes() == found[1].tobytes()

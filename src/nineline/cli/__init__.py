@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nineline.cli.errors import drop_output, is_of_input, said_of
+from nineline.cli.errors import drop_output, is_first, is_of_input, said_of
 from nineline.cli.parsing import (
     Form,
     Format,
@@ -99,7 +99,10 @@ def train(
     checkpoint: Annotated[Path | None, typer.Option(help="A file to keep the training in while it goes on.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from that file, where it exists.")] = False,
 ) -> None:
-    """Train a network on a table, report how good it is, and write it to one file."""
+    """Train a network on a table, report how good it is, and write it to one file.
+
+    Under mpiexec several processes train it together: mpiexec -n 4 nineline train 'data/*.parquet' --target y
+    """
     import polars as pl
     from rich.console import Console
 
@@ -107,60 +110,76 @@ def train(
     from nineline.cli.report import line, print_session
     from nineline.estimators.session import train_on_table
     from nineline.estimators.streamed_session import train_on_source
+    from nineline.parallel import launched
     from nineline.tables import STANDARD_INPUT, read_tables
     from nineline.tables.sources import TableSource
+    from nineline.training.shared.together import together_of
 
-    console = Console()
-    names, to_judge_by = find_tables(tables), [] if test is None else find_tables([test])
-    if STANDARD_INPUT in to_judge_by:
-        raise ValueError("test is -, standard input, which only TABLE can be; name a file")
-    target_file = out if out is not None else model_path(tables, names)
-    writing.check_writable(target_file, [*names, *to_judge_by])
-    if checkpoint is not None:
-        if checkpoint.resolve() == target_file.resolve():
-            raise ValueError(f"checkpoint is {checkpoint}, where the model is to be written; name another file")
-        writing.check_writable(checkpoint)
-    elif resume:
-        raise ValueError("--resume is given and --checkpoint is not; name the file to go on from")
-    if seed < 0:
-        raise ValueError(f"seed is {seed}; expected a whole number, 0 or more")
-    shown = called(names[0]) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
-    table: Any = read_tables(names, ending=ending_of(format_)) if memory is None or STANDARD_INPUT in names else names
-    learn: Any = train_on_table
-    if memory is not None:
-        table = TableSource.of(table, ending=ending_of(format_) if table is names else None)
-        learn = partial(train_on_source, memory=memory)
-    columns = list(table.schema)
-    for name in drop or []:
-        if name not in columns:
-            raise ValueError(f"drop is {name!r}, which is no column of {shown}")
-        columns.remove(name)
-    table = table.select(columns)
-    rows = table.height if memory is None else table.rows
-    counted = "" if rows is None else f"{rows:,} rows, "
-    console.print(line("table", f"{shown}, {counted}{len(columns)} columns"))
-    texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
-    session = learn(
-        table,
-        target,
-        task=None if task is None else task.value,
-        test=read_tables(to_judge_by, texts) if to_judge_by else None,
-        split=split,
-        test_size=test_size,
-        seed=seed,
-        compare=compare,
-        save=lambda model: model.save(target_file),
-        hidden_layer_sizes=widths(hidden),
-        n_members=number_or_auto("members", members),
-        max_epochs=number_or_auto("epochs", epochs),
-        learning_rate="sweep" if sweep else "auto",
-        time_limit=time_limit,
-        verbose=None,
-        checkpoint=checkpoint,
-        resume=resume,
-    )
-    print_session(console, session)
-    console.print(line("written", f"{target_file}, {target_file.stat().st_size:,} bytes"))
+    together = together_of(launched())
+    console = Console(quiet=not together.is_first)
+    with together.listening(), together.guard():
+        with together.alike():
+            names, to_judge_by = find_tables(tables), [] if test is None else find_tables([test])
+            if STANDARD_INPUT in to_judge_by:
+                raise ValueError("test is -, standard input, which only TABLE can be; name a file")
+            if STANDARD_INPUT in names and together.size > 1:
+                raise ValueError(
+                    f"TABLE is -, standard input, which {together.size} processes cannot share; name files"
+                )
+            target_file = out if out is not None else model_path(tables, names)
+            writing.check_writable(target_file, [*names, *to_judge_by])
+            if checkpoint is not None:
+                if checkpoint.resolve() == target_file.resolve():
+                    raise ValueError(f"checkpoint is {checkpoint}, where the model is to be written; name another file")
+                writing.check_writable(checkpoint)
+            elif resume:
+                raise ValueError("--resume is given and --checkpoint is not; name the file to go on from")
+            if seed < 0:
+                raise ValueError(f"seed is {seed}; expected a whole number, 0 or more")
+            piece_by_piece = memory is not None or together.size > 1
+            whole = not piece_by_piece or STANDARD_INPUT in names
+            shown = called(names[0]) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
+            table: Any = read_tables(names, ending=ending_of(format_)) if whole else names
+            learn: Any = train_on_table
+            if piece_by_piece:
+                table = TableSource.of(table, ending=None if whole else ending_of(format_))
+                learn = partial(train_on_source, memory=memory, parallel=together)
+            columns = list(table.schema)
+            for name in drop or []:
+                if name not in columns:
+                    raise ValueError(f"drop is {name!r}, which is no column of {shown}")
+                columns.remove(name)
+            table = table.select(columns)
+            rows = table.rows if piece_by_piece else table.height
+            counted = "" if rows is None else f"{rows:,} rows, "
+            console.print(line("table", f"{shown}, {counted}{len(columns)} columns"))
+            texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
+            judge = read_tables(to_judge_by, texts) if to_judge_by else None
+            options = {
+                "hidden_layer_sizes": widths(hidden),
+                "n_members": number_or_auto("members", members),
+                "max_epochs": number_or_auto("epochs", epochs),
+            }
+        session = learn(
+            table,
+            target,
+            task=None if task is None else task.value,
+            test=judge,
+            split=split,
+            test_size=test_size,
+            seed=seed,
+            compare=compare,
+            save=lambda model: model.save(target_file),
+            learning_rate="sweep" if sweep else "auto",
+            time_limit=time_limit,
+            verbose=None,
+            checkpoint=checkpoint,
+            resume=resume,
+            **options,
+        )
+        if together.is_first:
+            print_session(console, session)
+            console.print(line("written", f"{target_file}, {target_file.stat().st_size:,} bytes"))
 
 
 @app.command()
@@ -302,7 +321,8 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         drop_output()
-        print(f"nineline: {said_of(error)}", file=sys.stderr)
+        if is_first():
+            print(f"nineline: {said_of(error)}", file=sys.stderr)
         sys.exit(2 if is_of_input(error) else 1)
 
 

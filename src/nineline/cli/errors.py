@@ -16,9 +16,17 @@ def is_of_input(error: Exception) -> bool:
     """Return whether an error is of what was given, and not a mistake of nineline's own."""
     from polars.exceptions import PolarsError
 
+    from nineline.parallel import ParallelError
     from nineline.training.errors import DivergenceError
 
-    return isinstance(error, (ValueError, TypeError, OSError, MemoryError, DivergenceError, PolarsError))
+    ours = DivergenceError, ParallelError, PolarsError
+    return isinstance(error, (ValueError, TypeError, OSError, MemoryError, *ours))
+
+
+def is_first() -> bool:
+    """Return whether this is the process that speaks: it is alone, or the first of those that mpiexec started."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    return mpi is None or mpi.COMM_WORLD.Get_rank() == 0
 
 
 def said_of(error: Exception) -> str:

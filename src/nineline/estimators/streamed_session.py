@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -11,6 +13,7 @@ import polars as pl
 from nineline import _checks
 from nineline.estimators.session import CLASSIFICATION, KINDS, REGRESSION, Session, check_roles, decide_task, finish
 from nineline.tables.sources import TableSource
+from nineline.training.shared.together import together_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline.estimators.tabular import TabularClassifier, TabularRegressor
+    from nineline.training.shared.together import Together
 
+_CANNOT_READ: Final = "cannot read its share of the table"
 _JUDGED_BY: Final = 100_000  # rows at most
 _COMPARED_ON: Final = 100_000  # rows that other models learn from
 _VALUES_AT_MOST: Final = 100_000  # different ones of a target, after which it is a quantity
@@ -35,13 +40,13 @@ class Division:
         Of the rows to judge by, that do not say it themselves.
     split : str, optional
         The column that says "test" in the rows to judge by.
-    seed : int
+    seed : list of int
     dtype : polars.DataType
         Of the target.
     """
 
     def __init__(
-        self, source: TableSource, target: str, share: float, split: str | None, seed: int, dtype: Any
+        self, source: TableSource, target: str, share: float, split: str | None, seed: list[int], dtype: Any
     ) -> None:
         self.source, self.target, self.share, self.split, self.seed = source, target, share, split, seed
         self.dtype = dtype
@@ -49,10 +54,13 @@ class Division:
         """Rows that have none, of the last pass."""
 
     def parts(self) -> Iterator[tuple[pl.DataFrame, npt.NDArray[np.bool_]]]:
-        """Yield pieces of the table without rows that have no target, and which of their rows are to judge by."""
+        """Yield pieces of the table without rows that have no target, and which of their rows are to judge by.
+
+        The first has no rows, and says of which types the columns are.
+        """
         rng = np.random.default_rng(self.seed)
         self.without_target = 0
-        for given in self.source.pieces():
+        for given in itertools.chain([pl.DataFrame(schema=self.source.schema)], self.source.pieces()):
             piece = given.filter(given[self.target].is_not_null())
             if piece[self.target].dtype.is_float():
                 piece = piece.filter(piece[self.target].is_finite())
@@ -71,7 +79,7 @@ class Division:
 
     def sampled(self, rows: int) -> tuple[pl.DataFrame, pl.DataFrame, int]:
         """Return some rows to learn from, those to judge by, and how many there are to learn from, of so many."""
-        rng = np.random.default_rng([self.seed, 1])
+        rng = np.random.default_rng([*self.seed, 1])
         share, some, test, count = min(1.0, _COMPARED_ON / max(rows, 1)), [], [], 0
         for piece, judged in self.parts():
             test.append(piece.filter(judged))
@@ -85,7 +93,7 @@ def train_on_source(
     source: TableSource,
     target: str,
     *,
-    memory: int | str,
+    memory: int | str | None,
     task: str | None = None,
     test: pl.DataFrame | None = None,
     split: str | None = None,
@@ -93,6 +101,7 @@ def train_on_source(
     seed: int = 0,
     compare: bool = False,
     save: Callable[[TabularClassifier | TabularRegressor], None] | None = None,
+    parallel: object = None,
     **settings: Any,
 ) -> Session:
     """Train on a table that is read piece by piece; see `nineline.estimators.session.train_on_table`.
@@ -104,8 +113,10 @@ def train_on_source(
     ----------
     source : TableSource
     target : str
-    memory : int or str
-        As for `TabularClassifier.fit`.
+    memory : int or str, optional
+    parallel : optional
+        As for `TabularClassifier.fit`. Each process reads its share of the table. The first one saves and judges the
+        model, and has the scores.
     task, test, split, test_size, seed, compare, save, **settings
         As for `train_on_table`.
 
@@ -116,52 +127,73 @@ def train_on_source(
     nineline.tables.TableError
         A file does not read.
     """
-    memory = _checks.memory("memory", memory)
-    share = _checks.number("test_size", test_size, low=0, high=1, high_open=True)
-    check_roles(source.schema, target, test, split)
-    values, rows = _different(source, target)
-    if not len(values):
-        raise ValueError(f"target {target!r} is missing in every row; there is nothing to learn from")
-    task, reason = decide_task(nw.from_native(values, series_only=True), task, rows)
+    together = together_of(parallel)
+    with together.alike():
+        memory = None if memory is None else _checks.memory("memory", memory)
+        share = _checks.number("test_size", test_size, low=0, high=1, high_open=True)
+        check_roles(source.schema, target, test, split)
+        source = source.share(together.rank, together.size) if together.size > 1 else source
+    values, rows = _different(source, target, together)
+    with together.alike():
+        if not len(values):
+            raise ValueError(f"target {target!r} is missing in every row; there is nothing to learn from")
+        task, reason = decide_task(nw.from_native(values, series_only=True), task, rows)
     share = 0.0 if test is not None else min(share, _JUDGED_BY / rows)
     dtype: Any = pl.Float64 if task == REGRESSION else values.dtype
     if dtype.is_float() and task == CLASSIFICATION and (values == values.round()).all():
         dtype = pl.Int64  # 1.0, 2.0, ... are the classes 1, 2, ...
-    division = Division(source, target, share, split, seed, dtype)
-    some, drawn, count = division.sampled(rows)
-    if split is not None and not (drawn.height and count):
-        raise ValueError(f"split column {split!r} says 'test' in {drawn.height:,} of {rows:,} rows; expected some")
+    seeds = [seed, together.rank] if together.size > 1 else [seed]
+    division = Division(source, target, share, split, seeds, dtype)
+    with together.alike(_CANNOT_READ):
+        sampled = division.sampled(rows)
+    parts = list(zip(*together.each_of(sampled), strict=True))
+    some, drawn, count = pl.concat(parts[0]), pl.concat(parts[1]), sum(parts[2])
     notes = ["the table is read piece by piece"]
-    if division.without_target:
-        notes.append(f"{division.without_target:,} rows without a target were left out")
-    if test is not None:
-        test = test.filter(test[target].is_not_null()).cast({target: dtype})
-    judged = drawn if test is None else test
+    if together.size > 1:
+        notes.append(f"{together.size} processes train together")
+    if gone := int(together.sums(division.without_target)[0]):
+        notes.append(f"{gone:,} rows without a target were left out")
+    with together.alike():
+        if split is not None and not (drawn.height and count):
+            raise ValueError(f"split column {split!r} says 'test' in {drawn.height:,} of {rows:,} rows; expected some")
+        if test is not None:
+            test = test.filter(test[target].is_not_null()).cast({target: dtype})
+        judged = drawn if test is None else test
+        if task == CLASSIFICATION:
+            strange = sorted(set(judged[target].to_list()) - set(values.cast(dtype).to_list()))
+            if strange:
+                raise ValueError(
+                    f"the test part holds the class {_checks.quoted(strange[0])}, which the training part does not"
+                )
     if not judged.height:
         notes.append("no rows are held out: the model is not judged")
-    if task == CLASSIFICATION:
-        strange = sorted(set(judged[target].to_list()) - set(values.cast(dtype).to_list()))
-        if strange:
-            raise ValueError(
-                f"the test part holds the class {_checks.quoted(strange[0])}, which the training part does not"
-            )
     if compare and count > some.height:
         notes.append(f"the others learned from {some.height:,} rows of the table")
     model = KINDS[task](random_state=seed, **settings)
-    model.fit(TableSource.of(division.learned), target=target, memory=memory)
+    model.fit(TableSource.of(division.learned), target=target, memory=memory, parallel=together)
     session = Session(model, task, reason, notes, count, judged.height)
-    finish(session, some, judged, target, np.random.default_rng(seed), compare=compare, save=save)
+    with together.alike("cannot finish"):
+        if together.is_first:
+            finish(session, some, judged, target, np.random.default_rng(seed), compare=compare, save=save)
     return session
 
 
-def _different(source: TableSource, target: str) -> tuple[pl.Series, int]:
+def _different(source: TableSource, target: str, together: Together) -> tuple[pl.Series, int]:
     """Return the different values of a target, the first where they are very many, and how many rows have one."""
     values, rows = pl.Series(target, [], source.schema[target]), 0
-    for piece in source.select([target]).pieces():
-        known = piece[target].drop_nulls()
-        if known.dtype.is_float():
-            known = known.filter(known.is_finite())
-        rows += len(known)
-        if len(values) < _VALUES_AT_MOST:
-            values = pl.concat([values, known.unique()]).unique(maintain_order=True)
-    return values, rows
+    with together.alike(_CANNOT_READ):
+        for piece in source.select([target]).pieces():
+            known = piece[target].drop_nulls()
+            if known.dtype.is_float():
+                known = known.filter(known.is_finite())
+            rows += len(known)
+            values = _more(values, known)
+    found, counts = zip(*together.each_of((values, rows)), strict=True)
+    return functools.reduce(_more, found), sum(counts)
+
+
+def _more(values: pl.Series, others: pl.Series) -> pl.Series:
+    """Return different values and those of others that are not among them, unless they are very many."""
+    if len(values) >= _VALUES_AT_MOST:
+        return values
+    return pl.concat([values, others.unique(maintain_order=True)]).unique(maintain_order=True)

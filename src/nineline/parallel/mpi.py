@@ -31,6 +31,8 @@ _HEARD: Final = 0.2
 """Seconds that a launcher has to pass on what was printed: it drops that of a job which is aborted at once."""
 _LOOKS_EVERY: Final = 1.0
 """Seconds after which it is seen whether the launcher is still there."""
+_SIZES: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+"""Where Open MPI, and MPICH and its like, say how many processes they started."""
 _SLEEPS: Final = 0.001
 """Seconds between two looks whether the others are there, where one may be long before another."""
 _SHORT: Final = 4096
@@ -140,6 +142,32 @@ def _sum_in_order(given: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floati
     for row in given[1:]:
         total += row
     return total
+
+
+def launched() -> Any:
+    """Return the communicator of the processes that mpiexec started, this one among them; None where it is alone.
+
+    Raises
+    ------
+    ParallelError
+        There are several, and mpi4py is not installed, or belongs to another MPI than mpiexec.
+    """
+    said = next((os.environ[name] for name in _SIZES if os.environ.get(name, "").isdigit()), "1")
+    if int(said) < 2:
+        return None
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise ParallelError(
+            f"this is one of {said} processes that mpiexec started, and mpi4py, by which they reach each other, does "
+            f'not work here ({error}); pip install "nineline[mpi]"'
+        ) from error
+    if MPI.COMM_WORLD.Get_size() != int(said):
+        raise ParallelError(
+            f"mpiexec started {said} processes, and mpi4py knows of {MPI.COMM_WORLD.Get_size()}; it belongs to another "
+            "MPI: take the mpiexec of the same, as by `python -m pip install mpich`"
+        )
+    return MPI.COMM_WORLD
 
 
 def collective_of(parallel: object) -> Collective:

@@ -167,7 +167,7 @@ class TableSource:
         streams = range(rank if by_streams else 0, self.streams, size if by_streams else 1)
         if stream is not None:
             streams = range(stream, stream + 1)
-        frames = (frame for each in streams for frame in self._frames(each, rows_at_once))
+        frames: Iterator[pl.DataFrame] = (frame for each in streams for frame in self._frames(each, rows_at_once))
         if not by_streams:
             frames = _every(frames, rank, size)
         return cut(frames, rows_at_once)

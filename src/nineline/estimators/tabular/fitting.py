@@ -27,15 +27,14 @@ from nineline.estimators.tabular.progress import MemberProgress
 from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
 from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.scoring import scorer_of
-from nineline.estimators.tabular.streamed import Streamed, available, is_streamed
+from nineline.estimators.tabular.streamed import Streamed, is_streamed, memory_by_default
 from nineline.estimators.tabular.sweep import sweep
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
-from nineline.parallel import Alone, collective_of
 from nineline.rows import Rows
 from nineline.tables.columns import Columns, ColumnsLearner
 from nineline.tables.series import is_missing
 from nineline.tables.sources import TableSource
-from nineline.training.shared.together import Together
+from nineline.training.shared.together import together_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,10 +43,10 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.network import Network
-    from nineline.parallel import Collective
     from nineline.rows import Compact
     from nineline.tables.targets import Target
     from nineline.training.history import History
+    from nineline.training.shared.together import Together
 
 
 Whole: TypeAlias = "Callable[[Columns, Rows, MemberSettings], tuple[Any, ...]]"
@@ -140,8 +139,8 @@ class Fitting(Pickled, BaseEstimator):
         target : str, optional
             A column of X that is the target, in place of `y`. Rows without one are left out, with a warning.
         memory : int or str, optional
-            About how many bytes a table that is read piece by piece may take, such as "2GB"; by default half of what
-            the machine has free. A table that takes an eighth of it is read and learned as any other. Of a larger one
+            About how many bytes a table that is read piece by piece may take, such as "2GB"; by default a quarter of
+            what the machine has. A table that takes an eighth of it is read and learned as any other. Of a larger one
             the columns are learned in one pass, and its rows kept as a few numbers each in a temporary file, dealt out
             at random; each member holds out 100,000 rows at most, and what is tried first is tried on as many.
         parallel : mpi4py communicator or `nineline.parallel.Collective`, optional
@@ -169,20 +168,20 @@ class Fitting(Pickled, BaseEstimator):
         """
         twin = type(self).__new__(type(self))  # a fit that fails, or is given up, leaves the model as it was
         twin.__dict__.update(self.__dict__)
-        twin._fit_any(X, y, sample_weight, target, memory, Alone() if parallel is None else collective_of(parallel))
+        twin._fit_any(X, y, sample_weight, target, memory, together_of(parallel))
         self.__dict__ = twin.__dict__
         if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
             warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
         return self
 
     def _fit_any(
-        self, X: Any, y: Any, sample_weight: Any, target: str | None, memory: int | str | None, collective: Collective
+        self, X: Any, y: Any, sample_weight: Any, target: str | None, memory: int | str | None, together: Together
     ) -> None:
         """Fit what is in memory, or what is read piece by piece."""
         streamed = is_streamed(X)
-        if target is None and collective.size > 1:
+        if target is None and together.size > 1:
             raise ValueError(
-                f"parallel is {collective.size} processes, and target is not given; name the column of their tables to "
+                f"parallel is {together.size} processes, and target is not given; name the column of their tables to "
                 "predict: fit(X, target='income', parallel=...)"
             )
         if target is None:
@@ -199,7 +198,6 @@ class Fitting(Pickled, BaseEstimator):
             raise TypeError(
                 f"target is {target!r} and sample_weight is {type(sample_weight).__name__}; expected a column's name"
             )
-        together = Together(collective)
         with together.listening(), together.guard():
             with together.alike():
                 source = X if isinstance(X, TableSource) else TableSource.of(X)
@@ -209,7 +207,7 @@ class Fitting(Pickled, BaseEstimator):
             if len(marks) > 1 and mark is not None and len(set(marks)) == 1:
                 source = source.share(together.rank, together.size)
             table = Streamed(source, target, sample_weight, self._check_target, together)
-            bytes_at_most = available(together) // 2 if given is None else given
+            bytes_at_most = memory_by_default(together) if given is None else given
             whole = table.fits(bytes_at_most if streamed else sys.maxsize) if together.size == 1 else None
             if whole is None:
                 self._fit_streamed(table, bytes_at_most)

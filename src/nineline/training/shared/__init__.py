@@ -11,7 +11,6 @@ import numpy as np
 from nineline import _checks, engines
 from nineline.engines import native
 from nineline.optimizers import WholeBatchOptimizer
-from nineline.parallel import collective_of
 from nineline.rows import Rows
 from nineline.schedules import Constant
 from nineline.sources import IteratorSource, Source
@@ -25,7 +24,7 @@ from nineline.training.shared.engine import LocalEngine, SharedEngine
 from nineline.training.shared.loop import SharedLoop, shared_plan
 from nineline.training.shared.share import SharedMeasure, SharedOrder, is_empty, no_rows
 from nineline.training.shared.source_loop import SharedSourceLoop
-from nineline.training.shared.together import Together
+from nineline.training.shared.together import Together, together_of
 from nineline.training.trainer import Trainer
 from nineline.training.windows import Windows, check_of, check_source
 
@@ -56,7 +55,7 @@ def train(
     rng: RandomSource,
 ) -> History:
     """Train `network` on the rows of all processes; `Network.train` documents every argument."""
-    together = parallel if isinstance(parallel, Together) else Together(collective_of(parallel))
+    together = together_of(parallel)
     with together.listening(), together.guard():
         with together.alike():
             generator = network.rng if rng is None else _checks.generator("rng", rng)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import numpy as np
 
-from nineline.parallel import ParallelError
+from nineline.parallel import Alone, ParallelError, collective_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,13 @@ Value = TypeVar("Value")
 
 MARGIN: Final = 1
 """How many places a vector that is added up needs behind its own: there word of Ctrl-C travels."""
+
+
+def together_of(parallel: object) -> Together:
+    """Return the processes that a user means by `parallel`; None is this one alone."""
+    if isinstance(parallel, Together):
+        return parallel
+    return Together(Alone() if parallel is None else collective_of(parallel))
 
 
 class Together:
