@@ -9,11 +9,12 @@ milliseconds that another is gone, and leaves them alive.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -96,6 +97,7 @@ class XGBoostCollective(Collective):
 
     XGBoost adds along a ring: of n numbers, those from ``i * (n // size)`` on are added up in the order of ranks from i
     on, and round. So the order depends on the number of processes and the place in the array, and on nothing else.
+    It is to be used in the thread that makes it, for there alone XGBoost knows the others.
 
     Parameters
     ----------
@@ -133,16 +135,10 @@ class XGBoostCollective(Collective):
         self.rank, self.size = rank, size
         seconds = max(1, round(_checks.number("timeout", timeout, low=0, low_open=True)))
         self._xgboost, self._error = collective, XGBoostError
-        self._ended = ""
-        # XGBoost knows processes by the thread that they came together in, and a training may have several.
-        self._thread = ThreadPoolExecutor(1, "nineline collective")
+        self._thread, self._joined, self._ended = threading.get_ident(), True, ""
         # One try: who leaves behind a tracker that is gone would otherwise keep the others waiting for seconds.
         named = {"dmlc_task_id": f"{rank:09}", "dmlc_timeout": seconds, "dmlc_retry": 1}
-        try:
-            self._call(collective.init, **tracker, **named)
-        except ParallelError:
-            self._thread.shutdown(wait=False)
-            raise
+        self._call(collective.init, **tracker, **named)
 
     def allreduce(self, array: npt.NDArray[np.floating[Any]]) -> None:
         array[...] = self._call(self._xgboost.allreduce, array, self._xgboost.Op.SUM)
@@ -161,12 +157,17 @@ class XGBoostCollective(Collective):
         self.maximum(0.0)
 
     def abort(self, reason: str) -> None:
-        """See `Collective.abort`: others hear of it with what they do next, and may go on with other work."""
-        self._end(f"its part has ended: {reason}")
+        """See `Collective.abort`: others hear of it with what they do next, and may go on with other work.
+
+        It may be called from any thread; in another than its own it waits for what that does next.
+        """
+        self._ended = self._ended or f"its part has ended: {reason}"
+        self._leave()
 
     def close(self) -> None:
         """Leave the others; nothing more is to be asked of them."""
-        self._end("it has left")
+        self._ended = self._ended or "it has left"
+        self._leave()
 
     def __enter__(self) -> Self:
         return self
@@ -174,20 +175,22 @@ class XGBoostCollective(Collective):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _end(self, why: str) -> None:
-        if self._ended:
-            return
-        self._ended = why
-        self._thread.submit(self._xgboost.finalize)
-        self._thread.shutdown(wait=False)
+    def _leave(self) -> None:
+        """Let go of the others, who notice it."""
+        if self._joined and threading.get_ident() == self._thread:
+            self._joined = False
+            with contextlib.suppress(self._error):  # they, or the tracker, were gone before
+                self._xgboost.finalize()
 
     def _call(self, function: Callable[..., T], *args: Any, **named: Any) -> T:
-        """Call a function of XGBoost's where it knows the others."""
         who = f"process {self.rank} of {self.size}"
+        if threading.get_ident() != self._thread:
+            raise RuntimeError(f"{who} is asked in another thread than its own, in which XGBoost does not know it")
         if self._ended:
+            self._leave()
             raise ParallelError(f"{who} cannot reach the others: {self._ended}")
         try:
-            return self._thread.submit(function, *args, **named).result()
+            return function(*args, **named)
         except self._error as error:
             raise ParallelError(
                 f"{who} cannot reach the others: {_reason(error)}; one of them is gone, and its own last words say why"

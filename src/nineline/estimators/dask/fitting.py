@@ -107,7 +107,7 @@ def fit_on_workers(client: Any, shares: Sequence[Share], model: Any, how: dict[s
     if not turn.acquire(timeout=_TURN):
         raise ParallelError(
             f"others have been fitting on these workers for {_TURN:.0f} seconds: {', '.join(workers)}; wait for them, "
-            "or client.restart() where the program that did is gone"
+            "or start the scheduler anew where the program that did is gone"
         )
     name, futures = f"nineline-{uuid.uuid4().hex}", []
     try:
