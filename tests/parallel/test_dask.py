@@ -185,6 +185,25 @@ def ranks():
     return [rank for _, rank in fitting._running]
 
 
+def test_ctrl_c_ends_the_part_of_every_worker(client):
+    X, _kept = lying(client, list(enumerate(parts_of(TABLE[[*NAMES, "kind"]], 700, 800))))
+    model = nineline.dask.TabularClassifier(client=client, **{**QUICK, "max_epochs": 2000, "patience": 2000})
+
+    def interrupt():
+        while not any(client.run(ranks).values()):
+            time.sleep(0.1)
+        signal.raise_signal(signal.SIGINT)  # which the main thread hears
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, target="kind", memory=MEMORY)
+    assert not hasattr(model, "network_")
+    until = time.monotonic() + LONGEST
+    while any(client.run(ranks).values()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_worker_that_is_killed_ends_the_fit_and_it_goes_on(rank, client, tmp_path):
     path = tmp_path / "run.nineline"

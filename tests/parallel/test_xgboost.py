@@ -61,20 +61,22 @@ def processes(tmp_path):
 
     def run(size, script, *arguments, timeout=20, start=None):
         (tmp_path / "script.py").write_text(BEGIN + script)
-        began, running, found, codes = time.perf_counter(), [], [], []
+        began, running, found = time.perf_counter(), [], []
         started = size if start is None else start
         for rank in range(started):
             given = [tmp_path, rank, size, started, timeout, *arguments]
             with (tmp_path / f"{rank}.out").open("w") as out, (tmp_path / f"{rank}.err").open("w") as err:
                 command = [sys.executable, str(tmp_path / "script.py"), *map(str, given)]
                 running.append(subprocess.Popen(command, stdout=out, stderr=err))
-        for rank, process in enumerate(running):
-            try:
-                codes.append(process.wait(timeout=60))
-            finally:
+        try:
+            codes = [process.wait(timeout=60) for process in running]
+        finally:
+            for process in running:
                 process.kill()
+                process.wait()
+        for rank, code in enumerate(codes):
             found += map(json.loads, re.findall(r"^{.*}$", (tmp_path / f"{rank}.out").read_text(), re.MULTILINE))
-            assert codes[-1] in (0, -9), (tmp_path / f"{rank}.err").read_text()
+            assert code in (0, -9), (tmp_path / f"{rank}.err").read_text()
         run.seconds = time.perf_counter() - began
         return found, codes
 

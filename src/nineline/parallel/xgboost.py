@@ -9,6 +9,7 @@ milliseconds that another is gone, and leaves them alive.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import re
@@ -139,6 +140,7 @@ class XGBoostCollective(Collective):
         # One try: who leaves behind a tracker that is gone would otherwise keep the others waiting for seconds.
         named = {"dmlc_task_id": f"{rank:09}", "dmlc_timeout": seconds, "dmlc_retry": 1}
         self._call(collective.init, **tracker, **named)
+        atexit.register(self._leave)  # what is left to the end of the process ends it with an error of C++
 
     def allreduce(self, array: npt.NDArray[np.floating[Any]]) -> None:
         array[...] = self._call(self._xgboost.allreduce, array, self._xgboost.Op.SUM)
@@ -179,6 +181,7 @@ class XGBoostCollective(Collective):
         """Let go of the others, who notice it."""
         if self._joined and threading.get_ident() == self._thread:
             self._joined = False
+            atexit.unregister(self._leave)
             with contextlib.suppress(self._error):  # they, or the tracker, were gone before
                 self._xgboost.finalize()
 

@@ -133,7 +133,9 @@ def fit_on_workers(client: Any, shares: Sequence[Share], model: Any, how: dict[s
 def _end_on(client: Any, workers: Sequence[str], name: str, why: str) -> None:
     """End what is left of a fit on those workers that are still there."""
     there = client.nthreads()
-    client.run(_end, name, why, workers=[each for each in workers if each in there], on_error="ignore")
+    left = [each for each in workers if each in there]
+    if left:
+        client.run(_end, name, why, workers=left, on_error="ignore")
 
 
 def _watch(client: Any, futures: Sequence[Any], workers: Sequence[str]) -> list[Any]:
