@@ -2,8 +2,10 @@
 
 Two processes beside one: 784-128-10 relu, batches of 512, Adam, on mnist's digits (or random numbers in their shape).
 They take turns on the same two cores: while one process trains alone, the other sleeps. Then what a sum over processes
-costs, by MPI's own order and by that of the ranks, and what `local_steps` does to the error on a small table. Then the
-same network, and sums, on a Dask cluster of two workers, whose processes XGBoost's collective connects.
+costs, by MPI's own order and by that of the ranks, and what `local_steps` does to the error on a small table. Then a
+table in Parquet files, the made-up one of `benchmarks.tables`, from the files to a model: by one process on one core,
+and by two on two (``--rows 10000000`` for ten millions of it). Then the network, and sums, on a Dask cluster of two
+workers, whose processes XGBoost's collective connects.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +26,7 @@ import numpy as np
 
 from benchmarks.data import MNIST
 from benchmarks.machine import describe, in_a_line
+from benchmarks.streams import write
 from nineline import Adam, Layer, Network
 from nineline.parallel import Collective, MPICollective, XGBoostCollective, XGBoostTracker
 
@@ -180,7 +184,28 @@ def _local(comm: Any) -> None:
             print(f"| {local_steps} | {said} |", flush=True)
 
 
-def _work(part: str, rounds: int) -> None:
+def _table(comm: Any, folder: Path) -> None:
+    import polars as pl
+
+    from nineline.estimators import TabularRegressor
+
+    source = f"{folder}/*.parquet"
+    rows = sum(pl.scan_parquet(source).select(pl.len()).collect().to_series())
+    comm.Barrier()
+    began = time.perf_counter()
+    model = TabularRegressor(random_state=0, n_jobs=1).fit(source, target="target", memory=rows * 25, parallel=comm)
+    seconds = time.perf_counter() - began
+    if comm.rank == 0:
+        test = pl.read_parquet(folder / "test")
+        gaps = model.predict(test.drop("target")) - test["target"].to_numpy()
+        steps = sum(history.steps for history in model.histories_)
+        trained = sum(history.seconds[-1] for history in model.histories_)
+        error = float(np.sqrt(np.mean(gaps**2)))
+        said = f"{seconds:.1f} | {trained:.1f} | {trained / steps * 1e6:.0f}"
+        print(f"| {comm.size} | {said} | {error:.4f} |", flush=True)
+
+
+def _work(part: str, rounds: int, folder: Path) -> None:
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
@@ -196,6 +221,8 @@ def _work(part: str, rounds: int) -> None:
             comm.Allreduce(MPI.IN_PLACE, array)
 
         _sums(collective, {"MPI's order": by_mpi, "the order of ranks": collective.add_in_order}, rounds)
+    elif part == "table":
+        _table(comm, folder)
     else:
         _local(comm)
 
@@ -229,17 +256,27 @@ def main() -> None:
     """Start the processes, and let the first of them print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--part", choices=("speed", "sums", "local", "dask"), help="by default all")
+    parser.add_argument("--part", choices=("speed", "sums", "local", "table", "dask"), help="by default all")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the table (%(default)s)")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
-        _work(given.part, given.rounds)
+        _work(given.part, given.rounds, given.folder)
         return
     print(in_a_line(describe()), flush=True)
+    ours = [sys.executable, "-m", "benchmarks.machines", "--worker", "--rounds", str(given.rounds)]
     for part, size in (("speed", 2), ("sums", 2), ("local", 4)):
         if given.part in (None, part):
-            ours = [sys.executable, "-m", "benchmarks.machines", "--worker", "--part", part]
-            subprocess.run([_launcher(), "-n", str(size), *ours, "--rounds", str(given.rounds)], check=True)
+            subprocess.run([_launcher(), "-n", str(size), *ours, "--part", part], check=True)
+    if given.part in (None, "table"):
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder), given.rows)
+            print(f"\nA table of {given.rows:,} rows\n")
+            print("| processes | seconds | of them steps | microseconds a step | RMSE |")
+            print("|---|---|---|---|---|", flush=True)
+            for size in (1, 2):
+                subprocess.run([_launcher(), "-n", str(size), *ours, "--part", "table", "--folder", folder], check=True)
     if given.part in (None, "dask"):
         _on_dask(given.rounds)
 

@@ -79,7 +79,9 @@ struct Batch {
     if (steps.order == nullptr) return {data, nullptr, data.count};
     if (steps.batch_size == 0) return {data, steps.order, steps.order_size};
     const Index begin = i * steps.batch_size;
-    return {data, steps.order + begin, smaller(steps.batch_size, steps.order_size - begin)};
+    Index rows = smaller(steps.batch_size, steps.order_size - begin);
+    while (steps.others != nullptr && rows > 0 && steps.order[begin + rows - 1] < 0) --rows;
+    return {data, steps.order + begin, rows};
   }
 
   bool shuffled() const { return order != nullptr; }

@@ -104,7 +104,7 @@ void check(const char* name, const auto& array, nb::dlpack::dtype type, std::ini
     throw nb::type_error((std::string(name) + " has another type; expected " + (floating ? "float" : "int") + bits).c_str());
   }
   Index stride = 1;
-  for (std::size_t d = array.ndim(); d-- > 0;) {
+  for (std::size_t d = array.ndim(); d-- > 0 && array.size() > 0;) {  // of nothing there are any strides
     if (array.shape(d) > 1 && array.stride(d) != stride)
       throw nb::value_error((std::string(name) + " is not C-contiguous; numpy.ascontiguousarray makes it so").c_str());
     stride *= Index(array.shape(d));
@@ -489,9 +489,10 @@ class GivenRows {
     rows.inputs = inputs_.data();
   }
 
-  GivenRows(const BoundLayout& layout, const LossSpec& loss, nb::handle inputs, nb::handle targets, nb::handle weights)
+  GivenRows(const BoundLayout& layout, const LossSpec& loss, nb::handle inputs, nb::handle targets, nb::handle weights,
+            bool may_be_empty = false)
       : GivenRows{layout, inputs} {
-    if (rows.count == 0) throw nb::value_error("inputs has no rows");
+    if (rows.count == 0 && !may_be_empty) throw nb::value_error("inputs has no rows");
     targets_ = array_of("targets", targets);
     if (targets_.ndim() == 1 && targets_.dtype() == nb::dtype<std::int64_t>()) {
       check("targets", targets_, nb::dtype<std::int64_t>(), {rows.count});
@@ -516,6 +517,7 @@ class GivenRows {
     const Index end = order == nullptr ? rows.count : count;
     for (Index i = 0; i < end; ++i) {
       const Index row = order == nullptr ? i : order[i];
+      if (row < 0) continue;
       if (rows.begins != nullptr) check_entries(row);
       if (layout_.reads_levels() &&
           !(rows.encoding != nullptr ? layout_.are_levels(rows.levels + row * rows.encoding->levels)
@@ -669,11 +671,12 @@ class BoundTraining {
 
   Index steps(nb::handle inputs, nb::handle targets, nb::handle weights, nb::handle order, Index batch_size,
               const AnyArray& rates, const OwnArray& losses, nb::handle add_up, bool mean) {
-    const GivenRows given{layout_, loss_, inputs, targets, weights};
+    const bool with_others = !add_up.is_none();
+    const GivenRows given{layout_, loss_, inputs, targets, weights, with_others};
     check("rates", rates, nb::dtype<double>(), {-1});
+    if (!order.is_none() && batch_size < 1) throw nb::value_error("batch_size is less than 1");
     Steps steps;
-    const AnyArray order_array = order_of(order, given, steps);
-    if (steps.order != nullptr && batch_size < 1) throw nb::value_error("batch_size is less than 1");
+    const AnyArray order_array = order_of(order, given, steps, with_others ? batch_size : 0);
     given.check_contents(steps.order, steps.order_size);
     steps.batch_size = batch_size;
     steps.rates = static_cast<const double*>(rates.data());
@@ -681,7 +684,7 @@ class BoundTraining {
     check("losses", losses, nb::dtype<double>(), {steps.count});
     Adding adding{add_up, layout_.single()};
     const Others others{Adding::call, &adding, mean};
-    if (!add_up.is_none()) steps.others = &others;
+    if (with_others) steps.others = &others;
     const Index batches = steps.order == nullptr ? steps.count
                           : steps.order_size / batch_size + (steps.order_size % batch_size != 0 ? 1 : 0);
     if (steps.count > batches)
@@ -774,18 +777,22 @@ class BoundTraining {
   void set_threads(int threads) { threads_ = checked(threads); }  // the next call sees it, whoever makes it
 
  private:
-  // Numbers of given rows, checked, or none; the array is to live as long as the steps do.
-  static AnyArray order_of(nb::handle order, const GivenRows& given, Steps& steps) {
+  // Numbers of given rows, checked, or none; the array is to live as long as the steps do. -1 may stand behind the rows
+  // of a batch that is filled up to so many.
+  static AnyArray order_of(nb::handle order, const GivenRows& given, Steps& steps, Index filled = 0) {
     AnyArray array;
     if (order.is_none()) return array;
     array = array_of("order", order);
     check("order", array, nb::dtype<std::int64_t>(), {-1});
     steps.order = static_cast<const Index*>(array.data());
     steps.order_size = Index(array.shape(0));
-    for (Index i = 0; i < steps.order_size; ++i)
-      if (steps.order[i] < 0 || steps.order[i] >= given.rows.count)
+    for (Index i = 0; i < steps.order_size; ++i) {
+      const bool is_behind = filled > 0 && i % filled > 0 && steps.order[i - 1] < 0;
+      if (filled > 0 && steps.order[i] == -1) continue;
+      if (steps.order[i] < 0 || steps.order[i] >= given.rows.count || is_behind)
         throw nb::index_error(("order has the row " + std::to_string(steps.order[i]) + " of " +
-                               std::to_string(given.rows.count)).c_str());
+                               std::to_string(given.rows.count) + (is_behind ? ", behind -1" : "")).c_str());
+    }
     return array;
   }
 

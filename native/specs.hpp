@@ -108,13 +108,14 @@ struct Others {
   bool mean = false;  // the loss is over all that the rows weigh
 };
 
-// The steps of one call: step i takes rows order[i * batch_size ...] (all rows where order is null) at rates[i].
+// The steps of one call: step i takes rows order[i * batch_size ...] (all rows where order is null) at rates[i]. Where
+// others have rows of a batch, -1 behind its rows is no row, and there may be none here.
 struct Steps {
   const Index* order = nullptr;
   Index order_size = 0, batch_size = 0;  // 0: each step takes all of the order
   const double* rates = nullptr;
   Index count = 0;
-  const Others* others = nullptr;  // with a loss that is a sum, without penalties, clipping and lazy blocks
+  const Others* others = nullptr;  // with a loss that is a sum, without penalties
 };
 
 // Networks of one shape: some of those that lie one behind the other in vectors of (networks, parameters).

@@ -80,7 +80,7 @@ class Training final : public nineline::Training {
 
   void move(const void* gradient, double rate, Team& team) override {
     begin(team.threads());
-    if (!gradient_) gradient_ = Array<T>{layout_.size() + Others::behind};
+    make_gradient();
     for (Index l = 0; l < layout_.count(); ++l) {
       const Layer& at = layout_.layer(l);
       if (at.height == 0 || !learns(l)) continue;
@@ -90,7 +90,7 @@ class Training final : public nineline::Training {
       if (at.bias && factor_of_bias(l) == 0) __builtin_memset(to + at.weights, 0, at.stride_of_bias() * sizeof(T));
     }
     each_column([&](LearnedVectors<T>& column) { column.take(static_cast<const T*>(gradient) + column.column().place); });
-    move_all(steps_taken, rate, false, true, rule_.clip_norm != 0 ? shortening() : T(1), team.threads() == 1, team,
+    move_all(steps_taken, rate, false, true, rule_.clip_norm != 0 ? shortening(rule_.clip_norm) : T(1), team.threads() == 1, team,
              [&](Index p, int) { return piece_of(layout_, gradient_.data(), moving_[p]); });
     end(1);
   }
@@ -339,7 +339,7 @@ class Training final : public nineline::Training {
     const double loss = measure_tiny(loss_, batch);
     if (!__builtin_isfinite(loss)) return loss;
     learn_tiny();
-    const T scale = rule_.clip_norm != 0 ? shortening() : T(1);
+    const T scale = rule_.clip_norm != 0 ? shortening(rule_.clip_norm) : T(1);
     const Vectors<T> vectors = now();
     Vectors<T> before{};
     if (keep_before) {
@@ -373,18 +373,17 @@ class Training final : public nineline::Training {
     const Index next_of_a_piece = more ? next.rows / larger(moving_count_, 1) + 1 : 0;
     const std::uint64_t number = steps_taken + std::uint64_t(i);
     const bool alone = team.threads() == 1 || tuner_.alone();
-    double loss = measure(loss_, batch, number, alone, team, poll);
+    const bool clips = rule_.clip_norm != 0, with_others = steps.others != nullptr, is_found = clips || with_others;
+    double loss = batch.rows > 0 ? measure(loss_, batch, number, alone, team, poll) : 0;
     T scale = 1;
-    if (steps.others != nullptr && !poll.stopped()) {
-      find_gradient(batch, alone, team);
+    if (with_others && !poll.stopped()) {
+      if (batch.rows > 0) find_gradient(batch, alone, team);
+      else clear_gradient();
       loss = add_up(*steps.others, loss, batch, scale, poll);
     }
     if (poll.stopped() || !__builtin_isfinite(loss)) return loss;
-    const bool clips = rule_.clip_norm != 0, is_found = clips || steps.others != nullptr;
-    if (clips) {
-      find_gradient(batch, alone, team);
-      scale = shortening();
-    }
+    if (clips && !with_others) find_gradient(batch, alone, team);
+    if (clips && scale > 0) scale *= shortening(rule_.clip_norm / double(scale));
     move_all(number, steps.rates[i], keep_start, keep_before, scale, alone, team, [&](Index p, int who) {
       call_for(layout_, next, p * next_of_a_piece, (p + 1) * next_of_a_piece);
       if (is_found) return piece_of(layout_, gradient_.data(), moving_[p]);
@@ -399,10 +398,19 @@ class Training final : public nineline::Training {
   // The loss of a batch of which others have rows, too; the gradient becomes that of all, up to a scale.
   // Twin: SharedEngine.steps in src/nineline/training/shared/engine.py.
   double add_up(const Others& others, double loss, const Batch<T>& batch, T& scale, InterruptPoll& poll) {
-    T* const behind = gradient_.data() + layout_.size();
+    T* behind = gradient_.data() + layout_.size();
+    each_column([&](const LearnedVectors<T>& column) {
+      column.write_gradient(behind);
+      behind += column.size();
+    });
     behind[0] = T(loss);
     behind[1] = T(batch.total_weight());
-    if (!others.add_up(others.context, gradient_.data(), layout_.size() + Others::behind)) poll.stop();
+    if (!others.add_up(others.context, gradient_.data(), behind - gradient_.data() + Others::behind)) poll.stop();
+    const T* vectors = gradient_.data() + layout_.size();
+    each_column([&](LearnedVectors<T>& column) {
+      column.take(vectors);
+      vectors += column.size();
+    });
     const double share = !others.mean ? 1 : behind[1] > 0 ? 1 / double(behind[1]) : 0;
     scale = T(share);
     return double(behind[0]) * share;
@@ -437,13 +445,13 @@ class Training final : public nineline::Training {
   }
 
   // What the whole gradient is shortened by.
-  T shortening() const {
+  T shortening(double clip_norm) const {
     return NINELINE_LEVEL::shortening<T>(
         [&](const auto& work) {
           work(gradient_.data(), layout_.size());
           each_column([&](const LearnedVectors<T>& column) { work(column.gradient(), column.gradient_size()); });
         },
-        rule_.clip_norm);
+        clip_norm);
   }
 
   // The gradient of a piece, penalties included.
@@ -465,9 +473,23 @@ class Training final : public nineline::Training {
                                   piece_of(layout_, parameters_.data(), piece).weights, gradient.weights);
   }
 
+  // Room for the gradient, and behind it for that of vectors as others are told it.
+  void make_gradient() {
+    if (gradient_) return;
+    Index size = layout_.size() + Others::behind;
+    each_column([&](const LearnedVectors<T>& column) { size += column.size(); });
+    gradient_ = Array<T>{size};
+  }
+
+  void clear_gradient() {
+    make_gradient();
+    __builtin_memset(gradient_.data(), 0, layout_.size() * sizeof(T));
+    each_column([](LearnedVectors<T>& column) { column.clear(); });
+  }
+
   // The gradient of all parameters; of what does not learn it stays 0.
   void find_gradient(const Batch<T>& batch, bool alone, Team& team) {
-    if (!gradient_) gradient_ = Array<T>{layout_.size() + Others::behind};
+    make_gradient();
     if (is_tiny(batch)) return learn_tiny();
     team.each(moving_count_, alone || layout_.size() < least_size_to_share,
               [&](int, Index p) { find(batch, moving_[p], piece_of(layout_, gradient_.data(), moving_[p])); });
@@ -639,7 +661,7 @@ class Training final : public nineline::Training {
     held_ = List<Workspace<T>>{1, layout_, rows, Purpose::training};
     held_[0].mostly_zeros = mostly_zeros_;
     if (!layout_is_tiny_) return;
-    if (!gradient_) gradient_ = Array<T>{layout_.size() + Others::behind};
+    make_gradient();
     tiny_ = Tiny<T>{layout_, held_[0], places_.data(), turned_places_.data(), lowest_, factors_.data(), gradient_.data()};
   }
 

@@ -14,7 +14,7 @@ import scipy.sparse
 from nineline import Adam, Dropout, Layer, Network
 from nineline.activations import ACTIVATIONS
 from nineline.engines import native
-from nineline.rows import Sparse
+from nineline.rows import Compact, Encoding, NumberPart, Sparse
 
 pytestmark = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -472,6 +472,13 @@ def taken(rates=3, **changes):
     done = training_of(network).steps(**arguments)
     assert done == rates
     return arguments["losses"].tolist(), network.parameters.tolist()
+
+
+def test_rows_without_a_category_may_come_from_another_process():
+    """A pickle gives an array of no columns other strides."""
+    rows = Compact(np.ones((3, 1), np.float32), np.empty((3, 0), np.int32), Encoding((NumberPart(0),), (), 1))
+    network = Network(1, 1, dtype=np.float32)
+    np.testing.assert_array_equal(network.run(pickle.loads(pickle.dumps(rows))), network.run(rows))
 
 
 def test_no_rates_are_no_steps():

@@ -1,5 +1,7 @@
 """Tables that are read piece by piece: fitted in bounded memory, and predicted from file to file."""
 
+import subprocess
+import sys
 import tempfile
 import warnings
 
@@ -174,6 +176,50 @@ def test_it_goes_on_from_a_checkpoint_to_the_same_bits(files, tmp_path, monkeypa
     np.testing.assert_array_equal(model.predict_proba(features(TEST)), whole.predict_proba(features(TEST)))
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from nineline.estimators import TabularClassifier
+from nineline.tables.sources import TableSource
+from nineline.training.checkpoints import Checkpoint
+from nineline.training.source_loop import SourceLoop
+
+Checkpoint.due = property(lambda self: True)
+look, count = SourceLoop.look, 0
+
+def killed(self):
+    global count
+    count += 1
+    if count == 5:
+        os._exit(9)  # nothing is cleaned up
+    return look(self)
+
+SourceLoop.look = killed
+settings, names = eval(sys.argv[2])
+source = TableSource.of(f"{sys.argv[1]}/*.parquet").select(names)
+TabularClassifier(**settings, n_jobs=1, checkpoint=Path(sys.argv[1]) / "run").fit(source, target="kind", memory=300_000)
+"""
+
+
+def test_a_file_that_is_damaged_in_between_costs_no_checkpoint(files):
+    names = [*features(TABLE).columns, "kind"]
+    command = [sys.executable, "-c", KILLED, str(files), repr((QUICK, names))]
+    assert subprocess.run(command, check=False, timeout=120).returncode == 9
+    kept = {path: path.read_bytes() for path in files.glob("run*")}
+    assert kept
+    part = files / "2.parquet"
+    whole = part.read_bytes()
+    model = TabularClassifier(**QUICK, checkpoint=files / "run", resume=True)
+    part.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TableError, match=r"2\.parquet"):
+        model.fit(only(f"{files}/*.parquet", "kind"), target="kind", memory=LITTLE)
+    assert {path: path.read_bytes() for path in files.glob("run*")} == kept
+    part.write_bytes(whole)
+    model.fit(only(f"{files}/*.parquet", "kind"), target="kind", memory=LITTLE)
+    expected = TabularClassifier(**QUICK).fit(only(f"{files}/*.parquet", "kind"), target="kind", memory=LITTLE)
+    np.testing.assert_array_equal(model.predict_proba(features(TEST)), expected.predict_proba(features(TEST)))
+
+
 # What is of no use
 
 
@@ -182,6 +228,26 @@ def test_a_file_that_is_damaged_in_the_middle_is_named(files):
     (files / "2.parquet").write_bytes(data[: len(data) // 2])
     with pytest.raises(TableError, match=r"2\.parquet"):
         TabularClassifier(**QUICK).fit(f"{files}/*.parquet", target="kind", memory=LITTLE)
+
+
+def test_a_resume_that_is_refused_writes_nothing(files):
+    source, path = only(files / "*.parquet", "kind"), files / "run"
+    how = {**QUICK, "n_members": 3, "max_epochs": 3}
+    TabularClassifier(**{**how, "n_members": 1}, checkpoint=path).fit(source, target="kind", memory=LITTLE)
+    before, first = path.read_bytes(), files / "0.parquet"
+    kept = first.read_bytes()
+    pl.read_parquet(first)[:-5].write_parquet(first)
+    with pytest.raises(ValueError, match="go on with what it began with"):
+        TabularClassifier(**how, checkpoint=path, resume=True).fit(
+            only(files / "*.parquet", "kind"), target="kind", memory=LITTLE
+        )
+    assert sorted(file.name for file in files.glob("run*")) == ["run"]
+    assert path.read_bytes() == before
+    first.write_bytes(kept)
+    TabularClassifier(**how, checkpoint=path, resume=True).fit(
+        only(files / "*.parquet", "kind"), target="kind", memory=LITTLE
+    )
+    assert sorted(file.name for file in files.glob("run*")) == ["run", "run.1", "run.2"]
 
 
 def test_what_does_not_fit_is_said(files):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -109,3 +111,87 @@ def test_a_loss_that_is_not_finite_ends_the_call():
     assert made.steps_taken == 1
     assert np.isfinite(losses[0])
     assert not np.isfinite(losses[1])
+
+
+def shares_of_batches(order, size, counts):
+    """Return for each of two parties its rows of each batch, and behind them -1 up to so many."""
+    parties = []
+    for first in (True, False):
+        padded = np.full((len(counts), size), -1)
+        for i, (batch, count) in enumerate(
+            zip(np.split(order, np.cumsum(np.sum(counts, axis=1))[:-1]), counts, strict=True)
+        ):
+            mine = batch[: count[0]] if first else batch[count[0] :]
+            padded[i, : len(mine)] = mine
+        parties.append(padded.reshape(-1))
+    return parties
+
+
+@NO_NATIVE
+@pytest.mark.parametrize("clip_norm", [None, 0.05])
+@pytest.mark.parametrize("embedded", [False, True], ids=["", "embedded"])
+@pytest.mark.parametrize("width", [4, 200], ids=["tiny", "wide"])
+def test_two_that_add_up_take_the_steps_of_one(width, embedded, clip_norm):
+    """With as many rows of a batch as there are, none too, and vectors of levels that the other has not."""
+    from nineline import Embedding
+
+    def made():
+        first = [Embedding([6], [3], numbers=5)] if embedded else []
+        layers = Layer(8 if embedded else 5, width, "tanh", bias=True), Layer(width, 3, "softmax", bias=True)
+        return Network(*first, *layers, rng=0)
+
+    inputs = np.column_stack([draws.integers(6, size=60), X]) if embedded else X
+    counts = [(6, 6), (0, 12), (12, 0), (1, 11), (7, 5)]
+    order, rates = np.arange(60), np.full(5, 0.05)
+    rule = CrossEntropy(reduction="sum"), Adam(0.05)
+    truth, parties = made(), [made(), made()]
+    engine = choose("native", truth, Rule("cross_entropy", Adam(0.05), clip_norm=clip_norm))
+    rows = truth.check_rows(inputs, CLASSES, WEIGHTS, classes=True)
+    expected = engine.steps(rows, order, 12, rates)
+    engines = [choose("native", each, Rule(*rule, clip_norm=clip_norm)) for each in parties]
+    meeting, brought = threading.Barrier(2), [None, None]
+
+    def add_up(number):
+        def meet(array):
+            brought[number] = array.copy()
+            meeting.wait(10)
+            array[...] = brought[0] + brought[1]
+            meeting.wait(10)
+
+        return meet
+
+    def train(number):
+        mine = shares_of_batches(order, 12, counts)[number]
+        return engines[number].steps_with_others(rows, mine, 12, rates, add_up(number), True)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(train, range(2)))
+    assert found[0].tobytes() == found[1].tobytes()
+    assert parties[0].parameters.tobytes() == parties[1].parameters.tobytes()
+    np.testing.assert_allclose(found[0], expected, rtol=1e-9)
+    np.testing.assert_allclose(parties[0].parameters, truth.parameters, rtol=1e-8, atol=1e-10)
+
+
+@NO_NATIVE
+def test_who_has_no_rows_adds_nothing():
+    made = choose("native", network(8), Rule(CrossEntropy(reduction="sum"), clip_norm=1.0))
+    nothing = network(8).check_rows(X[:1], CLASSES[:1], classes=True).part(slice(0))
+    seen = []
+    losses = made.steps_with_others(
+        nothing, np.full(6, -1), 3, np.full(2, 0.1), lambda array: seen.append(array.copy()), True
+    )
+    assert losses.tolist() == [0, 0]
+    assert not np.any(seen)
+    assert made.network.parameters.tobytes() == network(8).parameters.tobytes()
+    assert made.steps_with_others(nothing, None, 3, np.full(1, 0.1), lambda _: None, True).tolist() == [0]
+
+
+@NO_NATIVE
+@pytest.mark.parametrize("order", [[0, -1, 1, 2], [-1, 0, 1, 2], [0, 1, -2, 2], [0, 60, 1, 2]])
+def test_what_is_no_order_of_a_share(order):
+    made = choose("native", network(8), Rule(CrossEntropy(reduction="sum")))
+    rows = network(8).check_rows(X, CLASSES, classes=True)
+    with pytest.raises(IndexError, match="order has the row"):
+        made.steps_with_others(rows, np.array(order), 4, np.full(1, 0.1), lambda _: None, True)
+    with pytest.raises(IndexError, match="order has the row -1"):
+        made.steps(rows, np.array([0, -1]), 2, np.full(1, 0.1))

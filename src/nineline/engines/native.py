@@ -128,16 +128,15 @@ class Native:
     ) -> Array:
         """Take steps as `steps` does, each by a gradient that is added up with those of others.
 
-        Not with penalties, clipping or lazy blocks, and with a loss that is a sum over rows. The last step cannot be
-        taken back.
+        Not with penalties, and with a loss that is a sum over rows. The last step cannot be taken back.
 
         Parameters
         ----------
         rows, order, batch_size, rates
-            As `steps` takes them.
+            As `steps` takes them. There may be no rows; and in an order -1 behind the rows of a batch, which is no row.
         add_up : function of an array
-            Called at each step with the gradient, as it lies here, the loss, what the rows weigh, and a number of its
-            own. It adds up in place.
+            Called at each step with the gradient, as it lies here, with that of vectors behind it, the loss, what the
+            rows weigh, and a number of its own. It adds up in place.
         mean : bool
             Whether loss and gradient are then divided by what all rows weigh.
         """

@@ -1,7 +1,7 @@
 """XGBoost's collective, which connects processes that nobody started together, such as Dask's workers.
 
 A sum over two of Dask's workers on one machine takes 0.5 ms for 100 numbers of float32, 0.6 for 10,000, 1.4 for 100,000
-and 4.6 for 500,000 (a half to two thirds of that between two processes by themselves), where MPI takes 3, 18, 84 and
+and 4.6 for 500,000 (half to three quarters of that between processes by themselves), where MPI takes 3, 18, 84 and
 258 µs (`python -m benchmarks.machines`). But MPI connects what `mpiexec` started: MPICH 5 refuses to connect two
 processes that began by themselves (Connect and Accept, or Join), and ends all of a job with one of them, which a worker
 has to outlive. XGBoost's needs an address, tells every process within milliseconds that another is gone, and leaves

@@ -51,6 +51,7 @@ class SourceLoop(Loop):
         history, plan = self.history, self.plan
         epoch = history.epochs
         done = [] if self.resumed is None else self.resumed.losses.tolist()  # of an epoch that is under way
+        self.resumed = None  # of this one alone, which may have no step left
         shares: list[float] = []
         first_rate: float | None = None
         for rows, order in self.windows.of_epoch(epoch, self.cut(), shuffle=plan.shuffle):
@@ -70,7 +71,6 @@ class SourceLoop(Loop):
                 self.progress.update(self.places(epoch, np.array([len(done)]))[0], rows_so_far, history)
                 if self.checkpoint is not None and self.checkpoint.due:
                     self.keep(losses=np.array(done))
-        self.resumed = None  # also where all batches of the epoch were done
         self.count_rows()
         assert first_rate is not None
         history.loss.append(self.of_epoch(np.array(done), np.array(shares)))

@@ -70,9 +70,12 @@ class TabularClassifier(ClassifierMixin, Tabular):
         What a row of each class counts, besides its `sample_weight`; "balanced" makes all classes count the same.
     time_limit : float, optional
         Seconds. The learning rate falls in the time there is, and members for which none is left are not trained. The
-        clock is looked at after every epoch, and in one that takes longer than a second while it goes on.
+        clock is looked at after every epoch, and in one that takes longer than a second while it goes on. Members on
+        other machines each have an equal share, which holds as far as these have nothing else to do.
     n_jobs : int, optional
         Members trained at once; by default, as by -1, as many as there are cores. The result does not depend on it.
+        Under `joblib.parallel_config` with a backend that has other machines (Dask's, Ray's, Spark's) the members of a
+        table in memory are trained there, as many at once as that has places; 1 keeps them here.
     random_state : int, RandomState or None
         Weights, shuffling, dropout and the held-out rows.
     verbose : bool or None
@@ -80,7 +83,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
     engine : {"auto", "native", "reference"}
     checkpoint : path, optional
         A file to keep the training in while it goes on, as in `Network.train`, and for each further member one with its
-        number behind the name; needs a whole number as `random_state`.
+        number behind the name; needs a whole number as `random_state`. Not with members on other machines.
     resume : bool
         Go on from those files, where they exist, with the same table and settings: the model will be the same to the
         last bit as if nothing had happened.

@@ -22,11 +22,13 @@ from nineline.estimators.tabular import file
 from nineline.estimators.tabular.folds import Folds, merge
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.interruption import Interruption
-from nineline.estimators.tabular.members import Budget, Member, MemberSettings, lessons_of, soon_judged, train_members
+from nineline.estimators.tabular.member import Lessons, Member, MemberSettings
+from nineline.estimators.tabular.members import Budget, soon_judged, train_members
 from nineline.estimators.tabular.progress import MemberProgress
 from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
 from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.scoring import scorer_of
+from nineline.estimators.tabular.spreading import Spreading
 from nineline.estimators.tabular.streamed import Streamed, is_streamed, memory_by_default
 from nineline.estimators.tabular.sweep import sweep
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
+    from nineline.estimators.tabular.member import Lesson
     from nineline.network import Network
     from nineline.rows import Compact
     from nineline.tables.targets import Target
@@ -142,7 +145,8 @@ class Fitting(Pickled, BaseEstimator):
             About how many bytes a table that is read piece by piece may take, such as "2GB"; by default a quarter of
             what the machine has. A table that takes an eighth of it is read and learned as any other. Of a larger one
             the columns are learned in one pass, and its rows kept as a few numbers each in a temporary file, dealt out
-            at random; each member holds out 100,000 rows at most, and what is tried first is tried on as many.
+            at random; each member holds out 100,000 rows at most, and what is tried first is tried on as many. Its
+            members are trained on this machine, whichever backend joblib has.
         parallel : mpi4py communicator or `nineline.parallel.Collective`, optional
             With `target`: the processes that fit this model together, such as ``MPI.COMM_WORLD``. Each calls `fit`, and
             has the same model in the end. Of files each process reads its share, where all give the same; anything else
@@ -163,8 +167,8 @@ class Fitting(Pickled, BaseEstimator):
         nineline.parallel.ParallelError
             Another process cannot do its part; the message says which, and why.
         KeyboardInterrupt
-            Ctrl-C came before anything was trained, or twice. One that comes later ends training, with a warning: the
-            model is what was trained by then.
+            Ctrl-C came before anything was trained, or twice, or while members were trained on other machines. One that
+            comes at another time ends training, with a warning: the model is what was trained by then.
         """
         twin = type(self).__new__(type(self))  # a fit that fails, or is given up, leaves the model as it was
         twin.__dict__.update(self.__dict__)
@@ -288,6 +292,7 @@ class Fitting(Pickled, BaseEstimator):
             frame, labels, weights = frame[counting.tolist()], labels[counting], weights[counting]
         weights, table_rows = self._row_weights(labels, weights), len(frame)
         time_limit, jobs = self._check_running()
+        spreading = Spreading.chosen(self.n_jobs, self.checkpoint)
         self._recipe(len(frame))  # wrong settings are said before any work
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
@@ -312,7 +317,8 @@ class Fitting(Pickled, BaseEstimator):
         rows = replace(plain, inputs=replace(inputs, encoding=divided.encoding))
         self.names_ = names
         self.target_name_ = str(getattr(y, "name", None) or "target")
-        settings, budget = self._settings(recipe, labels, weights, seed), Budget(_left(time_limit, began), jobs)
+        settings = self._settings(recipe, labels, weights, seed)
+        budget = Budget(_left(time_limit, began), jobs, spreading=spreading)
         ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
         self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)))
 
@@ -405,7 +411,8 @@ class Fitting(Pickled, BaseEstimator):
             trials, kept, budget = trials + tried.trials, tried.members or kept, tried.budget
         if settings.recipe.sweeps and not interruption.heard:
             settings, rates, budget = sweep(rows, folds, settings, budget, interruption)
-        lessons, to_judge_by, count = lessons_of(rows, folds), (rows, labels), len(rows)
+        lessons: Callable[[int], Lesson] = Lessons(rows, folds)
+        to_judge_by, count = (rows, labels), len(rows)
         if whole is not None:
             lessons, to_judge_by, count, settings = whole(self.columns_, rows, settings)
         if budget.together is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.ensemble import Ensemble
-    from nineline.estimators.tabular.members import Member
+    from nineline.estimators.tabular.member import Member
     from nineline.network import Network
     from nineline.rows import Compact, Rows
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from typing import TYPE_CHECKING, Final, Self, TypeVar, final
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 
 from nineline.training.progress import Progress
 
@@ -24,6 +26,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._asked: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
 
     @property
     def heard(self) -> bool:
@@ -62,7 +65,7 @@ class Interruption:
         while True:
             try:
                 while not done.wait(_LISTENS_EVERY):
-                    pass
+                    self._do_what_is_asked()
                 break
             except KeyboardInterrupt:
                 if self.heard:
@@ -71,6 +74,25 @@ class Interruption:
         if raised:
             raise raised[0]
         return returned[0]
+
+    def by_the_caller(self, work: Callable[[], T]) -> T:
+        """Let the thread that called `run` do some of the work, and return or raise what it does.
+
+        For what has to be done there, and hears Ctrl-C by itself: then it is a KeyboardInterrupt.
+        """
+        answer: Future[T] = Future()
+        self._asked.put((work, answer))
+        return answer.result()
+
+    def _do_what_is_asked(self) -> None:
+        while not self._asked.empty():
+            work, answer = self._asked.get()
+            try:
+                if self.heard:
+                    raise KeyboardInterrupt
+                answer.set_result(work())
+            except BaseException as error:
+                answer.set_exception(error)
 
 
 @final

@@ -1,93 +1,33 @@
-"""Members: the networks of an estimator, trained side by side."""
+"""Members: the networks of an estimator, trained side by side, by several processes, or on other machines."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast, final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nineline.estimators.tabular.folds import stretch
 from nineline.estimators.tabular.interruption import Interruption, Listening
-from nineline.estimators.tabular.recipe import MEMBERS_AT_MOST, Recipe, vector_width
-from nineline.layers import AbstractLayer, Dropout, Embedding, Layer
-from nineline.network import Network
-from nineline.optimizers import AdamW
-from nineline.schedules import Schedule, WarmupStableDecay
-from nineline.training import arguments
-from nineline.training.arguments import Plan, Rule
-from nineline.training.watch import EarlyStopping
+from nineline.estimators.tabular.member import Lesson, Member, MemberSettings, checkpoint_of, train_member
+from nineline.estimators.tabular.recipe import MEMBERS_AT_MOST
+from nineline.files import FileError
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
-    import numpy.typing as npt
-
-    from nineline._typing import Array
-    from nineline.activations import Activation
-    from nineline.estimators.tabular.folds import Folds
     from nineline.estimators.tabular.progress import MemberProgress
-    from nineline.rows import Compact, Encoding, Rows
-    from nineline.tables.targets import Target
+    from nineline.estimators.tabular.spreading import Spreading
     from nineline.training.epoch import Epoch
-    from nineline.training.history import History
     from nineline.training.shared.together import Together
 
 
 _SOON: Final = 1000  # rows
-_FACTORS: Final = {"vectors": 4.0}  # of the learning rate: a vector moves only in steps that its level comes up in
 _LONG: Final = 1.0  # seconds; an epoch that takes longer may be cut off by a time limit
-
-
-@dataclass(frozen=True)
-class Member:
-    """A trained network.
-
-    Attributes
-    ----------
-    network : Network
-    history : History
-    held_out : array of int
-        The rows that it did not learn from; the first of them where training was interrupted.
-    """
-
-    network: Network
-    history: History
-    held_out: npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class MemberSettings:
-    """How every member is made and trained.
-
-    Attributes
-    ----------
-    recipe : Recipe
-    activation : str or Activation
-    target : Target
-    score : function or None
-        Takes the outputs for held-out rows and the rows' numbers, and returns what is to be as large as can be; None
-        watches the loss.
-    seed : int
-    engine : str
-    checkpoint : path or None
-    resume : bool
-    """
-
-    recipe: Recipe
-    activation: str | Activation
-    target: Target
-    score: Callable[[Array, npt.NDArray[np.intp]], float] | None
-    seed: int
-    engine: str
-    checkpoint: str | os.PathLike[str] | None
-    resume: bool
 
 
 @dataclass(frozen=True)
@@ -104,52 +44,15 @@ class Budget:
         How many members are trained at once at most.
     together : Together or None
         The processes that share each training, one after the other, where there are several.
+    spreading : Spreading or None
+        What trains them on other machines; those that read their rows from a file of this one stay here.
     """
 
     time_limit: float | None
     jobs: int
     at_once: int = MEMBERS_AT_MOST
     together: Together | None = None
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a member learns from, and what it is watched by.
-
-    Attributes
-    ----------
-    data : tuple
-        ``(inputs, targets, sample_weight)``, or ``(source, None, None)``.
-    among : array of int, or None
-        The numbers of the rows to learn from; None for all.
-    encoding : Encoding
-    mean : array, (outputs,)
-        Of the targets.
-    held : Rows
-        What it does not learn from.
-    out : array of int
-        The numbers of these among the rows that are judged by.
-    """
-
-    data: tuple[Any, Any, Any]
-    among: npt.NDArray[Any] | None
-    encoding: Encoding
-    mean: npt.NDArray[np.float64]
-    held: Rows
-    out: npt.NDArray[np.intp]
-
-
-def lessons_of(rows: Rows, folds: Folds) -> Callable[[int], Lesson]:
-    """Return what gives each member its lesson, of rows in memory: all but its fold."""
-
-    def lesson(number: int) -> Lesson:
-        learned, out = folds.of(number)
-        kept = learned.astype(np.int32)  # of many rows their numbers are a good part of the memory
-        data = rows.inputs, rows.targets, rows.sample_weight
-        encoding = cast("Compact", rows.inputs).encoding
-        return Lesson(data, kept, encoding, mean_of(rows, kept), rows.part(stretch(out)), out)
-
-    return lesson
+    spreading: Spreading | None = None
 
 
 def train_members(
@@ -163,8 +66,10 @@ def train_members(
 
     A member depends on the seed and its own number alone: not on how many there are, nor on what runs beside it.
     An interruption ends training and keeps what is there: members that finished an epoch, or, where there is none,
-    those that took a step.
+    those that took a step. Members that are trained on other machines are lost with it: it is a KeyboardInterrupt.
     """
+    if budget.spreading is not None and not interruption.heard:
+        return _sound(_spread(lessons, settings, budget, budget.spreading, progress, interruption))
     members = settings.recipe.members
     if budget.together is not None:
         return _train_together(lessons, settings, budget, progress, interruption)
@@ -176,11 +81,12 @@ def train_members(
         if seconds == 0 or interruption.heard:
             return None
         callbacks: list[Callable[[Epoch], object]] = [progress.of(number)]
-        deadline = None if seconds is None else time.perf_counter() + max(seconds, _LONG)
-        listening = Listening(interruption, deadline, lambda epochs: progress.moved(number, epochs))
-        return _train(lessons(number), settings, number, seconds, max(1, budget.jobs // jobs), callbacks, listening)
+        listening = Listening(interruption, _deadline(seconds), lambda epochs: progress.moved(number, epochs))
+        return train_member(
+            lessons(number), settings, number, seconds, max(1, budget.jobs // jobs), callbacks, listening
+        )
 
-    with progress, ThreadPoolExecutor(jobs) as pool:
+    with _nothing_new_where_refused(settings), progress, ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(one, number) for number in range(members)]
         try:
             results = [future.result() for future in futures]
@@ -188,6 +94,19 @@ def train_members(
             interruption.stop()  # the others need not go on
             raise
     return _of_use([member for member in results if member is not None], interruption)
+
+
+@contextlib.contextmanager
+def _nothing_new_where_refused(settings: MemberSettings) -> Iterator[None]:
+    """Remove what members beside one whose checkpoint is of another training have begun to write."""
+    files = [checkpoint_of(settings.checkpoint, number) for number in range(settings.recipe.members)]
+    new = [file for file in files if file is not None and not file.exists()]
+    try:
+        yield
+    except (ValueError, FileError):
+        for file in new:
+            file.unlink(missing_ok=True)
+        raise
 
 
 def _train_together(
@@ -204,7 +123,7 @@ def _train_together(
             listening = Listening(interruption, None, partial(progress.moved, number))
             callbacks: list[Callable[[Epoch], object]] = [progress.of(number)]
             try:
-                member = _train(
+                member = train_member(
                     lessons(number), settings, number, None, budget.jobs, callbacks, listening, budget.together
                 )
             except KeyboardInterrupt:  # on all of them, before a step
@@ -219,10 +138,57 @@ def _train_together(
 
 def _of_use(members: list[Member], interruption: Interruption) -> list[Member]:
     """Return members that have learned something."""
-    trained = [each for each in members if each.history.steps and np.isfinite(each.network.parameters).all()]
+    trained = _sound(members)
     if interruption.heard:
         trained = soon_judged([member for member in trained if member.history.epochs] or trained)
     return trained
+
+
+def _sound(members: Iterable[Member]) -> list[Member]:
+    """Return the members that took a step, and to somewhere."""
+    return [each for each in members if each.history.steps and np.isfinite(each.network.parameters).all()]
+
+
+def _spread(
+    lessons: Callable[[int], Lesson],
+    settings: MemberSettings,
+    budget: Budget,
+    spreading: Spreading,
+    progress: MemberProgress,
+    interruption: Interruption,
+) -> list[Member]:
+    """Train every member on another machine, with one thread; the seconds of each are an equal share from the start.
+
+    That share is as if the machines had nothing else to do, and no clock of theirs is compared with one here.
+    """
+    numbers = range(settings.recipe.members)
+
+    def work() -> list[Member]:
+        seconds = None
+        if budget.time_limit is not None:
+            seconds = _Clock(budget.time_limit, len(numbers), min(spreading.at_once(), len(numbers))).seconds(0)
+        trained: dict[int, Member] = {}
+        with progress:
+            tasks = [(settings, number, seconds) for number in numbers]
+            for number, member in spreading.results(_train_there, lessons, tasks):
+                trained[number] = member
+                progress.finished(number, member.network, member.history, settings.recipe.epochs)
+        return [trained[number] for number in numbers]
+
+    return interruption.by_the_caller(work)
+
+
+def _train_there(
+    lessons: Callable[[int], Lesson], settings: MemberSettings, number: int, seconds: float | None
+) -> Member:
+    """Train one member, where nobody listens."""
+    listening = Listening(Interruption(), _deadline(seconds), lambda epochs: None)
+    return train_member(lessons(number), settings, number, seconds, 1, [], listening)
+
+
+def _deadline(seconds: float | None) -> float | None:
+    """Return what `time.perf_counter` says when a member that begins now is to end at the latest."""
+    return None if seconds is None else time.perf_counter() + max(seconds, _LONG)
 
 
 def soon_judged(members: list[Member]) -> list[Member]:
@@ -244,125 +210,3 @@ class _Clock:
         left = self.limit - (time.perf_counter() - self.began)
         turns = math.ceil((self.members - number) / self.jobs)
         return max(left / turns, 0.0) if number else max(left / turns, 1e-9)  # the first is always trained
-
-
-@final
-class _ByTheClock(Schedule):
-    """Another schedule, gone through faster where time is short: by the share of the epochs, or of the seconds."""
-
-    def __init__(self, schedule: Schedule, seconds: float) -> None:
-        self.schedule, self.seconds, self.began = schedule, seconds, time.perf_counter()
-
-    def factor(self, epoch: float, epochs: float) -> float:
-        passed = min((time.perf_counter() - self.began) / self.seconds, 0.999)
-        return self.schedule.factor(max(epoch / epochs, passed), 1.0)
-
-    def out_of_time(self, epoch: Epoch) -> bool:
-        """Return whether the seconds are over."""
-        return time.perf_counter() - self.began >= self.seconds
-
-
-def _train(
-    lesson: Lesson,
-    settings: MemberSettings,
-    number: int,
-    seconds: float | None,
-    threads: int,
-    callbacks: list[Callable[[Epoch], object]],
-    progress: Listening,
-    together: Together | None = None,
-) -> Member:
-    """Train one member."""
-    recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
-    network, held, out = begun(settings, lesson.encoding, lesson.mean, rng), lesson.held, lesson.out
-    schedule: Schedule = WarmupStableDecay()
-    if seconds is not None:
-        schedule = _ByTheClock(schedule, seconds)
-        callbacks = [*callbacks, schedule.out_of_time]
-    score = settings.score
-
-    def watched(network: Network) -> float:
-        assert score is not None
-        return score(network.run(held.inputs), out)
-
-    plan = Plan(
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        schedule=schedule,
-        stop=EarlyStopping(recipe.patience, score=None if score is None else watched) if len(out) else None,
-        on_epoch=callbacks,
-        progress=progress,
-    )
-    judged = held
-    if together is not None:  # who have all of it
-        judged = held.part(np.arange(together.rank, len(held), together.size))
-    history = arguments.train(  # as Network.train does, among rows that lie where they are
-        network,
-        lesson.data,
-        (judged.inputs, judged.targets, judged.sample_weight) if len(out) else None,
-        rule_of(settings, lesson.encoding),
-        plan,
-        among=lesson.among,
-        checkpoint=_checkpoint(settings.checkpoint, number),
-        resume=settings.resume,
-        engine=settings.engine,
-        threads=threads,
-        rng=rng,
-        parallel=together,
-    )
-    if progress.out_of_time:
-        history.stopped = f"out of time in epoch {history.epochs + 1:,}"
-    # Trained in float32; run in float64, so that an answer does not depend on which rows it comes with.
-    return Member(network.astype(np.float64), history, out)
-
-
-def _checkpoint(path: str | os.PathLike[str] | None, number: int) -> str | Path | None:
-    """Return a member's own file: the first one's is the path itself, the others' have their number behind it."""
-    from pathlib import Path
-
-    return None if path is None else Path(path) if number == 0 else Path(f"{Path(path)}.{number}")
-
-
-def rule_of(settings: MemberSettings, encoding: Encoding) -> Rule:
-    """Return what members descend on, and how."""
-    recipe, factors = settings.recipe, _FACTORS if encoding.embedded else {}
-    optimizer = AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay, factors=factors)
-    return Rule(settings.target.loss, optimizer, clip_norm=10.0)
-
-
-def begun(
-    settings: MemberSettings, encoding: Encoding, mean: npt.NDArray[np.float64], rng: np.random.Generator
-) -> Network:
-    """Return a member's network as it begins: about at the mean of the targets, not at 0."""
-    network = _network(settings, encoding, rng)
-    name: Any = type(network.output_layer.activation).__name__
-    if name == "Sigmoid":
-        mean = np.clip(mean, 1e-3, 1 - 1e-3)
-        mean = np.log(mean / (1 - mean))
-    elif name == "Softmax":
-        mean = np.log(np.clip(mean, 1e-3, 1))
-    network.output_layer.bias = mean
-    return network
-
-
-def mean_of(rows: Rows, kept: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the mean of the targets of some rows, (outputs,)."""
-    weights = None if rows.sample_weight is None else rows.sample_weight[kept]
-    mean: npt.NDArray[np.float64] = np.average(rows.targets[kept].astype(np.float64), axis=0, weights=weights)
-    return mean
-
-
-def _network(settings: MemberSettings, encoding: Encoding, rng: np.random.Generator) -> Network:
-    layers: list[AbstractLayer] = []
-    width = encoding.width
-    if encoding.embedded:
-        widths = [vector_width(levels) for levels in encoding.embedded]
-        layers.append(Embedding(encoding.embedded, widths, numbers=width - len(widths), rng=rng))
-        width += sum(widths) - len(widths)
-    for size in settings.recipe.hidden:
-        layers.append(Layer(width, size, settings.activation, bias=True, rng=rng))
-        if settings.recipe.dropout:
-            layers.append(Dropout(settings.recipe.dropout))
-        width = size
-    layers.append(Layer(width, settings.target.outputs, settings.target.activation, bias=True, rng=rng))
-    return Network(*layers, dtype=np.float32)

@@ -6,13 +6,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from nineline.training.epoch import Epoch
 from nineline.training.history import History
 from nineline.training.progress import display
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nineline.training.epoch import Epoch
+    from nineline.network import Network
 
 
 class MemberProgress:
@@ -68,3 +69,10 @@ class MemberProgress:
             self.done[member] = epochs
             done = sum(self.done.values())
             self.bar.update(done, round(done * self.rows), self.history)
+
+    def finished(self, member: int, network: Network, history: History, epochs: int) -> None:
+        """Take note of a member that was trained out of sight: of its last epoch, and that it is done."""
+        if history.epochs:
+            held_out = history.validation_loss[-1] if history.validation_loss else None
+            self.of(member)(Epoch(history.epochs, epochs, history.loss[-1], held_out, network, history))
+        self.moved(member, epochs)

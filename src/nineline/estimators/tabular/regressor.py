@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from nineline.activations import Activation
     from nineline.estimators.tabular.folds import Folds
     from nineline.estimators.tabular.interruption import Interruption
-    from nineline.estimators.tabular.members import Budget, Member, MemberSettings
+    from nineline.estimators.tabular.member import Member, MemberSettings
+    from nineline.estimators.tabular.members import Budget
     from nineline.rows import Rows
     from nineline.tables.targets import TargetScaling
 

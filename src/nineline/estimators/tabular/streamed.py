@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from nineline import _checks
-from nineline.estimators.tabular.members import Lesson, mean_of
+from nineline.estimators.tabular.member import Lesson, mean_of
 from nineline.parallel import Alone
 from nineline.rows import Rows
 from nineline.sources import Source
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from nineline.estimators.tabular.members import MemberSettings
+    from nineline.estimators.tabular.member import MemberSettings
     from nineline.estimators.tabular.recipe import Recipe
     from nineline.rows import Encoding
     from nineline.sources import Piece

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
-from nineline.estimators.tabular.members import Budget, begun, mean_of, rule_of
+from nineline.estimators.tabular.member import begun, mean_of, rule_of
 from nineline.estimators.tabular.trials import HELD_OUT, OF_THE_TIME, SHORT, TRIED_ON, Trial
 from nineline.networks import Networks
 from nineline.schedules import WarmupStableDecay
@@ -19,7 +19,8 @@ from nineline.training.errors import DivergenceError
 if TYPE_CHECKING:
     from nineline.estimators.tabular.folds import Folds
     from nineline.estimators.tabular.interruption import Interruption
-    from nineline.estimators.tabular.members import MemberSettings
+    from nineline.estimators.tabular.member import MemberSettings
+    from nineline.estimators.tabular.members import Budget
     from nineline.rows import Compact, Rows
     from nineline.training.many_loop import ManyEpoch
 

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from nineline.estimators.tabular.members import Budget, Member, MemberSettings, lessons_of, train_members
+from nineline.estimators.tabular.member import Lessons, Member, MemberSettings
+from nineline.estimators.tabular.members import Budget, train_members
 from nineline.estimators.tabular.progress import MemberProgress
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def try_out(
 
     def one(number: int) -> tuple[Trial, list[Member]]:
         name, rows = ways[number]
-        trained = train_members(lessons_of(rows, folds), short, part, _NO_PROGRESS, interruption)
+        trained = train_members(Lessons(rows, folds), short, part, _NO_PROGRESS, interruption)
         return Trial(name, error(number, trained) if trained else math.inf), trained
 
     with ThreadPoolExecutor(min(budget.jobs, len(ways))) as pool:

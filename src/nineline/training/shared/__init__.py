@@ -117,8 +117,6 @@ def train(
             measure=measure,
         )
         loop.together = together
-        if isinstance(trainer.engine, SharedEngine):
-            trainer.engine.is_even = together.sums(order.is_even)[0] == together.size
         if going_on is not None:
             with together.alike():
                 if kept is not None:

@@ -130,17 +130,14 @@ class SharedEngine(AroundEngine):
         self._penalised = [block.place for block in network.blocks if block.penalised]
         factors = rule.factors(network)
         self._frozen = [block.place for block, factor in zip(network.blocks, factors, strict=True) if factor == 0]
-        plain = not (rule.l1 or rule.l2 or rule.clip_norm) and not any(block.lazy for block in network.blocks)
+        plain = not (rule.l1 or rule.l2)
         self._quick: Callable[..., Array] | None = getattr(self.inner, "steps_with_others", None) if plain else None
-        self.is_even = False
-        """Whether every process has rows in every batch, as many in each but the last: all have to know it alike."""
 
     def steps(
         self, rows: Rows, order: npt.NDArray[np.intp] | None, batch_size: int, rates: npt.NDArray[np.float64]
     ) -> Array:
-        if self.is_even and self._quick is not None and isinstance(rows, Rows):
-            some = None if order is None else _without_filling(order)
-            return self._quick(rows, some, batch_size, rates, self.together.add_up, self.rule.loss.reduction == "mean")
+        if self._quick is not None and isinstance(rows, Rows):
+            return self._quick(rows, order, batch_size, rates, self.together.add_up, self.rule.loss.reduction == "mean")
         losses = np.empty(len(rates))
         for i, rate in enumerate(rates.tolist()):
             which = None if order is None else _without_filling(order[i * batch_size : (i + 1) * batch_size])

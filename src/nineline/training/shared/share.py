@@ -74,12 +74,6 @@ class SharedOrder(Order):
         return self._size, batches
 
     @property
-    def is_even(self) -> bool:
-        """Whether this process has as many rows in each batch, but for the last, and some in each."""
-        parts = np.diff(self._cuts)
-        return bool((parts[:-1] == self._size).all() and parts[-1] > 0)
-
-    @property
     def takes_all(self) -> bool:
         return len(self._cuts) == 2
 
