@@ -50,7 +50,7 @@ FLOORS = [
     ["nineline.training", "nineline.gradient_check"],
     ["nineline.view", "nineline.interchange"],
     ["nineline"],  # the public names: __init__ itself, and nothing that only begins with it
-    ["nineline.estimators"],
+    ["nineline.estimators", "nineline.dask"],
     ["nineline.cli", "nineline.__main__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -238,6 +238,7 @@ def test_only_their_own_room_knows_what_connects_processes():
     assert {each.module for each in IMPORTS if each.target.startswith("nineline.parallel.")} == {
         "nineline.parallel",
         "nineline.parallel.mpi",
+        "nineline.parallel.xgboost",
     }
 
 

@@ -38,7 +38,7 @@ class Collective(ABC):
     def allreduce(self, array: npt.NDArray[np.floating[Any]]) -> None:
         """Add up the arrays of all processes, in place: each has the sums afterwards, with the same bits.
 
-        The order of the sums depends on the number of processes alone.
+        The order in which a number is added up depends on the number of processes and its place in the array alone.
         """
 
     @abstractmethod
