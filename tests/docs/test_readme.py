@@ -29,7 +29,7 @@ def test_the_first_screen_holds_two_commands_and_an_example_of_six_lines() -> No
 def test_the_commands_on_a_table(tmp_path: Path) -> None:
     making = next(line for line in README.splitlines() if line.startswith(".venv/bin/python -c"))
     commands = [line.split("#")[0] for line in README.splitlines() if re.match(r"nineline (train|predict|show) ", line)]
-    assert len(commands) == 4
+    assert len(commands) == 5
     subprocess.run([sys.executable, *shlex.split(making)[1:]], cwd=tmp_path, check=True)
     for command in commands:
         subprocess.run([sys.executable, "-m", *shlex.split(command)], cwd=tmp_path, check=True, capture_output=True)
