@@ -289,6 +289,22 @@ def test_predictions_from_file_to_file_are_those_of_predict(name, proba, tmp_pat
         np.testing.assert_allclose(found.drop("answer").to_numpy(), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+@pytest.mark.parametrize("members", [1, 2])
+def test_predictions_in_float32_are_near(kind, members, tmp_path):
+    target = "kind" if kind is TabularClassifier else "price"
+    model = kind(**QUICK | {"max_epochs": 2, "n_members": members}).fit(features(TABLE), TABLE[target])
+    proba = kind is TabularClassifier
+    exact = model.predict_proba(features(TEST)) if proba else model.predict(features(TEST))
+    model.predict_to(TEST.lazy(), tmp_path / "near.parquet", proba=proba, dtype="float32")
+    near = read_table(tmp_path / "near.parquet").drop([target] * proba).to_numpy().reshape(exact.shape)
+    assert not np.array_equal(near, exact)
+    np.testing.assert_allclose(near, exact, rtol=1e-4, atol=1e-5)
+    assert np.array_equal(model.predict_proba(features(TEST)) if proba else model.predict(features(TEST)), exact)
+    with pytest.raises(ValueError, match="dtype is int64; expected float64 or float32"):
+        model.predict_to(TEST.lazy(), tmp_path / "none.csv", dtype=int)
+
+
 def test_what_cannot_be_predicted_leaves_no_file(tmp_path):
     model = TabularRegressor(**QUICK | {"max_epochs": 2}).fit(features(TABLE), TABLE["price"])
     TEST.drop("x1").write_parquet(tmp_path / "test.parquet")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import narwhals as nw
 import numpy as np
@@ -17,7 +17,6 @@ from nineline.estimators.tabular import file
 from nineline.estimators.tabular.fitting import Fitting
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.predicting import predict_to
-from nineline.rows import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
     import os
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.training.history import History
+
+_ROWS_AT_ONCE: Final = 65_536  # are made compact: of fewer, each column takes longer to begin than to go through
 
 
 class Tabular(Fitting):
@@ -118,8 +119,10 @@ class Tabular(Fitting):
         frame = self._frame(X)
         if len(frame) == 1:
             return self.network_.run(self.columns_.compact_row(frame))
-        pieces = [frame[start : start + ROWS_AT_ONCE] for start in range(0, len(frame), ROWS_AT_ONCE)]
-        return np.concatenate([self.network_.run(self.columns_.compact(piece, np.float64)) for piece in pieces])
+        dtype = self.network_.dtype.type
+        pieces = [frame[start : start + _ROWS_AT_ONCE] for start in range(0, len(frame), _ROWS_AT_ONCE)]
+        outputs = np.concatenate([self.network_.run(self.columns_.compact(piece, dtype)) for piece in pieces])
+        return outputs.astype(np.float64, copy=False)
 
     def _run_one(self, row: Mapping[str, Any]) -> Array:
         """Return the networks' outputs for one row, (1, outputs)."""
@@ -136,7 +139,9 @@ class Tabular(Fitting):
         """Return what the networks' outputs say."""
         return self.target_.answers(outputs)
 
-    def predict_to(self, X: Any, path: str | os.PathLike[str], *, proba: bool = False) -> None:
+    def predict_to(
+        self, X: Any, path: str | os.PathLike[str], *, proba: bool = False, dtype: npt.DTypeLike = np.float64
+    ) -> None:
         """Write the predictions for a table that is read piece by piece to a file, in memory that is bounded.
 
         Parameters
@@ -147,6 +152,9 @@ class Tabular(Fitting):
             ``.csv``, ``.parquet`` and so on: its ending says what is written. One column, named as the target.
         proba : bool
             Of a classifier: also the probability of each class.
+        dtype : dtype
+            In which the networks compute. With float32 it is two to three times as fast, and answers are right to some
+            1e-6 of their size, so that of classes that are as good as equally probable another may come first.
 
         Raises
         ------
@@ -162,7 +170,7 @@ class Tabular(Fitting):
         check_is_fitted(self, "network_")
         if proba and not hasattr(self, "predict_proba"):
             raise ValueError(f"proba is True, and the target {self.target_name_!r} is a number")
-        predict_to(self, X, path, proba=proba)
+        predict_to(self, X, path, proba=proba, dtype=dtype)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file: columns, encodings, networks and settings, nothing that runs.

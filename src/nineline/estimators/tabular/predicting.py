@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
+    import numpy.typing as npt
 
-def predictions(model: Any, tables: Any, *, proba: bool = False, ending: str | None = None) -> Iterator[pl.DataFrame]:
+
+def predictions(
+    model: Any, tables: Any, *, proba: bool = False, ending: str | None = None, dtype: npt.DTypeLike = np.float64
+) -> Iterator[pl.DataFrame]:
     """Yield what a fitted estimator predicts for the rows of a table, in their order, piece by piece.
 
     Parameters
@@ -28,6 +32,8 @@ def predictions(model: Any, tables: Any, *, proba: bool = False, ending: str | N
         Also the probability of each class.
     ending : str, optional
         What files are, whatever their names.
+    dtype : dtype
+        In which the networks compute: float64 or float32.
 
     Raises
     ------
@@ -36,6 +42,7 @@ def predictions(model: Any, tables: Any, *, proba: bool = False, ending: str | N
     ValueError
         A column that the model uses is not there.
     """
+    model = _computing_in(model, np.dtype(dtype))
     given = tables if isinstance(tables, TableSource) else None
     source = given or TableSource.of(tables, text_columns=model.columns_.text_names, ending=ending)
     model.columns_.require(source.schema)
@@ -45,7 +52,13 @@ def predictions(model: Any, tables: Any, *, proba: bool = False, ending: str | N
 
 
 def predict_to(
-    model: Any, tables: Any, path: str | os.PathLike[str], *, proba: bool = False, ending: str | None = None
+    model: Any,
+    tables: Any,
+    path: str | os.PathLike[str],
+    *,
+    proba: bool = False,
+    ending: str | None = None,
+    dtype: npt.DTypeLike = np.float64,
 ) -> None:
     """Write what `predictions` yields to a file, in memory that does not grow with the table.
 
@@ -56,11 +69,24 @@ def predict_to(
     OSError
         It cannot be written; what lay there before is untouched.
     """
-    pieces = predictions(model, tables, proba=proba, ending=ending)
+    pieces = predictions(model, tables, proba=proba, ending=ending, dtype=dtype)
     first = next(pieces)
     with TableSink(path, first.schema) as sink:
         for piece in itertools.chain([first], pieces):
             sink.write(piece)
+
+
+def _computing_in(model: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a fitted estimator whose networks compute in a dtype."""
+    if dtype not in (np.float64, np.float32):
+        raise ValueError(f"dtype is {dtype}; expected float64 or float32")
+    if model.network_.dtype == dtype:
+        return model
+    kind: Any = type(model)
+    twin = kind.__new__(kind)
+    vars(twin).update(vars(model))
+    twin.network_ = model.network_.astype(dtype)
+    return twin
 
 
 def _answered(model: Any, piece: pl.DataFrame, *, proba: bool) -> pl.DataFrame:
