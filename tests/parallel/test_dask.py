@@ -178,11 +178,15 @@ def test_an_error_of_one_worker_is_the_error(client):
         nineline.dask.TabularRegressor(client=client, time_limit=5, **QUICK).fit(X, target="price")
 
 
-def ranks():
-    """Return the ranks that a worker has in fits that go on."""
-    from nineline.estimators.dask import fitting
+def ranks(client):
+    """Return the ranks that each worker has in fits that go on."""
 
-    return [rank for _, rank in fitting._running]
+    def here():  # within, for workers need not find this file
+        from nineline.estimators.dask import fitting
+
+        return [rank for _, rank in fitting._running]
+
+    return client.run(here)
 
 
 def test_ctrl_c_ends_the_part_of_every_worker(client):
@@ -190,7 +194,7 @@ def test_ctrl_c_ends_the_part_of_every_worker(client):
     model = nineline.dask.TabularClassifier(client=client, **{**QUICK, "max_epochs": 2000, "patience": 2000})
 
     def interrupt():
-        while not any(client.run(ranks).values()):
+        while not any(ranks(client).values()):
             time.sleep(0.1)
         signal.raise_signal(signal.SIGINT)  # which the main thread hears
 
@@ -199,7 +203,7 @@ def test_ctrl_c_ends_the_part_of_every_worker(client):
         model.fit(X, target="kind", memory=MEMORY)
     assert not hasattr(model, "network_")
     until = time.monotonic() + LONGEST
-    while any(client.run(ranks).values()):
+    while any(ranks(client).values()):
         assert time.monotonic() < until
         time.sleep(0.1)
 
@@ -217,7 +221,7 @@ def test_a_worker_that_is_killed_ends_the_fit_and_it_goes_on(rank, client, tmp_p
         while not path.exists():  # the first member is done
             time.sleep(0.01)
         processes = client.run(os.getpid)
-        [worker] = [each for each, found in client.run(ranks).items() if rank in found]
+        [worker] = [each for each, found in ranks(client).items() if rank in found]
         killed.append((worker, time.perf_counter()))
         os.kill(processes[worker], signal.SIGKILL)
 
