@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from sklearn.base import clone
@@ -53,7 +55,10 @@ def _end(name: str, why: str) -> None:
 def _fit_share(
     name: str, tracker: dict[str, Any], rank: int, size: int, model: Any, parts: Sequence[Any], how: dict[str, Any]
 ) -> Any:
-    """Fit a model with the others to what is here of the table; return it from the first process."""
+    """Fit a model with the others to what is here of the table; return it from the first process.
+
+    It is done in a thread of its own, so that Dask has its own back as soon as the answer is there.
+    """
     from distributed import get_worker
 
     worker = get_worker()
@@ -68,13 +73,25 @@ def _fit_share(
     def partitions() -> list[Any]:
         return pieces
 
-    with XGBoostCollective(tracker, rank, size) as collective:
-        _running[name, rank] = collective
+    answer: Future[Any] = Future()
+
+    def fit() -> None:
         try:
-            model.fit(partitions, parallel=collective, **how)
-        finally:
-            del _running[name, rank]
-    return model if rank == 0 else None
+            with XGBoostCollective(tracker, rank, size) as collective:
+                _running[name, rank] = collective
+                try:
+                    model.fit(partitions, parallel=collective, **how)
+                    answer.set_result(model if rank == 0 else None)
+                except BaseException as error:  # said before others are left, who may be long in letting go
+                    answer.set_exception(error)
+                finally:
+                    del _running[name, rank]
+        except BaseException as error:
+            if not answer.done():
+                answer.set_exception(error)
+
+    threading.Thread(target=fit, name=name, daemon=True).start()
+    return answer.result()
 
 
 # Where the client is
