@@ -66,14 +66,14 @@ def test_the_members_that_are_there_are_kept(after: float) -> None:
     """Text alone needs no trial: the first members are being trained."""
     line, score = told_by_a_child(f"""
 X = rng.choice(["red", "green", "blue"], (3000, 6))
-train = members._train
+train = members.train_member
 begun = []
 def begin(*given):
     begun.append(1)
     if len(begun) == 1:
         interrupt({after})
     return train(*given)
-members._train = begin
+members.train_member = begin
 model = fit(TabularClassifier(**FOREVER), X, X[:, 0] == X[:, 1])
 print(model.score(X, X[:, 0] == X[:, 1]), len(model.members_) <= 2, "interrupted" in str(model.report_), sep="|")
 """)
@@ -121,14 +121,14 @@ def test_it_is_heard_within_an_epoch() -> None:
     """An epoch of this takes many seconds."""
     line, about = told_by_a_child("""
 X = rng.choice(["red", "green", "blue"], (150_000, 6))
-train = members._train
+train = members.train_member
 begun = []
 def begin(*given):
     begun.append(1)
     if len(begun) == 1:
         interrupt(1.0)
     return train(*given)
-members._train = begin
+members.train_member = begin
 fitting.merge = lambda inputs, labels, weights: (np.arange(len(inputs)), None)
 model = fit(TabularClassifier([700, 700], **FOREVER), X, X[:, 0] == X[:, 1])
 print([history.epochs for history in model.histories_][0], str(model.report_) != "", sep="|")
