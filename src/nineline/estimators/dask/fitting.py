@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sklearn.base import clone
@@ -27,7 +29,29 @@ _SHARE_OF_MEMORY: Final = 4
 """Of a worker's memory a fit takes one part in so many, where it is not told."""
 
 _trackers: dict[str, XGBoostTracker] = {}
-_running: dict[tuple[str, int], XGBoostCollective] = {}
+_running: dict[tuple[str, int], _Part] = {}
+
+
+@dataclass
+class _Part:
+    """The part of a fit that this process has: what will come of it, and the others, as soon as it has found them."""
+
+    answer: Future[Any] = field(default_factory=Future)
+    collective: XGBoostCollective | None = None
+
+    def end(self, why: str) -> None:
+        """End it at once for Dask; who is held by XGBoost, for as long as a peer is missed, is left to that."""
+        if self.collective is not None:
+            self.collective.abort(why)
+        self.say(error=ParallelError(f"this worker's part has ended: {why}"))
+
+    def say(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Say what came of it, the first time that there is something to say."""
+        with contextlib.suppress(InvalidStateError):
+            if error is None:
+                self.answer.set_result(result)
+            else:
+                self.answer.set_exception(error)
 
 
 # On a worker
@@ -47,7 +71,7 @@ def _start_tracker(name: str, size: int) -> dict[str, Any]:
 def _end(name: str, why: str) -> None:
     """End what is left of a fit in this process: who takes part in it hears of that with the next sum."""
     for key in [key for key in _running if key[0] == name]:
-        _running[key].abort(why)
+        _running[key].end(why)
     if name in _trackers:
         _trackers.pop(name).close()
 
@@ -73,25 +97,24 @@ def _fit_share(
     def partitions() -> list[Any]:
         return pieces
 
-    answer: Future[Any] = Future()
+    part = _running[name, rank] = _Part()
 
     def fit() -> None:
         try:
-            with XGBoostCollective(tracker, rank, size) as collective:
-                _running[name, rank] = collective
+            with XGBoostCollective(tracker, rank, size) as part.collective:
                 try:
-                    model.fit(partitions, parallel=collective, **how)
-                    answer.set_result(model if rank == 0 else None)
+                    model.fit(partitions, parallel=part.collective, **how)
+                    part.say(model if rank == 0 else None)
                 except BaseException as error:  # said before others are left, who may be long in letting go
-                    answer.set_exception(error)
-                finally:
-                    del _running[name, rank]
+                    part.say(error=error)
         except BaseException as error:
-            if not answer.done():
-                answer.set_exception(error)
+            part.say(error=error)
 
     threading.Thread(target=fit, name=name, daemon=True).start()
-    return answer.result()
+    try:
+        return part.answer.result()
+    finally:
+        del _running[name, rank]
 
 
 # Where the client is
