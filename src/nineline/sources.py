@@ -17,7 +17,31 @@ if TYPE_CHECKING:
     Piece: TypeAlias = tuple[Any, Any] | tuple[Any, Any, Any]
 
 _BLOCK: Final = 2**18  # bytes of an array that are read at once: a disk takes longer to find them than to read them
+_STREAMS_EACH: Final = 4  # so that shares of several processes are about the same
 _LOOKED_AT: Final = 32  # blocks of an array, by which it is known again
+
+
+def streams_of_share(streams: int, share: tuple[int, int]) -> tuple[range, tuple[int, int]]:
+    """Return which streams one of several processes reads, and from which of their rows on each so manieth one.
+
+    Each so manieth stream, all of it, where there are four or more for each process; else every stream, and of it each
+    so manieth row.
+
+    Parameters
+    ----------
+    streams : int
+    share : (int, int)
+        The number of the process, from 0, and how many they are.
+
+    Examples
+    --------
+    >>> streams_of_share(9, (1, 2)), streams_of_share(3, (1, 2)), streams_of_share(3, (0, 1))
+    ((range(1, 9, 2), (0, 1)), (range(0, 3), (1, 2)), (range(0, 3), (0, 1)))
+    """
+    rank, size = share
+    if streams >= _STREAMS_EACH * size:
+        return range(rank, streams, size), (0, 1)
+    return range(streams), share
 
 
 class Source(ABC):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from nineline import _checks
+from nineline.sources import streams_of_share
 from nineline.tables.filed import Files
 from nineline.tables.finding import find, find_all
 from nineline.tables.formats import TableError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 ROWS_AT_ONCE = 65_536
-_STREAMS_EACH = 4
 
 
 class TableSource:
@@ -162,14 +162,12 @@ class TableSource:
         _checks.positive_integer("rows_at_once", rows_at_once)
         if stream is not None and _checks.positive_integer("stream", stream, minimum=0) >= self.streams:
             raise ValueError(f"stream is {stream}; expected less than {self.streams}, which is how many there are")
-        rank, size = self._share
-        by_streams = self.streams >= _STREAMS_EACH * size
-        streams = range(rank if by_streams else 0, self.streams, size if by_streams else 1)
+        streams, (first, step) = streams_of_share(self.streams, self._share)
         if stream is not None:
             streams = range(stream, stream + 1)
         frames: Iterator[pl.DataFrame] = (frame for each in streams for frame in self._frames(each, rows_at_once))
-        if not by_streams:
-            frames = _every(frames, rank, size)
+        if step > 1:
+            frames = _every(frames, first, step)
         return cut(frames, rows_at_once)
 
     @property
@@ -180,8 +178,7 @@ class TableSource:
     def share(self, rank: int, size: int) -> TableSource:
         """Return the share of one of several processes, of which each row belongs to one.
 
-        Each so manieth stream; or each so manieth row where there are fewer than four streams for each, and all read
-        all of it.
+        See `nineline.sources.streams_of_share`; where it goes by rows, all read all of the table.
 
         Parameters
         ----------

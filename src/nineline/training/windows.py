@@ -12,7 +12,7 @@ import numpy as np
 
 from nineline.optimizers import LevenbergMarquardt
 from nineline.rows import Rows
-from nineline.sources import Source
+from nineline.sources import Source, streams_of_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,6 @@ T = TypeVar("T")
 PLACES: Final = 16
 """From so many streams of a source a window is filled at once."""
 _SHARE: Final = 4  # a window is learned from while another is read, and put together out of its pieces
-_STREAMS_EACH: Final = 4  # of a source, so that shares of several processes are about the same
 _SORTED: Final = 0.02  # of the variance of the targets, that between windows: with rows in random order next to nothing
 
 
@@ -44,8 +43,8 @@ class Windows:
     seed : int
         Of the order of the rows.
     share : (int, int)
-        Of several processes that read one source, the number of this one, from 0, and how many they are. It reads each
-        so manieth stream, or of each piece each so manieth row where there are few streams.
+        Of several processes that read one source, the number of this one, from 0, and how many they are; see
+        `nineline.sources.streams_of_share`.
     none : Rows, optional
         No rows, where it is all right that there are none.
     """
@@ -67,10 +66,7 @@ class Windows:
         """What they weigh together, as soon as that is known."""
         self.whole: Rows | None = None
         """All rows, where they fit one window."""
-        rank, size = share
-        by_streams = source.streams >= _STREAMS_EACH * size
-        self._streams = range(rank, source.streams, size) if by_streams else range(source.streams)
-        self._share = (0, 1) if by_streams else share
+        self._streams, self._every = streams_of_share(source.streams, share)
 
     def __len__(self) -> int:
         if self.rows is None:
@@ -178,7 +174,7 @@ class Windows:
                 yield piece
 
     def _stream(self, stream: int) -> Iterator[tuple[int, int, Rows]]:
-        first, step = self._share
+        first, step = self._every
         for number, piece in enumerate(self.source.open(stream)):
             if not isinstance(piece, tuple | list) or len(piece) not in (2, 3):
                 raise TypeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -14,14 +14,12 @@ from nineline.estimators import tabular
 from nineline.estimators.dask.fitting import fit_on_workers
 from nineline.estimators.dask.shares import shares_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 class OnDask:
     """Mixed into an estimator of tables, in front of it."""
 
     client: Any
+    random_state: Any
 
     def fit(
         self,
@@ -71,7 +69,7 @@ class OnDask:
         table, target, weight = _as_one(X, y, sample_weight, target)
         model = self._alone(**{name: value for name, value in _settings(self).items() if name != "client"})
         if model.checkpoint is None and not isinstance(model.random_state, (int, np.integer)):
-            model.random_state = int(check_random_state(self.random_state).randint(2**31))  # type: ignore[attr-defined]
+            model.random_state = int(check_random_state(self.random_state).randint(2**31))
         client = _client(self.client)
         shares = shares_of(client, table, by_number=model.checkpoint is not None)
         how = {"target": target, "sample_weight": weight, "memory": memory}
@@ -108,12 +106,12 @@ class OnDask:
         vars(model).update({name: value for name, value in vars(self).items() if name not in _settings(self)})
         return model
 
-    _alone: Callable[..., Any]
+    _alone: Any
     """The estimator without a cluster."""
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        return sorted([*cls._alone._get_param_names(), "client"])  # type: ignore[attr-defined]
+        return sorted([*cls._alone._get_param_names(), "client"])
 
     def __sklearn_clone__(self) -> Self:
         """Return one that is not fitted: with the same client, for a cluster is not copied."""

@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from joblib.parallel import (  # type: ignore[import-untyped]
+from joblib.parallel import (
     LokyBackend,
     MultiprocessingBackend,
     Parallel,
