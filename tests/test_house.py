@@ -71,13 +71,13 @@ DOORS = {
     ("nineline.networks", "nineline.engines"): "Networks.run: engines work on networks, and one answers for them",
     ("nineline.networks", "nineline.training.many"): "Networks.train and evaluate: a loop around networks, and methods",
     ("nineline.networks", "nineline.files"): "Networks.save and load: a file is made from outside, and methods",
-    ("nineline.training.histories", "nineline.view.plots"): "Histories.plot: pictures need an extra, and are a method",
+    ("nineline.training.histories", "nineline.view.curves"): "Histories.plot: pictures need an extra, and are a method",
     ("nineline.network", "nineline.engines"): "Network.run: engines work on networks, and one answers for them",
     ("nineline.ensemble", "nineline.engines"): "Ensemble.run: rows of a table are handed over once for all networks",
     ("nineline.network", "nineline.training.arguments"): "Network.train: a loop around networks, and a method",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
     ("nineline.network", "nineline.interchange"): "Network.to_c and its like: made from outside, and methods",
-    ("nineline.training.history", "nineline.view.plots"): "History.plot: pictures need an extra, and are a method",
+    ("nineline.training.history", "nineline.view.curves"): "History.plot: pictures need an extra, and are a method",
 }
 
 # Imports for types may lead upward from here alone: what the methods above take and return is written beside them.

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba
 
 from nineline import Dropout, Embedding, Layer, LayerNorm, Network, Residual
 from nineline.view import draw_network
-from nineline.view.plots import BLUE, ORANGE
+from nineline.view.palette import LIGHT
 
 
 def parts(axes, gid):
@@ -95,8 +95,8 @@ def test_colour_says_the_sign_and_width_the_size():
     (lines,) = parts(draw(network), "weights")
     segments, widths, colours = lines.get_segments(), lines.get_linewidths(), lines.get_colors()
     upper, lower = sorted(range(2), key=lambda i: -segments[i][0][1])  # the first input is on top
-    assert tuple(colours[upper]) == to_rgba(BLUE)
-    assert tuple(colours[lower]) == to_rgba(ORANGE)
+    assert tuple(colours[upper]) == to_rgba(LIGHT.blue)
+    assert tuple(colours[lower]) == to_rgba(LIGHT.orange)
     assert widths[upper] > 1.5 * widths[lower]
     assert len({str(style) for style in lines.get_linestyles()}) == 2  # grey paper tells them apart too
 

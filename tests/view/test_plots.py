@@ -1,14 +1,19 @@
 """The plots show the numbers they are given, and change nothing."""
 
+import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
-from nineline import Adam, Dropout, Histories, History, Layer, Network, Networks, sigmoid
+from nineline import Adam, Dropout, Histories, History, Layer, LevenbergMarquardt, Network, Networks, sigmoid
 from nineline.view import plot_hidden, plot_histories, plot_history
+from nineline.view.palette import DARK, LIGHT, palette_of
+from nineline.view.svg import to_svg
 
 X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
 y = np.array([[0], [1], [1], [0]])
@@ -217,3 +222,77 @@ class TestPlotHistories:
     def test_no_epoch_is_an_error(self):
         with pytest.raises(ValueError, match="no finished epoch"):
             plot_histories(Histories(3, np.ones(3)))
+
+
+class TestStepLengths:
+    def test_a_rate_that_changes_is_drawn_on_a_scale_to_the_right(self):
+        history = trained(schedule="cosine")
+        axes = draws(plot_history(history))
+        (over,) = axes.child_axes
+        np.testing.assert_array_equal(over.lines[0].get_ydata(), history.learning_rate)
+        assert over.get_ylabel().startswith("learning rate")
+        assert "learning rate, right" in curves(axes)
+
+    def test_one_that_does_not_is_not(self):
+        assert plot_history(trained()).child_axes == []
+
+    def test_damping_of_levenberg_marquardt(self):
+        x = np.linspace(-1, 1, 30).reshape(-1, 1)
+        network = Network(1, 4, 1, activation="tanh", output="identity", bias=True, rng=0)
+        history = network.train(x, x**2, epochs=20, optimizer=LevenbergMarquardt(), report_every=0)
+        (over,) = draws(plot_history(history)).child_axes
+        np.testing.assert_array_equal(over.lines[0].get_ydata(), history.damping)
+        assert over.get_ylabel() == "damping (logarithmic scale)"
+
+    def test_drawing_again_piles_nothing_up(self):
+        history, axes = trained(schedule="cosine"), Figure().subplots()
+        for _ in range(3):
+            axes.clear()
+            plot_history(history, axes=axes)
+        assert len(axes.child_axes) == 1
+        figure = Figure(layout="constrained")
+        axes = figure.subplots()
+        for _ in range(3):
+            plot_hidden(Network(2, 3, 1, rng=1), axes=axes)
+        assert len(axes.child_axes) == 3
+        assert len(figure.axes) == 2  # and the scale
+
+
+class TestDark:
+    """On a dark page everything that is drawn in ink is light."""
+
+    def test_the_colours_follow_what_lies_behind(self):
+        figure = Figure()
+        assert palette_of(figure.subplots()) == LIGHT
+        with plt.style.context("dark_background"):
+            assert palette_of(Figure().subplots()) == DARK
+            figure = Figure()
+            figure.patch.set_alpha(0)
+            axes = figure.subplots()
+            axes.patch.set_alpha(0)
+            assert palette_of(axes) == DARK  # by the colour of text
+
+    def test_what_is_drawn(self):
+        with plt.style.context("dark_background"):
+            axes = plot_history(trained(validation=0.2))
+        assert curves(axes)["training"].get_color() == DARK.blue
+
+
+class TestSvg:
+    def test_a_picture_stands_in_a_page(self):
+        svg = to_svg(lambda axes: plot_history(trained(), axes=axes), 7, 4, "the <losses> & more")
+        root = ET.fromstring(svg)
+        assert root.tag.endswith("svg")
+        assert "the &lt;losses&gt; &amp; more" in svg
+        assert "var(--nineline-blue, #0072B2)" in svg
+        assert "epoch</text>" in svg  # text is text
+        assert to_svg(lambda axes: plot_history(trained(), axes=axes), 7, 4, "the <losses> & more") == svg
+
+    def test_two_pictures_share_no_names(self):
+        networks = [Network(2, 3, 1, rng=rng) for rng in (1, 2)]
+        one, other = (to_svg(lambda axes, each=each: plot_hidden(each, axes=axes), 7, 4, "") for each in networks)
+        names = [set(re.findall(r' id="([^"]+)"', svg)) for svg in (one, other)]
+        assert names[0]
+        assert not names[0] & names[1]
+        for svg, own in zip((one, other), names, strict=True):
+            assert set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg)) <= own

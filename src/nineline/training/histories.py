@@ -195,8 +195,8 @@ class Histories:
         return pl.DataFrame(columns)
 
     def plot(self, **options: Any) -> Any:
-        """Draw all losses over the epochs, their median and the best; see `nineline.view.plots.plot_histories`."""
-        from nineline.view.plots import plot_histories
+        """Draw all losses over the epochs, their median and the best; see `nineline.view.curves.plot_histories`."""
+        from nineline.view.curves import plot_histories
 
         return plot_histories(self, **options)
 

@@ -109,8 +109,8 @@ class History:
         return pl.DataFrame(self.columns)
 
     def plot(self, **options: Any) -> Any:
-        """Draw the losses over the epochs; see `nineline.view.plots.plot_history` (needs the extra ``plot``)."""
-        from nineline.view.plots import plot_history
+        """Draw the losses over the epochs; see `nineline.view.curves.plot_history` (needs the extra ``plot``)."""
+        from nineline.view.curves import plot_history
 
         return plot_history(self, **options)
 

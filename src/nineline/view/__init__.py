@@ -4,7 +4,8 @@ A picture reads a network and never changes it. Each function draws into the axe
 own, and returns them.
 """
 
+from nineline.view.answers import plot_hidden
+from nineline.view.curves import plot_histories, plot_history
 from nineline.view.diagram import draw_network
-from nineline.view.plots import plot_hidden, plot_histories, plot_history
 
 __all__ = ["draw_network", "plot_hidden", "plot_histories", "plot_history"]

@@ -11,7 +11,8 @@ import numpy as np
 
 from nineline import _checks
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
-from nineline.view.plots import BLUE, GREY, INK, ORANGE, new_axes, short_number
+from nineline.view.axes import new_axes, short_number
+from nineline.view.palette import palette_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,6 +131,7 @@ def draw_network(
         axes = new_axes(inch * (right - left), inch * (high - low))
     axes.set(xlim=(left, right), ylim=(low, high), aspect="equal")
     axes.axis("off")
+    colours = palette_of(axes)
     weighted = [stage.layer for stage in stages if isinstance(stage.layer, Layer)]
     largest = max(float(np.abs(block).max()) for layer in weighted for block in layer.blocks().values())
     busiest = max(len(a) * len(b) for a, b in itertools.pairwise(places))
@@ -144,8 +146,8 @@ def draw_network(
     for i, column in enumerate(columns):
         _draw_nodes(axes, places[i], None if values is None else values[i])
         if column.dots is not None:
-            axes.text(*column.dots, "⋮", ha="center", va="center", fontsize=18, color=INK, gid="dots")
-        axes.text(column.x, high - 0.1, column.heading, ha="center", va="top", fontsize=10, color=INK)
+            axes.text(*column.dots, "⋮", ha="center", va="center", fontsize=18, color=colours.ink, gid="dots")
+        axes.text(column.x, high - 0.1, column.heading, ha="center", va="top", fontsize=10, color=colours.ink)
     _draw_key(axes, largest, thickest)
     return axes
 
@@ -255,8 +257,9 @@ def _draw_links(axes: Axes, links: tuple[tuple[int, int], ...] | None, source: _
     """Draw a grey line for each link between nodes that are drawn."""
     from matplotlib.collections import LineCollection
 
+    colours = palette_of(axes)
     lines = [(source[start], target[stop]) for start, stop in links or () if start in source and stop in target]
-    axes.add_collection(LineCollection(lines, colors=[GREY], linewidths=[0.8], zorder=1, gid="links"))
+    axes.add_collection(LineCollection(lines, colors=[colours.grey], linewidths=[0.8], zorder=1, gid="links"))
 
 
 def _draw_arcs(axes: Axes, source: _Places, target: _Places) -> None:
@@ -264,12 +267,13 @@ def _draw_arcs(axes: Axes, source: _Places, target: _Places) -> None:
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
+    colours = palette_of(axes)
     for node, (x, y) in source.items():
         if node != _BIAS and node in target:
             end, rise = target[node], _rise(target[node][0] - x)
             corners = [(x, y), (x, y + rise), (end[0], end[1] + rise), end]
             path = Path(corners, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
-            axes.add_patch(PathPatch(path, fill=False, edgecolor=GREY, linewidth=0.8, zorder=0.5, gid="arc"))
+            axes.add_patch(PathPatch(path, fill=False, edgecolor=colours.grey, linewidth=0.8, zorder=0.5, gid="arc"))
 
 
 def _rise(length: float) -> float:
@@ -292,6 +296,7 @@ def _draw_weights(axes: Axes, layer: Layer, source: _Places, target: _Places, wi
     from matplotlib.collections import LineCollection
 
     lines = []
+    colours = palette_of(axes)
     for start, begin in source.items():
         for stop, end in target.items():
             if stop != _BIAS:
@@ -301,7 +306,7 @@ def _draw_weights(axes: Axes, layer: Layer, source: _Places, target: _Places, wi
     axes.add_collection(
         LineCollection(
             [ends for _, _, ends in lines],
-            colors=[ORANGE if below else BLUE for _, below, _ in lines],
+            colors=[colours.orange if below else colours.blue for _, below, _ in lines],
             linestyles=[_DASHED if below else "solid" for _, below, _ in lines],
             linewidths=[0.3 + width * size for size, _, _ in lines],
             capstyle="butt",
@@ -315,31 +320,43 @@ def _draw_nodes(axes: Axes, places: _Places, values: Array | None) -> None:
     """Draw a circle for each node, with its answer inside where there is one, and the bias as a square."""
     from matplotlib.patches import Circle, Rectangle
 
+    colours = palette_of(axes)
     for node, (x, y) in places.items():
         if node == _BIAS:
             side = 1.7 * _RADIUS
             corner = (x - side / 2, y - side / 2)
-            axes.add_patch(Rectangle(corner, side, side, facecolor="#eeeeee", edgecolor=INK, zorder=2, gid="bias"))
-            axes.text(x, y, "1", ha="center", va="center", fontsize=9, color=INK, zorder=3)
-            axes.text(x, y - 0.38, "bias", ha="center", va="top", fontsize=8, color=GREY, zorder=3)
+            axes.add_patch(
+                Rectangle(corner, side, side, facecolor=colours.shade, edgecolor=colours.ink, zorder=2, gid="bias")
+            )
+            axes.text(x, y, "1", ha="center", va="center", fontsize=9, color=colours.ink, zorder=3)
+            axes.text(x, y - 0.38, "bias", ha="center", va="top", fontsize=8, color=colours.grey, zorder=3)
             continue
-        axes.add_patch(Circle((x, y), _RADIUS, facecolor="white", edgecolor=INK, linewidth=1.2, zorder=2, gid="node"))
+        axes.add_patch(
+            Circle((x, y), _RADIUS, facecolor=colours.paper, edgecolor=colours.ink, linewidth=1.2, zorder=2, gid="node")
+        )
         text = f"{node + 1}" if values is None else short_number(float(values[node]))
-        colour = GREY if values is None else INK
-        axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour, zorder=3, gid="label")
+        ink = colours.grey if values is None else colours.ink
+        axes.text(x, y, text, ha="center", va="center", fontsize=8, color=ink, zorder=3, gid="label")
 
 
 def _draw_key(axes: Axes, largest: float, thickest: float) -> None:
     """Say below the drawing what the lines mean."""
     from matplotlib.lines import Line2D
 
+    colours = palette_of(axes)
     handles = [
-        Line2D([], [], color=BLUE, linewidth=2.5, label="weight above 0"),
-        Line2D([], [], color=ORANGE, linewidth=2.5, linestyle=_DASHED, label="below 0"),
-        Line2D([], [], color=GREY, linewidth=thickest, label=f"thickest: {largest:.3g}"),
+        Line2D([], [], color=colours.blue, linewidth=2.5, label="weight above 0"),
+        Line2D([], [], color=colours.orange, linewidth=2.5, linestyle=_DASHED, label="below 0"),
+        Line2D([], [], color=colours.grey, linewidth=thickest, label=f"thickest: {largest:.3g}"),
     ]
     axes.legend(
-        handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=9, borderaxespad=0.0, labelcolor=INK
+        handles=handles,
+        loc="lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+        borderaxespad=0.0,
+        labelcolor=colours.ink,
     )
 
 
