@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline.rows import Compact, Encoding
+    from nineline.tables.profile import ColumnProfile
 
     Numbers = npt.NDArray[np.float64]
 
@@ -141,14 +142,32 @@ class Columns:
 
     def shuffled(self, rows: Compact, number: int, order: npt.NDArray[np.intp]) -> Compact:
         """Return compact rows in which the column of this number, among those in use, has the values of other rows."""
-        start = sum(column.width for column in self.used[:number])
-        end = start + self.used[number].width
+        own_numbers, own_levels = self._places(number)
         numbers, levels = rows.numbers.copy(), rows.levels.copy()
-        own_numbers = [place for place, part in enumerate(self.encoding.numbers) if start <= part.place < end]
-        own_levels = [place for place, part in enumerate(self.encoding.levels) if start <= part.place < end]
         numbers[:, own_numbers] = numbers[order][:, own_numbers]
         levels[:, own_levels] = levels[order][:, own_levels]
         return replace(rows, numbers=numbers, levels=levels)
+
+    def with_value(self, rows: Compact, number: int, value: object) -> Compact:
+        """Return compact rows in which the column of this number, among those in use, has one value everywhere.
+
+        `value` is one as the table holds it, None where it is missing.
+        """
+        column = self.used[number]
+        given = column.values(_series_of(column.name, value))
+        own_numbers, own_levels = self._places(number)
+        numbers, levels = rows.numbers.copy(), rows.levels.copy()
+        numbers[:, own_numbers] = [each[0] for each in given if each.dtype != np.int32]
+        levels[:, own_levels] = [each[0] for each in given if each.dtype == np.int32]
+        return replace(rows, numbers=numbers, levels=levels)
+
+    def _places(self, number: int) -> tuple[list[int], list[int]]:
+        """Return which numbers and levels of a compact row are of one column, among those in use."""
+        start = sum(column.width for column in self.used[:number])
+        end = start + self.used[number].width
+        own_numbers = [place for place, part in enumerate(self.encoding.numbers) if start <= part.place < end]
+        own_levels = [place for place, part in enumerate(self.encoding.levels) if start <= part.place < end]
+        return own_numbers, own_levels
 
     def encode(self, frame: nw.DataFrame[Any]) -> Numbers:
         """Return a table as the numbers that a network is given, (rows, width); see `compact`."""
@@ -266,6 +285,10 @@ class ColumnsLearner:
             reasons = "; ".join(f"{column.name!r} is {column.reason}" for column in dropped[:5])
             raise ValueError(f"no column is of use to learn from: {reasons or 'there is none'}")
         return Columns(used, dropped)
+
+    def profiles(self) -> list[ColumnProfile]:
+        """Return how often each column has which values, in the order of the table; to be asked after `finish`."""
+        return [learner.profile() for learner in self._columns.values()]
 
     def divided(self, columns: Columns, intervals: int) -> Columns:
         """Return what `finish` returned with intervals for every column of numbers.

@@ -9,6 +9,7 @@ import narwhals as nw
 import numpy as np
 
 from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
+from nineline.tables.profile import NumberProfile, ValueProfile
 from nineline.tables.series import (
     FORMATS,
     ISO,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from nineline.tables.profile import ColumnProfile
 
     Numbers = npt.NDArray[np.float64]
 
@@ -76,6 +79,9 @@ class ColumnLearner:
         self.numbers = NumberSummary(numbers_at_most)
         self.values = ValueSummary(values_at_most)
         self.dtype: Any = None
+        self.dates = False
+        """Whether the numbers are moments, as `finish` found."""
+        self._texts: tuple[list[str], Numbers, int] | None = None
 
     def see(self, series: nw.Series[Any], weights: Numbers | None = None) -> None:
         """Take note of a piece of the column; a row of weight 2 counts as two rows.
@@ -143,7 +149,7 @@ class ColumnLearner:
         if numbers is not None:
             self.numbers = given.as_numbers(numbers)
             return self._number()
-        texts, shares, known = given.as_texts()
+        texts, shares, known = self._texts = given.as_texts()
         missing = known < given.rows
         if not texts:
             return Dropped(name, "empty")
@@ -166,6 +172,7 @@ class ColumnLearner:
         return _category(name, texts, shares, missing=missing)
 
     def _date(self, form: str) -> Column | Dropped:
+        self.dates = True
         return _varying(Date.learn(self.name, self.numbers, form), self.numbers.different)
 
     def _number(self) -> Column | Dropped:
@@ -177,6 +184,13 @@ class ColumnLearner:
         if _is_one_number(summary.values, np.float32 if self.dtype == nw.Float32 else np.float64):
             return Presence(name, missing=True) if summary.missing else Dropped(name, "constant")
         return Number.learn(name, summary)
+
+    def profile(self) -> ColumnProfile:
+        """Return how often the column has which values; to be asked after `finish`, which finds out what they are."""
+        if len(self.numbers.values):
+            return NumberProfile.of(self.name, self.numbers, dates=self.dates)
+        texts = self.values.as_texts() if self._texts is None else self._texts
+        return ValueProfile.of_texts(self.name, texts, self.values)
 
     def divided(self, column: Column, intervals: int) -> Column:
         """Return the column that was learned with intervals, where it is of numbers."""

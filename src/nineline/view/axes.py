@@ -128,3 +128,9 @@ def short_number(value: float) -> str:
 def plain(text: str) -> str:
     """Return a text that comes from data as matplotlib draws it letter by letter, without reading formulas into it."""
     return text.replace("$", r"\$")
+
+
+def shortened(text: str, characters: int) -> str:
+    """Return a text on one line, cut behind so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"

@@ -118,6 +118,13 @@ def signed_scale(values: Array) -> dict[str, Any]:
     return {"cmap": colours, "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
 
 
+def shares_scale() -> dict[str, Any]:
+    """Return a scale of shares, from nearly white (0) to dark blue (1)."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return {"cmap": LinearSegmentedColormap.from_list("nineline shares", _SIGNED[3:]), "vmin": 0.0, "vmax": 1.0}
+
+
 def ink_on(image: Any, values: Array) -> Any:
     """Return for each number of an image whether white ink is read better on its colour, of the same shape."""
     colours = image.cmap(image.norm(values))

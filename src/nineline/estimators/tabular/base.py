@@ -14,9 +14,11 @@ from nineline import _checks
 from nineline.ensemble import Ensemble
 from nineline.estimators.frames import as_frame
 from nineline.estimators.tabular import file
+from nineline.estimators.tabular.explaining import explain
 from nineline.estimators.tabular.fitting import Fitting
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.predicting import predict_to
+from nineline.tables.series import is_missing
 
 if TYPE_CHECKING:
     import os
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
     from nineline._typing import Array
+    from nineline.estimators.tabular.explaining import Explanation
+    from nineline.rows import Compact
     from nineline.training.history import History
 
 _ROWS_AT_ONCE: Final = 65_536  # are made compact: of fewer, each column takes longer to begin than to go through
@@ -105,6 +109,73 @@ class Tabular(Fitting):
                 raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
             held_out = HeldOut.on(self.network_, self.columns_.compact(frame, np.float64), labels)
         return held_out.importance(self, repeats, rng)
+
+    def explain(self, row: Any, *, of: Any = None, background: Any = None) -> Explanation:
+        """Return what each column of one row adds to its answer, by integrated gradients.
+
+        ``baseline + sum(contributions) = answer``, to within some 1e-3 of their range, where the baseline is the answer
+        to the mean of the inputs of other rows. Contributions say what the model does, not what causes what.
+
+        Parameters
+        ----------
+        row : dict, or DataFrame or array_like of one row
+            A dict has each column's name and its value, None or NaN where it is missing.
+        of : optional
+            Of a classifier: the class whose probability is explained; by default the most probable one.
+        background : DataFrame or array_like, optional
+            The rows whose mean is the baseline; by default those that were held out in `fit`, a few thousand at most.
+
+        Returns
+        -------
+        nineline.estimators.tabular.explaining.Explanation
+            It prints as a list, the largest contribution first, and has `plot`.
+
+        Raises
+        ------
+        ValueError
+            There is not one row, no such class, or no background (too few rows, or a model from a file).
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from nineline.estimators import TabularRegressor
+        >>> table = pd.DataFrame({"rooms": [1, 2, 3, 4] * 20, "area": range(40, 120)})
+        >>> model = TabularRegressor(random_state=0, n_members=1).fit(table, 50.0 * table["rooms"])
+        >>> explanation = model.explain({"rooms": 4, "area": 50})
+        >>> explanation.names[abs(explanation.contributions).argmax()]
+        'rooms'
+
+        References
+        ----------
+        Sundararajan, Taly, Yan (2017), Axiomatic attribution for deep networks, ICML.
+        """
+        check_is_fitted(self, "network_")
+        if isinstance(row, Mapping):
+            compact = self.columns_.compact_one(row)
+            given = dict(row)
+        else:
+            frame = self._frame(row)
+            if len(frame) != 1:
+                raise ValueError(f"row has {len(frame)} rows; expected one: X[:1]")
+            compact = self.columns_.compact_row(frame)
+            given = dict(zip(frame.columns, frame.row(0), strict=True))
+        if background is not None:
+            rows = [self.columns_.compact(self._frame(background), np.float64)]
+        elif self._held_out is not None and self._held_out.parts:
+            rows = [part.inputs for part in self._held_out.parts]
+        else:
+            raise ValueError(
+                "no held-out rows are there to compare with (too few rows, or a model from a file); give background=X"
+            )
+        output, what = self._explained(compact, of)
+        values = [_shown(given[column.name]) for column in self.columns_.used]
+        return explain(self, compact, rows, output, values, what)
+
+    def _explained(self, row: Compact, of: Any) -> tuple[int, str]:
+        """Return which answer is explained, and what it is called."""
+        if of is not None:
+            raise ValueError(f"of is {of!r}, and the target {self.target_name_!r} is a number; leave it out")
+        return 0, self.target_name_
 
     def _frame(self, X: Any) -> nw.DataFrame[Any]:
         """Return a table with the names that `fit` saw."""
@@ -211,3 +282,10 @@ class Tabular(Fitting):
         tags.input_tags.string = True
         tags.non_deterministic = False
         return tags
+
+
+def _shown(value: object) -> str:
+    """Return a value of a row as text."""
+    if is_missing(value):
+        return "missing"
+    return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.activations import Activation
+    from nineline.rows import Compact
 
 
 class TabularClassifier(ClassifierMixin, Tabular):
@@ -239,6 +240,16 @@ class TabularClassifier(ClassifierMixin, Tabular):
         """Return the most probable class of each row, (rows,)."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
+
+    def _explained(self, row: Compact, of: Any) -> tuple[int, str]:
+        if of is None:
+            number = int(self._answers(self.network_.run(row))[0].argmax())
+        elif of in self.classes_.tolist():
+            number = self.classes_.tolist().index(of)
+        else:
+            hint = _checks.nearest(str(of), [str(value) for value in self.classes_.tolist()])
+            raise ValueError(f"of is {of!r}, which is no class{hint}")
+        return number, f"{self.target_name_} is {self.classes_.tolist()[number]}"
 
     def predict_proba_one(self, row: Mapping[str, Any]) -> dict[Any, float]:
         """Return the probability of each class for one row, by class.

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from nineline.estimators.tabular.member import Lesson
     from nineline.network import Network
     from nineline.rows import Compact
+    from nineline.tables.profile import ColumnProfile
     from nineline.tables.targets import Target
     from nineline.training.history import History
     from nineline.training.shared.together import Together
@@ -174,6 +175,7 @@ class Fitting(Pickled, BaseEstimator):
         twin.__dict__.update(self.__dict__)
         twin._fit_any(X, y, sample_weight, target, memory, together_of(parallel))
         self.__dict__ = twin.__dict__
+        self.report_ = replace(self.report_, model=self)
         if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
             warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
         return self
@@ -246,6 +248,7 @@ class Fitting(Pickled, BaseEstimator):
         weighted = weigh(seen.values[:1], None) is not None or table.weight is not None
         columns = learner.finish()
         divided = learner.divided(columns, min(INTERVALS, seen.rows // ROWS_AN_INTERVAL))
+        profiles = learner.profiles()
         del learner
         self.target_ = target = self._learn_target(seen.values, seen.shares)
         file.check_room(divided, table.names, target.describe())
@@ -270,7 +273,7 @@ class Fitting(Pickled, BaseEstimator):
                 return lessons, (held, truth), seen.rows, settings
 
             ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
-            self._fit_rows(ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), whole)
+            self._fit_rows(ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), profiles, whole)
 
     def _learn_target_again(self, seen: Any) -> Target:
         """Return the target in the way that was chosen, learned from all of its values."""
@@ -304,6 +307,7 @@ class Fitting(Pickled, BaseEstimator):
         labels, names = labels[kept], list(frame.columns)
         del frame
         divided = learner.divided(columns, min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
+        profiles = learner.profiles()
         del learner
         self.target_ = self._learn_target(labels, weights)
         file.check_room(divided, names, self.target_.describe())
@@ -320,7 +324,7 @@ class Fitting(Pickled, BaseEstimator):
         settings = self._settings(recipe, labels, weights, seed)
         budget = Budget(_left(time_limit, began), jobs, spreading=spreading)
         ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
-        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)))
+        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)), profiles)
 
     def _settings(self, recipe: Recipe, labels: npt.NDArray[Any], weights: Array | None, seed: int) -> MemberSettings:
         """Return how members are made and trained that are judged by rows with these targets and weights."""
@@ -344,6 +348,7 @@ class Fitting(Pickled, BaseEstimator):
         budget: Budget,
         began: float,
         counts: tuple[int, int],
+        profiles: list[ColumnProfile],
         whole: Whole | None = None,
     ) -> None:
         """Choose, train and report, where rows with columns as they are and divided are there to choose by.
@@ -369,6 +374,7 @@ class Fitting(Pickled, BaseEstimator):
                 held_out=self._held_out.scores(self) if self._held_out is not None else {},
                 seconds=time.perf_counter() - began,
                 interrupted=interruption.heard,
+                profiles=profiles,
             )
 
         if budget.together is None:

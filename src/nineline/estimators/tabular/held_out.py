@@ -123,6 +123,31 @@ class HeldOut:
             names=names, importances_mean=rises.mean(axis=1), importances_std=rises.std(axis=1), importances=rises
         )
 
+    def dependence(self, model: Any, place: int, values: Sequence[object]) -> list[Answers]:
+        """Return the answers to the rows that are kept if a column had a value in all, for each of some values.
+
+        `place` is the column's among those in use. An answer is (rows, classes) or (rows,).
+        """
+        found = []
+        for value in values:
+            said = [part.network.run(model.columns_.with_value(part.inputs, place, value)) for part in self.parts]
+            found.append(model.target_.answers(np.concatenate(said)))
+        return found
+
+    def thinned(self, rows: int) -> HeldOut:
+        """Return the same with at most so many rows in all, evenly spaced among those that are kept of each part."""
+        there = sum(part.inputs.shape[0] for part in self.parts)
+        if there <= rows:
+            return self
+        parts = []
+        for part in self.parts:
+            have = part.inputs.shape[0]
+            kept = np.unique(np.linspace(0, have - 1, max(1, have * rows // there)).astype(np.intp))
+            weights = None if part.weights is None else part.weights[kept]
+            answers = None if part.answers is None else part.answers[kept]
+            parts.append(HeldOutPart(part.network, part.inputs.part(kept), part.truth[kept], answers, weights))
+        return HeldOut(tuple(parts))
+
     def _error(self, model: Any, inputs: Sequence[Compact]) -> float:
         truth = np.concatenate([part.truth[: x.shape[0]] for part, x in zip(self.parts, inputs, strict=True)])
         said = [model.target_.answers(part.network.run(x)) for part, x in zip(self.parts, inputs, strict=True)]

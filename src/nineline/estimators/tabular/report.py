@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nineline.estimators.tabular.recipe import Recipe
     from nineline.estimators.tabular.trials import Trial
     from nineline.tables.columns import Columns
+    from nineline.tables.profile import ColumnProfile
     from nineline.training.history import History
 
 
@@ -42,6 +43,10 @@ class FitReport:
     rates : list of Trial
         Learning rates that were tried side by side, with ``learning_rate="sweep"``, and the loss on held-out rows of
         each; NaN where it diverged.
+    profiles : list of ColumnProfile
+        How often each column has which values, in the order of the table.
+    model : TabularClassifier or TabularRegressor
+        What it is an account of.
     """
 
     rows: int
@@ -55,6 +60,8 @@ class FitReport:
     seconds: float
     interrupted: bool = False
     rates: list[Trial] = field(default_factory=list)
+    profiles: list[ColumnProfile] = field(default_factory=list)
+    model: Any = field(default=None, compare=False)
 
     def to_frame(self) -> Any:
         """Return a line for each column, as a polars DataFrame: name, kind, missing, and what was done to it."""
