@@ -76,6 +76,8 @@ DOORS = {
     ("nineline.ensemble", "nineline.engines"): "Ensemble.run: rows of a table are handed over once for all networks",
     ("nineline.network", "nineline.training.arguments"): "Network.train: a loop around networks, and a method",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
+    ("nineline.estimators.tabular.report", "nineline.estimators.page"): "FitReport.to_html: needs an extra, a method",
+    ("nineline.estimators.tabular.explaining", "nineline.estimators.plots"): "Explanation.plot: likewise",
     ("nineline.network", "nineline.interchange"): "Network.to_c and its like: made from outside, and methods",
     ("nineline.training.history", "nineline.view.curves"): "History.plot: pictures need an extra, and are a method",
 }

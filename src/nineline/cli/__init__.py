@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import tempfile
 from functools import partial
@@ -95,6 +96,12 @@ def train(
     ] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds of training at most.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Judge scikit-learn's boosted trees beside it.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the report as a page, report.html: one file with pictures, for whoever is sent it."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     checkpoint: Annotated[Path | None, typer.Option(help="A file to keep the training in while it goes on.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from that file, where it exists.")] = False,
@@ -134,6 +141,13 @@ def train(
                 writing.check_writable(checkpoint)
             elif resume:
                 raise ValueError("--resume is given and --checkpoint is not; name the file to go on from")
+            if report is not None:
+                if report.resolve() in (target_file.resolve(), None if checkpoint is None else checkpoint.resolve()):
+                    raise ValueError(f"report is {report}, where another file is to be written; name another one")
+                from nineline.estimators.page import check_page
+
+                check_page()
+                writing.check_writable(report, [*names, *to_judge_by])
             if seed < 0:
                 raise ValueError(f"seed is {seed}; expected a whole number, 0 or more")
             piece_by_piece = memory is not None or together.size > 1
@@ -180,6 +194,9 @@ def train(
         if together.is_first:
             print_session(console, session)
             console.print(line("written", f"{target_file}, {target_file.stat().st_size:,} bytes"))
+            if report is not None:
+                session.to_html(report, command=shlex.join(["nineline", *sys.argv[1:]]))
+                console.print(line("report", f"{report}, {report.stat().st_size:,} bytes"))
 
 
 @app.command()

@@ -17,12 +17,15 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import confusion_matrix
 
 from nineline import _checks
+from nineline.estimators.judged import Judged
 from nineline.estimators.splitting import hold_out
 from nineline.estimators.tabular import TabularClassifier, TabularRegressor
 from nineline.estimators.tabular.scoring import scores_of
+from nineline.estimators.tabular.streamed import EXAMPLES
 from nineline.tables.series import ISO, moments_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Collection
 
     import numpy.typing as npt
@@ -56,6 +59,10 @@ class Session:
         (classes, classes), rows are the truth.
     residuals : array or None
         Quantiles 0.05, 0.25, 0.5, 0.75, 0.95 of prediction − truth.
+    judged : Judged or None
+        The test part with the network's answers.
+    rows : list of dict
+        Some of its rows.
     """
 
     model: TabularClassifier | TabularRegressor
@@ -67,6 +74,21 @@ class Session:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     confusion: npt.NDArray[np.int64] | None = None
     residuals: npt.NDArray[np.float64] | None = None
+    judged: Judged | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_html(self, path: str | os.PathLike[str], *, command: str | None = None) -> None:
+        """Write the whole report as a page; see `nineline.estimators.tabular.report.FitReport.to_html`.
+
+        It judges by the test part, beside the other models, where there is one. `command` is what was typed.
+        """
+        from nineline.estimators.page import Evaluation, write_page
+
+        evaluation = None
+        if self.judged is not None:
+            where = f"{self.test:,} test rows, which training has not seen"
+            evaluation = Evaluation(self.judged, where, self.scores, self.notes, self.rows)
+        write_page(path, self.model.report_, evaluation, command)
 
 
 def decide_task(target: nw.Series[Any], task: str | None = None, rows: int | None = None) -> tuple[str, str]:
@@ -268,11 +290,17 @@ def _judge(
 def _judge_network(session: Session, test: pl.DataFrame, target: str) -> Any:
     """Return the network's answers, and note what it confuses or by how much it is off."""
     model, truth = session.model, test[target].to_numpy()
-    rows = model.select(test.drop(target))
+    columns = test.drop(target)
+    rows = model.select(columns)
+    session.rows = columns[np.unique(np.linspace(0, test.height - 1, EXAMPLES).astype(np.intp))].to_dicts()
     if isinstance(model, TabularClassifier):
-        session.confusion = confusion_matrix(truth, model.predict(rows), labels=model.classes_)
-        return model.predict_proba(rows)
+        shares = model.predict_proba(rows)
+        said = model.classes_[shares.argmax(axis=1)]
+        session.confusion = confusion_matrix(truth, said, labels=model.classes_)
+        session.judged = Judged(truth, shares, None, model.classes_, target)
+        return shares
     predicted = model.predict(rows)
+    session.judged = Judged(truth, predicted, None, None, target)
     session.residuals = np.quantile(predicted - truth, [0.05, 0.25, 0.5, 0.75, 0.95])
     return predicted
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+_PIXELS: Final = 1.3  # a point, so that text is as large as a page's
 _NAMES: Final = ("ink", "grey", "faint", "paper", "shade", "blue", "orange")
 
 _IN_LIGHT, _IN_DARK = (
@@ -80,8 +81,9 @@ def _element(document: str, title: str) -> str:
     element = re.sub(r"<!--.*?-->\s*", "", element, flags=re.DOTALL)
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', element)
     assert box is not None
+    width, height = (f"{_PIXELS * float(side):.0f}" for side in box.groups())
     opening = (
-        f'<svg class="nineline-picture" viewBox="{box[0][9:-1]}" width="{box[1]}" height="{box[2]}" role="img" '
+        f'<svg class="nineline-picture" viewBox="{box[0][9:-1]}" width="{width}" height="{height}" role="img" '
         'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
         f"<title>{html.escape(title)}</title>"
     )

@@ -7,6 +7,7 @@ makes its own, and returns them. Where scikit-learn has a display for it, that d
 
 from nineline.estimators.plots.classes import plot_calibration, plot_confusion, plot_precision_recall, plot_roc
 from nineline.estimators.plots.columns import plot_column, plot_dependence, plot_explanation, plot_importance
+from nineline.estimators.plots.members import plot_members
 from nineline.estimators.plots.numbers import plot_prediction_error, plot_residuals
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "plot_dependence",
     "plot_explanation",
     "plot_importance",
+    "plot_members",
     "plot_precision_recall",
     "plot_prediction_error",
     "plot_residuals",

@@ -17,7 +17,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from nineline.estimators.plots.judged import POINTS, judged_of
+from nineline.estimators.judged import POINTS, judged_of
 from nineline.view.axes import grid, new_axes, plain, shortened, some_of
 from nineline.view.palette import LIGHT, LINES, ink_on, palette_of, shares_scale
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
 
-    from nineline.estimators.plots.judged import Judged
+    from nineline.estimators.judged import Judged
 
 _NUMBERS_AT_MOST: Final = 15  # classes whose counts are written
 _NAMES_AT_MOST: Final = 40

@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from nineline import _checks
-from nineline.estimators.plots.judged import NO_ROWS
+from nineline.estimators.judged import NO_ROWS
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.tables.inference import ColumnLearner
 from nineline.tables.profile import NumberProfile, ValueProfile
@@ -324,7 +324,10 @@ def _deciles(profile: ColumnProfile) -> Any:
     if not isinstance(profile, NumberProfile) or not len(profile.counts):
         return np.empty(0)
     reached = np.concatenate([[0.0], np.cumsum(profile.counts)])
-    return np.interp(np.arange(0.1, 1, 0.1) * reached[-1], reached, profile.edges)
+    marks = np.arange(0.1, 1, 0.1) * reached[-1]
+    if _is_whole(profile):
+        return profile.edges[np.searchsorted(reached[1:], marks)] + 0.5
+    return np.interp(marks, reached, profile.edges)
 
 
 def _curves(model: Any, means: Any, of: Any) -> list[tuple[str, Any]]:

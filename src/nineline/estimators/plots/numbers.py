@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sklearn.metrics import PredictionErrorDisplay
 
-from nineline.estimators.plots.judged import judged_of
+from nineline.estimators.judged import judged_of
 from nineline.view.axes import grid, new_axes, plain, shortened
 from nineline.view.palette import LINES, palette_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from nineline.estimators.plots.judged import Judged
+    from nineline.estimators.judged import Judged
 
 _BANDS: Final = 12  # of predictions, of as many rows each
 _ROWS_OF_A_BAND: Final = 20

@@ -29,7 +29,7 @@ from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Reci
 from nineline.estimators.tabular.report import FitReport
 from nineline.estimators.tabular.scoring import scorer_of
 from nineline.estimators.tabular.spreading import Spreading
-from nineline.estimators.tabular.streamed import Streamed, is_streamed, memory_by_default
+from nineline.estimators.tabular.streamed import EXAMPLES, Streamed, is_streamed, memory_by_default
 from nineline.estimators.tabular.sweep import sweep
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
 from nineline.rows import Rows
@@ -41,6 +41,7 @@ from nineline.training.shared.together import together_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import narwhals as nw
     import numpy.typing as npt
 
     from nineline._typing import Array
@@ -273,7 +274,9 @@ class Fitting(Pickled, BaseEstimator):
                 return lessons, (held, truth), seen.rows, settings
 
             ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
-            self._fit_rows(ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), profiles, whole)
+            self._fit_rows(
+                ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), (profiles, table.examples), whole
+            )
 
     def _learn_target_again(self, seen: Any) -> Target:
         """Return the target in the way that was chosen, learned from all of its values."""
@@ -304,7 +307,7 @@ class Fitting(Pickled, BaseEstimator):
         columns = learner.finish()
         inputs = columns.compact(frame)
         kept, weights = merge(inputs, labels, weights)
-        labels, names = labels[kept], list(frame.columns)
+        labels, names, examples = labels[kept], list(frame.columns), _some_rows(frame)
         del frame
         divided = learner.divided(columns, min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
         profiles = learner.profiles()
@@ -324,7 +327,7 @@ class Fitting(Pickled, BaseEstimator):
         settings = self._settings(recipe, labels, weights, seed)
         budget = Budget(_left(time_limit, began), jobs, spreading=spreading)
         ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
-        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)), profiles)
+        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)), (profiles, examples))
 
     def _settings(self, recipe: Recipe, labels: npt.NDArray[Any], weights: Array | None, seed: int) -> MemberSettings:
         """Return how members are made and trained that are judged by rows with these targets and weights."""
@@ -348,12 +351,13 @@ class Fitting(Pickled, BaseEstimator):
         budget: Budget,
         began: float,
         counts: tuple[int, int],
-        profiles: list[ColumnProfile],
+        seen: tuple[list[ColumnProfile], list[dict[str, Any]]],
         whole: Whole | None = None,
     ) -> None:
         """Choose, train and report, where rows with columns as they are and divided are there to choose by.
 
-        `counts` are the rows of the table, and the different ones among them.
+        `counts` are the rows of the table, and the different ones among them; `seen` is what its columns are like, and
+        some rows.
         """
         self.evaluation_ = {}
         interruption = Interruption()
@@ -374,7 +378,8 @@ class Fitting(Pickled, BaseEstimator):
                 held_out=self._held_out.scores(self) if self._held_out is not None else {},
                 seconds=time.perf_counter() - began,
                 interrupted=interruption.heard,
-                profiles=profiles,
+                profiles=seen[0],
+                examples=seen[1],
             )
 
         if budget.together is None:
@@ -464,6 +469,12 @@ class Fitting(Pickled, BaseEstimator):
         if jobs is not None and isinstance(jobs, (int, np.integer)) and jobs < 0:  # as scikit-learn counts: -1 is all
             jobs = max(1, _checks.threads("n_jobs", None) + 1 + int(jobs))
         return limit, _checks.threads("n_jobs", jobs)
+
+
+def _some_rows(frame: nw.DataFrame[Any]) -> list[dict[str, Any]]:
+    """Return some rows, evenly spaced, by the names of the columns."""
+    places = np.unique(np.linspace(0, len(frame) - 1, EXAMPLES).astype(np.intp)).tolist()
+    return [dict(row) for row in frame[places].iter_rows(named=True)]
 
 
 def _double(weights: Array | None) -> npt.NDArray[np.float64] | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nineline.training.history import sparkline
 
 if TYPE_CHECKING:
+    import os
+
     from nineline.estimators.tabular.recipe import Recipe
     from nineline.estimators.tabular.trials import Trial
     from nineline.tables.columns import Columns
@@ -45,6 +47,8 @@ class FitReport:
         each; NaN where it diverged.
     profiles : list of ColumnProfile
         How often each column has which values, in the order of the table.
+    examples : list of dict
+        Some rows of the table, by the names of the columns; they are not in a pickle.
     model : TabularClassifier or TabularRegressor
         What it is an account of.
     """
@@ -61,6 +65,7 @@ class FitReport:
     interrupted: bool = False
     rates: list[Trial] = field(default_factory=list)
     profiles: list[ColumnProfile] = field(default_factory=list)
+    examples: list[dict[str, Any]] = field(default_factory=list)
     model: Any = field(default=None, compare=False)
 
     def to_frame(self) -> Any:
@@ -71,6 +76,45 @@ class FitReport:
         return pl.DataFrame(
             [dict(zip(names, each, strict=True)) for each in self.columns.in_words()], schema_overrides=None
         )
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as a page: one file of HTML that opens without a network and runs nothing.
+
+        The scores beside the plainest baseline, which columns decide and how, each column's histogram and what was done
+        with it, the learning curves, the settings to repeat it. It stays below 2 MB, however large the table is. Needs
+        the extra ``plot``.
+
+        Parameters
+        ----------
+        path : path
+            Such as "report.html".
+
+        Raises
+        ------
+        ImportError
+            Matplotlib or Jinja2 is not installed.
+        OSError
+            The file cannot be written; what lay there before is untouched.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sklearn.datasets import load_wine
+        >>> from nineline.estimators import TabularClassifier
+        >>> model = TabularClassifier(random_state=0, n_members=2, max_epochs=5).fit(*load_wine(return_X_y=True))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "report.html"
+        ...     model.report_.to_html(path)
+        ...     "<svg" in path.read_text(encoding="utf-8")
+        True
+        """
+        from nineline.estimators.page import write_page
+
+        write_page(path, self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "examples": []}  # rows of the table stay here
 
     def kept_in_words(self) -> str:
         """Return what an interrupted fit kept."""

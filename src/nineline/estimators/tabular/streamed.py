@@ -43,6 +43,8 @@ HELD_OUT_AT_MOST: Final = 100_000  # rows of each member
 _PARTS_OF_MEMORY: Final = 16  # a window, a quarter of the memory, has at least so many parts, over four
 _PARTS_AT_LEAST: Final = 16
 _PARTS_AT_MOST: Final = 4096
+EXAMPLES: Final = 64
+"""Rows of a table that a report looks at by themselves."""
 _CANNOT_READ: Final = "cannot read its share of the table"
 _SMALL: Final = 8  # a table that takes less than the memory over this is a table in memory
 
@@ -75,6 +77,8 @@ class Streamed:
         Rows that have none, of the last pass; they are left out.
     rows : int
         The others.
+    examples : list of dict
+        The first rows, by the names of the columns, when they have been learned.
     """
 
     source: TableSource
@@ -84,6 +88,7 @@ class Streamed:
     together: Together = field(default_factory=lambda: Together(Alone()))
     without_target: int = 0
     rows: int = 0
+    examples: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         with self.together.alike(_CANNOT_READ):
@@ -161,6 +166,7 @@ class Streamed:
         with self.together.alike(_CANNOT_READ):
             for frame, labels, weights in self.pieces():
                 learner.see(nw.from_native(frame, eager_only=True), weights)
+                self.examples = self.examples or list(frame.head(EXAMPLES).iter_rows(named=True))
                 target.see(labels, weights)
         merged: tuple[ColumnsLearner, Any] | None = None
         for each in self.together.each_of((learner, target)):

@@ -1,0 +1,83 @@
+"""Small histograms, of which a page holds hundreds: a few rectangles each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from markupsafe import Markup
+
+from nineline.tables.profile import NumberProfile, ValueProfile
+from nineline.view.axes import shortened
+
+if TYPE_CHECKING:
+    from nineline.tables.profile import ColumnProfile
+
+_WIDTH: Final = 240
+_HEIGHT: Final = 44
+_LINE: Final = 14
+_VALUES: Final = 6
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def bars(profile: ColumnProfile) -> Markup:
+    """Return how often a column has which values, as an ``<svg>`` element; empty where it has none."""
+    if isinstance(profile, NumberProfile) and len(profile.counts):
+        return _histogram(profile)
+    if isinstance(profile, ValueProfile) and profile.values:
+        return _frequencies(profile)
+    return Markup("")
+
+
+def _histogram(profile: NumberProfile) -> Markup:
+    most, width = float(profile.counts.max()) or 1.0, _WIDTH / len(profile.counts)
+    drawn = "".join(
+        f'<rect x="{number * width:.1f}" y="{_HEIGHT - height:.1f}" '
+        f'width="{max(width - 0.8, 0.8):.1f}" height="{height:.1f}"/>'
+        for number, count in enumerate(profile.counts.tolist())
+        if (height := (_HEIGHT - 1) * count / most)
+    )
+    low, middle, high = (_said(profile, float(profile.quantiles[place])) for place in (0, 2, 4))
+    left_out = profile.below + profile.above
+    beside = f" · {left_out:,.0f} outlying rows not drawn" if left_out else ""
+    below = Markup('<span class="range">{} … {} … {}{}</span>').format(low, middle, high, beside)
+    return _element("histogram", _HEIGHT, Markup(drawn)) + below
+
+
+def _said(profile: NumberProfile, value: float) -> str:
+    if not profile.dates:
+        return f"{value:.4g}"
+    return f"{_EPOCH + timedelta(microseconds=value):%Y-%m-%d}"
+
+
+def _frequencies(profile: ValueProfile) -> Markup:
+    counts = profile.counts.tolist()[:_VALUES]
+    others = profile.others + sum(profile.counts.tolist()[_VALUES:])
+    lines = [*zip(profile.values, counts, strict=False)]
+    if others:
+        lines.append((f"{profile.different - len(counts):,} others", others))
+    total = sum(count for _, count in lines) or 1.0
+    most = max(count for _, count in lines) or 1.0
+    drawn = Markup("").join(
+        Markup(
+            '<rect x="0" y="{y}" width="{width:.1f}" height="{height}"/><text x="{x:.1f}" y="{base}">{name} '
+            '<tspan class="share">{share:.3g} %</tspan></text>'
+        ).format(
+            y=number * _LINE + 2,
+            width=max(0.38 * _WIDTH * count / most, 0.5),
+            height=_LINE - 4,
+            x=0.38 * _WIDTH * count / most + 5,
+            base=(number + 1) * _LINE - 3,
+            name=shortened(name, 22),
+            share=100 * count / total,
+        )
+        for number, (name, count) in enumerate(lines)
+    )
+    return _element("frequencies", len(lines) * _LINE + 2, drawn)
+
+
+def _element(title: str, height: float, drawn: Markup) -> Markup:
+    return Markup(
+        '<svg class="bars" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
+        "<title>{title}</title>{drawn}</svg>"
+    ).format(width=_WIDTH, height=height, title=title, drawn=drawn)
