@@ -242,14 +242,27 @@ def predict(
 
 
 @app.command()
-def show(model: Annotated[Path, typer.Argument(help="A model or a checkpoint.")]) -> None:
-    """Show what the header of a file says is inside; no weights are loaded."""
+def show(
+    model: Annotated[Path, typer.Argument(help="A model or a checkpoint.")],
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Also draw the network, and which columns decide: a name that ends in .svg, .png or .pdf."),
+    ] = None,
+) -> None:
+    """Show what the header of a file says is inside; no weights are loaded, unless they are to be drawn."""
     from rich.console import Console
 
-    from nineline.cli.report import print_file
+    from nineline.cli.plotting import check_picture, write_picture
+    from nineline.cli.report import line, print_file
     from nineline.files import read_header
 
-    print_file(Console(), str(model), read_header(model))
+    if plot is not None:
+        check_picture(plot, model)
+    console = Console()
+    print_file(console, str(model), read_header(model))
+    if plot is not None:
+        write_picture(plot, model)
+        console.print(line("written", f"{plot}, {plot.stat().st_size:,} bytes"))
 
 
 @app.command()

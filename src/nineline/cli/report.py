@@ -11,6 +11,8 @@ from nineline import _checks, files
 from nineline.files import FileError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from nineline.estimators.session import Session
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from nineline.tables.columns import Columns
 
 _CLASSES_SHOWN = 12
+_DECIDING = 8
 _CLASSES_NAMED = 100
 _COLUMNS_SHOWN = 20
 _CHARACTERS_SHOWN = 4000
@@ -35,6 +38,8 @@ def print_session(console: Console, session: Session) -> None:
     print_network(console, model)
     for heading, text in model.report_.lines():
         console.print(line(heading, text))
+    if model.importances_:
+        console.print(line("decide", f"{most_important(model.importances_)} (how much worse without)"))
     if session.scores:
         console.print()
         _print_scores(console, session)
@@ -113,6 +118,9 @@ def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
             more = [f"and {len(classes) - _CLASSES_NAMED:,} more"] if len(classes) > _CLASSES_NAMED else []
             lines["classes"] = ", ".join([*classes[:_CLASSES_NAMED], *more])
         columns = Columns.rebuild(header["columns"])
+        importances = {str(name): float(value) for name, value in header.get("importances", {}).items()}
+        if importances:
+            lines["decide"] = most_important(importances)
         if header["evaluation"]:
             lines["judged by"] = ", ".join(f"{name} {value:,.5g}" for name, value in header["evaluation"].items())
     elif kind == files.CHECKPOINT_OF_NETWORKS:
@@ -137,6 +145,12 @@ def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
     elif kind not in ("network", files.NETWORKS):
         raise ValueError(f"a kind of model that is not known: {kind!r}")
     return lines, columns
+
+
+def most_important(importances: Mapping[str, float]) -> str:
+    """Return the columns that decide most, and how much worse the answers are without each."""
+    ranked = sorted(importances.items(), key=lambda each: -each[1])[:_DECIDING]
+    return ", ".join(f"{name} {value:.3g}" for name, value in ranked if value > 0) or "none by itself"
 
 
 def _print_scores(console: Console, session: Session) -> None:

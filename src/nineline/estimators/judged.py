@@ -56,7 +56,10 @@ class Judged:
         """Return these rows, or of too many so many, drawn at random but the same each time."""
         if len(self.truth) <= rows:
             return self
-        kept = np.sort(np.random.default_rng(0).permutation(len(self.truth))[:rows])
+        return self.part(np.sort(np.random.default_rng(0).permutation(len(self.truth))[:rows]))
+
+    def part(self, kept: npt.NDArray[Any]) -> Judged:
+        """Return the rows with these numbers, or of which a mask is True."""
         weights = None if self.weights is None else self.weights[kept]
         return Judged(self.truth[kept], self.answers[kept], weights, self.classes, self.target)
 
@@ -88,10 +91,10 @@ def judged_of(model: Any, X: Any, y: Any, *, classes: bool) -> Judged:
     if (judged.classes is not None) != classes:
         what, other = ("classes", "a number") if classes else ("a number", "classes")
         raise TypeError(f"this is a picture of {what}, and the model predicts {other}, {judged.target!r}")
-    finite = np.isfinite(judged.answers).reshape(len(judged.answers), -1).all(axis=1)
+    finite: Any = np.isfinite(judged.answers).reshape(len(judged.answers), -1).all(axis=1)
     if not finite.any():
         raise ValueError("there is no row with a finite answer; nothing to draw")
-    return judged
+    return judged if finite.all() else judged.part(finite)
 
 
 def _answered(model: Any, X: Any, y: Any) -> Judged:

@@ -232,6 +232,7 @@ def finish(
         save(model)
     if test.height:
         _judge(session, table, test, target, rng, compare=compare)
+        _weigh(session)
         if save is not None and model.evaluation_:
             try:
                 save(model)
@@ -285,6 +286,19 @@ def _judge(
     if scores:
         kept = {measure: value for measure, value in scores.items() if measure not in beyond}
         model.evaluation_ = {"test rows": float(test.height), **kept}
+
+
+def _weigh(session: Session) -> None:
+    """Find out how much each column decides, as far as rows were held out in training."""
+    model = session.model
+    if session.judged is None or model._held_out is None or not model._held_out.parts:
+        return
+    try:
+        found = model._held_out.importance_soon(model)
+    except (KeyboardInterrupt, MemoryError) as error:
+        session.notes.append(f"which columns decide was not measured: {error or type(error).__name__}")
+        return
+    model.importances_ = dict(zip(found.names, found.importances_mean.tolist(), strict=True))
 
 
 def _judge_network(session: Session, test: pl.DataFrame, target: str) -> Any:

@@ -187,7 +187,7 @@ class ColumnLearner:
 
     def profile(self) -> ColumnProfile:
         """Return how often the column has which values; to be asked after `finish`, which finds out what they are."""
-        if len(self.numbers.values):
+        if self.numbers.rows:
             return NumberProfile.of(self.name, self.numbers, dates=self.dates)
         texts = self.values.as_texts() if self._texts is None else self._texts
         return ValueProfile.of_texts(self.name, texts, self.values)

@@ -84,7 +84,7 @@ class NumberProfile(ColumnProfile):
 
     @classmethod
     def of(cls, name: str, summary: NumberSummary, *, dates: bool = False, bins: int = _BINS) -> Self:
-        """Return the profile of numbers that were summed up; there is at least one."""
+        """Return the profile of numbers that were summed up."""
         finite = np.isfinite(summary.values)
         known = summary if finite.all() else summary.only(finite)
         plain = cls(name, summary.rows, summary.missing, summary.different, summary.exact, dates=dates)

@@ -137,7 +137,7 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int = 32) -> str:
-    """Return a curve as a line of at most `width` block characters, lowest to highest.
+    """Return a curve as a line of at most `width` block characters, lowest to highest; what is not finite is left out.
 
     Examples
     --------
@@ -145,6 +145,9 @@ def sparkline(values: Sequence[float], width: int = 32) -> str:
     >>> sparkline([8, 4, 2, 1, 1])
     '█▄▂▁▁'
     """
+    values = [value for value in values if math.isfinite(value)]
+    if not values:
+        return ""
     if len(values) > width:
         edges = [round(i * len(values) / width) for i in range(width + 1)]
         values = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]

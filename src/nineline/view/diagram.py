@@ -125,7 +125,8 @@ def draw_network(
     places = [column.places() for column in columns]
     left, right = columns[0].x - 1.6, columns[-1].x + 1.6
     low = min(y for column in places for _, y in column.values()) - 1.5
-    high = max([y for column in places for _, y in column.values()] + _tops_of_arcs(places, stages)) + 1.7
+    lines = max(1 + column.heading.count("\n") for column in columns)
+    high = max([y for column in places for _, y in column.values()] + _tops_of_arcs(places, stages)) + 0.7 + 0.5 * lines
     if axes is None:
         inch = min(0.65, 12 / (right - left), 8 / (high - low))
         axes = new_axes(inch * (right - left), inch * (high - low))

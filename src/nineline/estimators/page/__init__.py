@@ -152,6 +152,8 @@ def _number(value: float) -> str:
 def _in_short(evaluation: Evaluation) -> str:
     """Return how good the network is beside the plainest model, as a sentence."""
     network, (other, plainest) = evaluation.scores["network"], list(evaluation.scores.items())[-1]
+    if not all(map(np.isfinite, network.values())):
+        return "How good it is cannot be said: its answers lead beyond the range of numbers."
     if evaluation.judged.classes is not None:
         said = f"It is right in {100 * network['accuracy']:.1f} % of rows"
         beside = f", where the {other} alone would be in {100 * plainest['accuracy']:.1f} %"

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DEPENDENCES: Final = 6
-_FOR_IMPORTANCE: Final = 400_000  # rows answered for in all: some seconds
-_ROWS_AT_LEAST: Final = 100
-_REPEATS: Final = 3
 
 
 class Picture(NamedTuple):
@@ -124,10 +121,8 @@ def _of_numbers(evaluation: Any) -> list[Picture]:
 def _of_columns(report: Any) -> list[Picture]:
     """Return importances, and the dependence on the most important columns."""
     model = report.model
-    held_out = model._held_out
     count = len(model.columns_.used)
-    rows = max(_FOR_IMPORTANCE // (count * _REPEATS), _ROWS_AT_LEAST)
-    importance = held_out.thinned(rows).importance(model, _REPEATS, np.random.default_rng(0))
+    importance = model._held_out.importance_soon(model)
     found = [
         _picture(
             partial(plots.plot_importance, model, importance=importance),

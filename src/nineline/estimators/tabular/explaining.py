@@ -144,7 +144,10 @@ def _answer(model: Any, outputs: Array, output: int) -> Numbers:
 
 
 def _slopes(model: Any, outputs: Array, output: int) -> Numbers:
-    """Return how fast the answer moves with the output that it is made of, (rows,): by a little up and down."""
-    moved = np.zeros(outputs.shape[1])
-    moved[min(output, outputs.shape[1] - 1)] = _LITTLE
-    return (_answer(model, outputs + moved, output) - _answer(model, outputs - moved, output)) / (2 * _LITTLE)
+    """Return how fast the answer moves with the output that it is made of, (rows,): by a little up and down.
+
+    Of several outputs, probabilities, each is an answer.
+    """
+    if outputs.shape[1] > 1:
+        return np.ones(len(outputs))
+    return (_answer(model, outputs + _LITTLE, output) - _answer(model, outputs - _LITTLE, output)) / (2 * _LITTLE)

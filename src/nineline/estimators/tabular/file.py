@@ -66,6 +66,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         "columns": model.columns_.describe(),
         "members": [files.describe(_single(network)) for network in model.members_],
         "evaluation": model.evaluation_,
+        "importances": model.importances_,
     }
     arrays: dict[str, Array] = {}
     for number, network in enumerate(model.members_):
@@ -114,6 +115,7 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
             model.feature_names_in_ = np.array(model.names_, dtype=object)
         model.columns_ = Columns.rebuild(header["columns"])
         model.evaluation_ = header["evaluation"]
+        model.importances_ = header.get("importances", {})
         _check(model)
         described = members_of(header)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -160,3 +162,6 @@ def _check(model: Any) -> None:
         raise ValueError("names of columns that are not different ones, or not those in use")
     if not all(isinstance(value, (int, float)) for value in model.evaluation_.values()):
         raise TypeError("scores that are no numbers")
+    used = {column.name for column in model.columns_.used}
+    if not used >= model.importances_.keys() or not all(type(each) is float for each in model.importances_.values()):
+        raise TypeError("importances that are no numbers of columns in use")

@@ -70,6 +70,7 @@ class Fitting(Pickled, BaseEstimator):
     histories_: list[History]
     report_: FitReport
     evaluation_: dict[str, float]
+    importances_: dict[str, float]
     target_name_: str
     n_features_in_: int
     names_: list[str]
@@ -359,7 +360,7 @@ class Fitting(Pickled, BaseEstimator):
         `counts` are the rows of the table, and the different ones among them; `seen` is what its columns are like, and
         some rows.
         """
-        self.evaluation_ = {}
+        self.evaluation_, self.importances_ = {}, {}
         interruption = Interruption()
 
         def work() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,8 @@ class FitReport:
 def _curve(history: History) -> str:
     """Return how a member's training went, in a line."""
     curve = history.validation_loss or history.loss
-    if not curve:
+    if not any(map(math.isfinite, curve)):
         return history.stopped
+    lowest = min(filter(math.isfinite, curve))
     best = "" if history.best_epoch is None else f"best after {history.best_epoch} of "
-    return f"{curve[0]:.4g} {sparkline(curve)} {min(curve):.4g}, {best}{history.epochs} epochs"
+    return f"{curve[0]:.4g} {sparkline(curve)} {lowest:.4g}, {best}{history.epochs} epochs"
