@@ -77,6 +77,7 @@ DOORS = {
     ("nineline.network", "nineline.training.arguments"): "Network.train: a loop around networks, and a method",
     ("nineline.network", "nineline.files"): "Network.save and load: a file is made from outside, and a method",
     ("nineline.network", "nineline.interchange"): "Network.to_c and its like: made from outside, and methods",
+    ("nineline.network", "nineline.view.trace"): "Network.trace: it follows the reference engine, and is a method",
     ("nineline.training.history", "nineline.view.plots"): "History.plot: pictures need an extra, and are a method",
 }
 
@@ -89,6 +90,7 @@ TYPES = {
     ("nineline.network", "nineline.training.history"): "Network.train: what it returns",
     ("nineline.network", "nineline.training.watch"): "Network.train: what stop may be",
     ("nineline.network", "nineline.interchange.c"): "Network.to_c: what it returns",
+    ("nineline.network", "nineline.view.trace"): "Network.trace: what it returns",
 }
 
 

@@ -1,0 +1,243 @@
+"""The steps of the backward pass: loss, errors and deltas from the last layer to the first, then the gradients.
+
+Errors and deltas point downhill, target − output, as in the tutorial: minus what the reference has, to the same bits.
+A gradient is that of the loss: uphill.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from nineline import _checks
+from nineline.activations import Activation, Softmax
+from nineline.layers import Dropout, Layer
+from nineline.view.trace import formulas
+from nineline.view.trace.origins import TERMS_AT_MOST, Computed, Elementwise, Origin, Product, RowSum, Rowwise, sum_of
+from nineline.view.trace.passes import axes_of, inputs_of, name_in_layer, of_block, of_layer, shape_text
+from nineline.view.trace.steps import ROWS, TraceStep
+
+if TYPE_CHECKING:
+    from nineline._typing import Array
+    from nineline.network import Block
+    from nineline.view.trace.numbers import Number
+    from nineline.view.trace.passes import Pass
+
+
+def steps(passed: Pass) -> list[TraceStep]:
+    """Return the steps from the targets to the gradients."""
+    last = passed.last
+    found = [_targets(passed), _loss(passed)]
+    errors = {last: _output_errors(passed)}
+    deltas: dict[int, TraceStep] = {}
+    if not _is_joined(passed):
+        found.append(errors[last])
+    for number in reversed(range(passed.first, last + 1)):
+        layer = passed.network.layers[number]
+        if number < last:
+            errors[number] = _errors(passed, number, deltas.get(number + 1), errors[number + 1])
+            found.append(errors[number])
+        if isinstance(layer, Layer):
+            deltas[number] = _delta(passed, number, layer, errors[number])
+            found.append(deltas[number])
+    return found + [_gradient(passed, block, deltas.get(block.layer)) for block, _ in passed.learning()]
+
+
+def _is_joined(passed: Pass) -> bool:
+    return formulas.is_joined(passed.rule.loss, passed.network.output_layer.activation)
+
+
+def _targets(passed: Pass) -> TraceStep:
+    targets = passed.batch.targets
+    axes = ROWS, passed.last + 1
+    return TraceStep("targets", None, "Y", "", "Y", targets, "backward", shapes=str(targets.shape), axes=axes)
+
+
+def _loss(passed: Pass) -> TraceStep:
+    loss, layer, kept = passed.rule.loss, passed.network.output_layer, passed.layers[-1]
+    a, y = kept.outputs, passed.batch.targets
+    values = loss.value_at(layer.activation, kept.seen.weighted_sums, a, y)[:, None]
+    symbol = of_layer("A", passed.last)
+    formula = formulas.loss_formula(loss, *symbol)
+    write = formulas.loss_writer(loss)
+    origin: Origin = Computed(_checks.printable(repr(loss)))
+    if write is not None and a.shape[1] <= TERMS_AT_MOST:
+        origin = Rowwise((a, y), lambda rows, _, number: _sum_of_losses(write, rows, number))
+    return TraceStep(
+        "loss",
+        None,
+        "L",
+        f"L = {formula.value}",
+        f"L = {formula.value_latex}",
+        values,
+        "backward",
+        origin,
+        str(values.shape),
+        note=f"{formulas.name_of(loss)} of each row; together, as their {loss.reduction}: {passed.value:.6g}.",
+        axes=(ROWS, None),
+    )
+
+
+def _sum_of_losses(write: formulas.Writer, rows: list[list[float]], number: Number) -> str:
+    return " + ".join(write({"a": a, "y": y}).format(a=number(a), y=number(y)) for a, y in zip(*rows, strict=True))
+
+
+def _output_errors(passed: Pass) -> TraceStep:
+    """Return the errors of the network's outputs, minus the gradient of each row's loss."""
+    loss, outputs, targets = passed.rule.loss, passed.layers[-1].outputs, passed.batch.targets
+    values = -loss.gradient(outputs, targets)
+    e, a = of_layer("E", passed.last), of_layer("A", passed.last)
+    formula, write = formulas.loss_formula(loss, *a), formulas.errors_writer(loss)
+    known = write is not None
+    return TraceStep(
+        "errors",
+        passed.last,
+        e.text,
+        f"{e.text} = {formula.errors}",
+        f"{e.latex} = {formula.errors_latex}",
+        values,
+        "backward",
+        Elementwise({"y": targets, "a": outputs}, write) if write else Computed(_checks.printable(repr(loss))),
+        str(values.shape),
+        note=f"Minus the gradient of {formulas.name_of(loss)}" + (": they point downhill." if known else "."),
+        axes=(ROWS, passed.last + 1),
+    )
+
+
+def _errors(passed: Pass, number: int, delta: TraceStep | None, after: TraceStep) -> TraceStep:
+    """Return the errors of a layer's outputs, as the layer behind it hands them back."""
+    behind = passed.network.layers[number + 1]
+    values = -cast("Array", passed.layers[number].output_errors)
+    e = of_layer("E", number)
+    if isinstance(behind, Layer):
+        step = cast("TraceStep", delta)
+        w, transposed = of_layer("W", number + 1), behind.weights.T.copy()
+        text, latex = f"{step.symbol} · {w.text}ᵀ", rf"{step.symbol_latex} \, {w.latex}^{{\mathsf T}}"
+        origin: Origin = Product(step.values, transposed, step.symbol, f"{w.text}ᵀ", inner=number + 2)
+        shapes = shape_text(step.shape, transposed.shape, result=values.shape)
+    elif isinstance(behind, Dropout):
+        m = of_layer("M", number + 1)
+        text, latex = f"{after.symbol} ⊙ {m.text}", rf"{after.symbol_latex} \odot {m.latex}"
+        arrays = {"e": after.values, "m": passed.layers[number + 1].seen}
+        origin, shapes = Elementwise(arrays, lambda n: "{e} * {m}"), str(values.shape)
+    else:
+        text = f"{formulas.name_of_class(behind)}.backprop({after.symbol})"
+        latex = rf"{formulas.class_latex(behind)}^{{\mathsf T}}({after.symbol_latex})"
+        origin, shapes = Computed(_checks.printable(repr(behind))), str(values.shape)
+    return TraceStep(
+        "errors",
+        number,
+        e.text,
+        f"{e.text} = {text}",
+        f"{e.latex} = {latex}",
+        values,
+        "backward",
+        origin,
+        shapes,
+        note="" if isinstance(behind, (Layer, Dropout)) else f"Computed by {_checks.printable(repr(behind))}.",
+        axes=(ROWS, number + 1),
+    )
+
+
+def _delta(passed: Pass, number: int, layer: Layer, errors: TraceStep) -> TraceStep:
+    """Return the errors of a layer's weighted sums."""
+    kept, activation, is_last = passed.layers[number], layer.activation, number == passed.last
+    z, a, d = of_layer("Z", number), of_layer("A", number), of_layer("D", number)
+    divided = _divided(passed) if is_last else ("", "", "")
+    note = ""
+    if is_last:
+        values = -cast("Array", kept.delta)
+    else:
+        uphill = cast("Array", kept.output_errors)
+        values = -activation.backward(uphill, kept.seen.weighted_sums, kept.seen.outputs)
+    if is_last and _is_joined(passed):
+        text, latex = f"(Y − {a.text})" if divided[0] else f"Y − {a.text}", rf"(Y - {a.latex})"
+        arrays = {"y": passed.batch.targets, "a": kept.outputs}
+        origin: Origin = Elementwise(arrays, lambda n: "({y} - {a})" + divided[2])
+        note = (
+            f"{formulas.name_of(passed.rule.loss)} behind {formulas.name_of(activation)}: the two derivatives "
+            "multiplied are target − output in closed form, so there is no step of errors before this one."
+        )
+    else:
+        slope = formulas.slope_formula(activation, z.text, a.text)
+        slope_latex = formulas.slope_latex(activation, z.latex, a.latex)
+        text = f"{errors.symbol} ⊙ {slope}" if slope else errors.symbol
+        e_latex = of_layer("E", number).latex
+        latex = rf"{e_latex} \odot {slope_latex}" if slope_latex else e_latex
+        if isinstance(activation, Softmax):
+            text = f"{a.text} ⊙ (E{number} − Σ E{number} ⊙ {a.text})"
+            latex = rf"{a.latex} \odot \left({e_latex} - \textstyle\sum {e_latex} \odot {a.latex}\right)"
+            note = "The outputs of a softmax depend on each other: Σ is the sum over each row."
+        origin = _origin_of_delta(activation, errors.values, kept.seen.weighted_sums, kept.outputs, divided[2])
+    if divided[0]:
+        note = f"{note} Divided by the rows, since the loss is their mean.".strip()
+    return TraceStep(
+        "deltas",
+        number,
+        d.text,
+        f"{d.text} = {text}{divided[0]}",
+        f"{d.latex} = {latex}{divided[1]}",
+        values,
+        "backward",
+        origin,
+        str(values.shape),
+        note=note,
+        axes=(ROWS, number + 1),
+    )
+
+
+def _divided(passed: Pass) -> tuple[str, str, str]:
+    """Return how a mean over the rows divides: as text, for LaTeX, for one number."""
+    rows = len(passed.batch.targets)
+    if passed.rule.loss.reduction == "sum" or rows == 1:
+        return "", "", ""
+    return f" / {rows}", f" / {rows}", f" / {rows}"
+
+
+def _origin_of_delta(activation: Activation, e: Array, z: Array, a: Array, divided: str) -> Origin:
+    if isinstance(activation, Softmax):
+        return Rowwise((e, a), lambda rows, column, number: _through_softmax(rows, column, number) + divided)
+    slope = formulas.slope_writer(activation)
+    if slope is not None:
+        return Elementwise({"e": e, "z": z, "a": a}, lambda n: f"{{e}} * {slope(n)}{divided}")
+    if type(activation).backward is not Activation.backward:
+        return Computed(f"{formulas.name_of(activation)}.backward")
+    return Elementwise({"e": e, "s": activation.derivative(z, a)}, lambda n: f"{{e}} * {{s}}{divided}")
+
+
+def _through_softmax(rows: list[list[float]], column: int, number: Number) -> str:
+    e, a = rows
+    products = [f"{number(each)}*{number(share)}" for each, share in zip(e, a, strict=True)]
+    total = sum_of(products, [each * share for each, share in zip(e, a, strict=True)], number)
+    return f"{number(a[column])} * ({number(e[column])} - ({total}))"
+
+
+def _gradient(passed: Pass, block: Block, delta: TraceStep | None) -> TraceStep:
+    """Return the gradient of the loss by a block."""
+    network, number = passed.network, block.layer
+    symbol, values = of_block(network, block), network.views(passed.gradient, number)[name_in_layer(block)]
+    layer, note = network.layers[number], ""
+    if delta is None:
+        text, latex = f"{formulas.name_of_class(layer)}.updates", formulas.class_latex(layer)
+        origin: Origin = Computed(_checks.printable(repr(layer)))
+        shapes, note = str(values.shape), f"Computed by {_checks.printable(repr(layer))}."
+    elif block.kind == "weights":
+        x, transposed = inputs_of(number), passed.layers[number].inputs.T
+        text, latex = f"−{x.text}ᵀ · {delta.symbol}", rf"-{x.latex}^{{\mathsf T}} {delta.symbol_latex}"
+        origin = Product(transposed, delta.values, f"{x.text}ᵀ", delta.symbol, negated=True)
+        shapes = shape_text(transposed.shape, delta.shape, result=values.shape)
+    else:
+        text, latex = f"−Σ {delta.symbol}", rf"-\sum_{{\text{{rows}}}} {delta.symbol_latex}"
+        origin, shapes, note = RowSum(delta.values), str(values.shape), "The sum over the rows."
+    return TraceStep(
+        "gradients",
+        number,
+        f"∇{symbol.text}",
+        f"∇{symbol.text} = {text}",
+        rf"\nabla {symbol.latex} = {latex}",
+        values,
+        "backward",
+        origin,
+        shapes,
+        note=note,
+        axes=axes_of(network, block),
+    )
