@@ -136,15 +136,14 @@ def slope_writer(activation: Activation) -> Writer | None:
 
 def slope_formula(activation: Activation, z: str, a: str) -> str:
     """Return the derivative as a formula of matrices, ready to be multiplied; empty for the identity's, which is 1."""
-    text, _ = _SLOPES_OF_MATRICES.get(type(activation), (f"{name_of(activation)}′({z})", ""))
-    return text.format(z=z, a=a)
+    found = _SLOPES_OF_MATRICES.get(type(activation))
+    return f"{name_of(activation)}′({z})" if found is None else found[0].format(z=z, a=a)
 
 
 def slope_latex(activation: Activation, z: str, a: str) -> str:
     """Return the same for LaTeX."""
-    own = (f"{function_latex(activation)}'({z})").replace("{", "{{").replace("}", "}}")
-    _, text = _SLOPES_OF_MATRICES.get(type(activation), ("", own))
-    return text.format(z=z, a=a)
+    found = _SLOPES_OF_MATRICES.get(type(activation))
+    return f"{function_latex(activation)}'({z})" if found is None else found[1].format(z=z, a=a)
 
 
 def function_latex(activation: Activation) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
-from nineline.view.trace.numbers import factor, latex_escaped, plain
+from nineline.view.trace.numbers import factor, latex_escaped, latex_number, plain
 from nineline.view.trace.origins import Product, RowSum
 from nineline.view.trace.shown import HALVES, Matrix, Told, check_decimals, introduction, matrix, more_rows
 
@@ -39,7 +38,7 @@ def _columns(trace: Told) -> list[str]:
 def _step(number: int, step: TraceStep, decimals: int) -> str:
     shown = matrix(step.values, decimals, cut_rows=step.is_of_rows)
     note = f" {_words(step.note)}" if step.note else ""
-    symbol, equals, formula = step.latex.partition(" = ")
+    symbol, equals, formula = latex_number(step.latex).partition(" = ")
     lines = [rf"{symbol} &= {formula} \\", f"&= {_matrix(shown)}"] if equals else [f"{symbol} &= {_matrix(shown)}"]
     written = _written(step, decimals)
     if written:
@@ -60,7 +59,7 @@ def _shapes(step: TraceStep) -> str:
 
 
 def _matrix(shown: Matrix) -> str:
-    rows = [" & ".join(_number(cell) for cell in row) for row in shown.cells]
+    rows = [" & ".join(latex_number(cell) for cell in row) for row in shown.cells]
     if shown.more_rows:
         rows.append(" & ".join([r"\vdots"] * len(shown.cells[0])))
     body = " \\\\\n".join(rows)
@@ -74,17 +73,12 @@ def _written(step: TraceStep, decimals: int) -> str:
         return ""
     place = (0,) * step.values.ndim
     whole = step.corner or place
-    sum_ = origin.expression(whole, lambda value: _number(factor(decimals)(value))).replace("*", r" \cdot ")
+    sum_ = origin.expression(whole, lambda value: latex_number(factor(decimals)(value))).replace("*", r" \cdot ")
     terms = sum_.split(" + ")
     parts = [" + ".join(terms[start : start + _TERMS_A_LINE]) for start in range(0, len(terms), _TERMS_A_LINE)]
     text = " \\\\\n&\\qquad {} + ".join(parts)
     index = ", ".join(map(str, whole))
-    return rf"{step.symbol_latex}[{index}] &= {text} = {_number(plain(float(step.values[place]), decimals))}"
-
-
-def _number(text: str) -> str:
-    """Return a written number for LaTeX: ``1.5e-05`` as a power of ten."""
-    return re.sub(r"e([+-]\d+)", lambda found: rf" \cdot 10^{{{int(found[1])}}}", text)
+    return rf"{step.symbol_latex}[{index}] &= {text} = {latex_number(plain(float(step.values[place]), decimals))}"
 
 
 def _words(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -74,6 +75,19 @@ _LATEX: Final = {
     "′": "'",
     **{each: f"\\{each}" for each in "&%$#_{}"},
 }
+
+
+def latex_number(text: str) -> str:
+    r"""Return a number, or a formula with numbers, for LaTeX: ``1.5e-05`` as a power of ten.
+
+    Examples
+    --------
+    >>> from nineline.view.trace.numbers import latex_number
+    >>> print(latex_number("2.51e-05"), latex_number("1e-08"))
+    2.51 \cdot 10^{-5} 10^{-8}
+    """
+    alone = re.sub(r"(?<![\d.])1e([+-]\d+)", lambda found: f"10^{{{int(found[1])}}}", text)
+    return re.sub(r"(?<=\d)e([+-]\d+)", lambda found: rf" \cdot 10^{{{int(found[1])}}}", alone)
 
 
 def latex_escaped(text: str) -> str:
