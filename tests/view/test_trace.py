@@ -440,6 +440,7 @@ def check_sheet(sheet):
     assert depth == 0
     assert plain.count("$") % 2 == 0
     assert "%" not in plain
+    assert not re.search(r"[<>|]", re.sub(r"\$[^$]*\$|(?s:align\*\}.*?align\*\})", "", plain))  # OT1 has others there
     assert "#" not in plain
     assert plain.count(r"\left") - plain.count(r"\leftarrow") == plain.count(r"\right")
     open_ = []

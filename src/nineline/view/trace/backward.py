@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from nineline import _checks
 from nineline.activations import Activation, Softmax
 from nineline.layers import Dropout, Layer
+from nineline.losses import CrossEntropy
 from nineline.view.trace import formulas
 from nineline.view.trace.origins import TERMS_AT_MOST, Computed, Elementwise, Origin, Product, RowSum, Rowwise, sum_of
 from nineline.view.trace.passes import axes_of, inputs_of, name_in_layer, of_block, of_layer, shape_text
@@ -18,6 +19,7 @@ from nineline.view.trace.steps import ROWS, TraceStep
 
 if TYPE_CHECKING:
     from nineline._typing import Array
+    from nineline.losses import Loss
     from nineline.network import Block
     from nineline.view.trace.numbers import Number
     from nineline.view.trace.passes import Pass
@@ -61,7 +63,7 @@ def _loss(passed: Pass) -> TraceStep:
     write = formulas.loss_writer(loss)
     origin: Origin = Computed(_checks.printable(repr(loss)))
     if write is not None and a.shape[1] <= TERMS_AT_MOST:
-        origin = Rowwise((a, y), lambda rows, _, number: _sum_of_losses(write, rows, number))
+        origin = Rowwise((a, y), lambda rows, _, number: _sum_of_losses(loss, write, rows, number))
     return TraceStep(
         "loss",
         None,
@@ -77,8 +79,10 @@ def _loss(passed: Pass) -> TraceStep:
     )
 
 
-def _sum_of_losses(write: formulas.Writer, rows: list[list[float]], number: Number) -> str:
-    return " + ".join(write({"a": a, "y": y}).format(a=number(a), y=number(y)) for a, y in zip(*rows, strict=True))
+def _sum_of_losses(loss: Loss, write: formulas.Writer, rows: list[list[float]], number: Number) -> str:
+    each = (write({"a": a, "y": y}).format(a=number(a), y=number(y)) for a, y in zip(*rows, strict=True))
+    total = " + ".join(each)
+    return f"-({total})" if isinstance(loss, CrossEntropy) else total
 
 
 def _output_errors(passed: Pass) -> TraceStep:
@@ -142,7 +146,7 @@ def _delta(passed: Pass, number: int, layer: Layer, errors: TraceStep) -> TraceS
     """Return the errors of a layer's weighted sums."""
     kept, activation, is_last = passed.layers[number], layer.activation, number == passed.last
     z, a, d = of_layer("Z", number), of_layer("A", number), of_layer("D", number)
-    divided = _divided(passed) if is_last else ("", "", "")
+    divided = _divided(passed) if is_last else ""
     note = ""
     if is_last:
         values = -cast("Array", kept.delta)
@@ -150,9 +154,11 @@ def _delta(passed: Pass, number: int, layer: Layer, errors: TraceStep) -> TraceS
         uphill = cast("Array", kept.output_errors)
         values = -activation.backward(uphill, kept.seen.weighted_sums, kept.seen.outputs)
     if is_last and _is_joined(passed):
-        text, latex = f"(Y − {a.text})" if divided[0] else f"Y − {a.text}", rf"(Y - {a.latex})"
+        text, latex, number_ = f"Y − {a.text}", f"Y - {a.latex}", "{y} - {a}"
+        if divided:
+            text, latex, number_ = f"({text})", f"({latex})", f"({number_})"
         arrays = {"y": passed.batch.targets, "a": kept.outputs}
-        origin: Origin = Elementwise(arrays, lambda n: "({y} - {a})" + divided[2])
+        origin: Origin = Elementwise(arrays, lambda n: number_ + divided)
         note = (
             f"{formulas.name_of(passed.rule.loss)} behind {formulas.name_of(activation)}: the two derivatives "
             "multiplied are target − output in closed form, so there is no step of errors before this one."
@@ -167,15 +173,15 @@ def _delta(passed: Pass, number: int, layer: Layer, errors: TraceStep) -> TraceS
             text = f"{a.text} ⊙ (E{number} − Σ E{number} ⊙ {a.text})"
             latex = rf"{a.latex} \odot \left({e_latex} - \textstyle\sum {e_latex} \odot {a.latex}\right)"
             note = "The outputs of a softmax depend on each other: Σ is the sum over each row."
-        origin = _origin_of_delta(activation, errors.values, kept.seen.weighted_sums, kept.outputs, divided[2])
-    if divided[0]:
+        origin = _origin_of_delta(activation, errors.values, kept.seen.weighted_sums, kept.outputs, divided)
+    if divided:
         note = f"{note} Divided by the rows, since the loss is their mean.".strip()
     return TraceStep(
         "deltas",
         number,
         d.text,
-        f"{d.text} = {text}{divided[0]}",
-        f"{d.latex} = {latex}{divided[1]}",
+        f"{d.text} = {text}{divided}",
+        f"{d.latex} = {latex}{divided}",
         values,
         "backward",
         origin,
@@ -185,12 +191,12 @@ def _delta(passed: Pass, number: int, layer: Layer, errors: TraceStep) -> TraceS
     )
 
 
-def _divided(passed: Pass) -> tuple[str, str, str]:
-    """Return how a mean over the rows divides: as text, for LaTeX, for one number."""
+def _divided(passed: Pass) -> str:
+    """Return how a mean over the rows divides."""
     rows = len(passed.batch.targets)
     if passed.rule.loss.reduction == "sum" or rows == 1:
-        return "", "", ""
-    return f" / {rows}", f" / {rows}", f" / {rows}"
+        return ""
+    return f" / {rows}"
 
 
 def _origin_of_delta(activation: Activation, e: Array, z: Array, a: Array, divided: str) -> Origin:

@@ -174,7 +174,7 @@ _LOSSES: Final[dict[type[Loss], _Writer]] = {
     Quantile: lambda f, n: f"max({f.level!r} * ({{y}} - {{a}}), ({f.level!r} - 1) * ({{y}} - {{a}}))",
     Poisson: lambda f, n: "({a} - {y} * log({a}))",
     BinaryCrossEntropy: lambda f, n: "-({y} * log({a}) + (1 - {y}) * log(1 - {a}))",
-    CrossEntropy: lambda f, n: "-{y} * log({a})",
+    CrossEntropy: lambda f, n: "{y} * log({a})",  # summed, and the sign turned
 }
 
 _ERRORS: Final[dict[type[Loss], _Writer]] = {

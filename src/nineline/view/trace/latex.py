@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from nineline.view.trace.steps import TraceStep
 
 _TERMS_A_LINE: Final = 4
-_UNICODE: Final = {"→": r"$\to$", "−": "$-$", "Σ": r"$\sum$", "·": r"$\cdot$", "ᵀ": r"$^{\mathsf T}$", "…": r"\dots{}"}
+_UNICODE: Final = {
+    "→": r"$\to$",
+    "−": "$-$",
+    "Σ": r"$\sum$",
+    "·": r"$\cdot$",
+    "ᵀ": r"$^{\mathsf T}$",
+    "…": r"\dots{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+}
 
 
 def to_latex(trace: Told, decimals: int) -> str:

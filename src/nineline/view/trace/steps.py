@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -92,7 +94,8 @@ class TraceStep:
     @property
     def extent(self) -> str:
         """The shapes; on a path which part of them this is."""
-        return f"one number of {self.whole}" if self.whole and self.values.size == 1 else self.shapes
+        is_part = math.prod(self.whole) > self.values.size == 1
+        return f"one number of {self.whole}" if is_part else self.shapes
 
     def expression(self, *place: int, decimals: int = 6) -> str:
         """Return what the number at a place was computed from, as Python reads it; empty where it was given.
@@ -111,7 +114,8 @@ class TraceStep:
         """
         self.values[self._checked(place)]  # raises IndexError
         whole = tuple(start + index for start, index in zip(self.corner, place, strict=True)) if self.corner else place
-        return self.origin_of.expression(whole, factor(decimals))
+        written = self.origin_of.expression(whole, factor(decimals))
+        return re.sub(r"\((\([-+.\de]+\))\)", r"\1", written)  # f((-1)) is f(-1)
 
     def origin(self, *place: int, decimals: int = 6) -> str:
         """Return where the number at a place came from, written out: ``0*0.12 + 1*(-0.4) = -0.40``.
