@@ -391,6 +391,7 @@ def test_importing_loads_numpy_and_nothing_heavier(folder):
         "nineline.Network(3, 6, 1)",
         "nineline.Network(3, 6, 1, activation='relu', bias=True).run([[1, 2, 3]])",
         "nineline.Network(1, 1).train([[0], [1]], [[0], [1]], 3, report_every=0)",
+        "nineline.Network(3, 6, 1).trace([[0, 1, 1]], [[1]]).to_html()",
         "nineline.Network(1, 1).train([[0], [1]], [[0], [1]], epochs=3, optimizer='adam', validation=0.5)",
     ],
 )

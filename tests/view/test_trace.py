@@ -301,7 +301,10 @@ def test_one_row_and_classes():
 def test_the_network_is_left_as_it_was():
     network = Network(3, 6, 1, rng=1)
     answers, remembered = network.run(X), network.layers[0].outputs
-    trace = network.trace(X, Y)
+    given = X.astype(float)
+    trace = network.trace(given, Y)
+    given[...] = 9
+    assert np.array_equal(trace["X"].values, X)
     weights = trace["W0"].values.copy()
     network.train(X, Y, 5, report_every=0)
     assert remembered is None

@@ -200,6 +200,18 @@ _OF_MATRICES: Final[dict[type[Loss], tuple[str, str, str, str]]] = {
         r"\sum_{{\text{{outputs}}}} \lvert Y - {b} \rvert",
         r"\operatorname{{sign}}(Y - {b})",
     ),
+    Huber: (
+        "huber(Y, {a})",
+        "clip(Y − {a}, −delta, delta)",
+        r"\operatorname{{huber}}(Y, {b})",
+        r"\operatorname{{clip}}(Y - {b}, -\delta, \delta)",
+    ),
+    Quantile: (
+        "Σ max(level · (Y − {a}), (level − 1) · (Y − {a}))",
+        "level where Y > {a}, level − 1 where Y < {a}",
+        r"\sum_{{\text{{outputs}}}} \max(q \, (Y - {b}), (q - 1) \, (Y - {b}))",
+        r"q \, [Y > {b}] + (q - 1) \, [Y < {b}]",
+    ),
     Poisson: (
         "Σ ({a} − Y ⊙ log({a}))",
         "Y / {a} − 1",

@@ -85,7 +85,9 @@ def trace(
     trainer = Trainer(
         twin, loss=rule.loss, optimizer=rule.optimizer, engine="reference", rng=deepcopy(network.rng)
     )  # which draws its seed as the next Trainer of the network would
-    passed = _follow(network, trainer, trainer.check(inputs, outputs).spread(network.n_outputs))
+    batch = trainer.check(inputs, outputs).spread(network.n_outputs)
+    batch = batch._replace(inputs=batch.inputs.copy(), targets=batch.targets.copy())  # they stay as they are now
+    passed = _follow(network, trainer, batch)
     _, gradient = trainer.gradient(inputs, outputs)
     trainer.step(inputs, outputs)
     passed = replace(passed, gradient=gradient, after=twin, state=trainer.engine.state)
