@@ -41,7 +41,7 @@ from nineline.losses import (
     SquaredError,
 )
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
-from nineline.view.trace.numbers import latex_escaped
+from nineline.view.trace.numbers import latex_operator
 
 Numbers: TypeAlias = Mapping[str, float]
 Writer: TypeAlias = Callable[[Numbers], str]
@@ -116,7 +116,7 @@ def name_of_class(thing: object) -> str:
 
 def class_latex(thing: object) -> str:
     """Return the same for LaTeX."""
-    return rf"\operatorname{{{latex_escaped(name_of_class(thing))}}}"
+    return latex_operator(name_of_class(thing))
 
 
 def value_writer(activation: Activation) -> Writer:
@@ -150,7 +150,7 @@ def function_latex(activation: Activation) -> str:
     """Return the name of an activation for LaTeX."""
     if isinstance(activation, Sigmoid):
         return r"\sigma"
-    return rf"\operatorname{{{latex_escaped(name_of(activation))}}}"
+    return latex_operator(name_of(activation))
 
 
 def in_words(activation: Activation) -> str:
@@ -246,7 +246,7 @@ class LossFormula(NamedTuple):
 def loss_formula(loss: Loss, a: str, a_latex: str) -> LossFormula:
     """Return how a loss of outputs `a` is written."""
     name = name_of(loss)
-    word = rf"\operatorname{{{latex_escaped(name)}}}"
+    word = latex_operator(name)
     found = _OF_MATRICES.get(type(loss))
     if found is None:
         return LossFormula(

@@ -90,6 +90,20 @@ def latex_number(text: str) -> str:
     return re.sub(r"(?<=\d)e([+-]\d+)", lambda found: rf" \cdot 10^{{{int(found[1])}}}", alone)
 
 
+def latex_operator(name: str) -> str:
+    r"""Return a name as a formula has it, upright.
+
+    Examples
+    --------
+    >>> from nineline.view.trace.numbers import latex_operator
+    >>> print(latex_operator("leaky_relu"))
+    \operatorname{leaky\_relu}
+    """
+    escaped = latex_escaped(name)
+    plain_name = name.replace("_", "").replace(".", "").isalnum()  # others need what only text has
+    return rf"\operatorname{{{escaped}}}" if plain_name else rf"\operatorname{{\text{{{escaped}}}}}"
+
+
 def latex_escaped(text: str) -> str:
     r"""Return a text as LaTeX prints it.
 

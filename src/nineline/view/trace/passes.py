@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nineline.layers import Layer
-from nineline.view.trace.numbers import latex_escaped
+from nineline.view.trace.numbers import latex_operator
 
 if TYPE_CHECKING:
     from nineline._typing import Array
@@ -84,7 +84,7 @@ def of_block(network: Network, block: Block) -> Symbol:
     """Return what a block is called: W0 and b0 of a dense layer, else its name."""
     if isinstance(network.layers[block.layer], Layer):
         return of_layer({"weights": "W", "bias": "b"}[block.kind], block.layer)
-    return Symbol(block.name, rf"\mathrm{{{latex_escaped(block.name)}}}")
+    return Symbol(block.name, latex_operator(block.name))
 
 
 def name_in_layer(block: Block) -> str:

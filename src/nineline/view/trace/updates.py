@@ -10,7 +10,7 @@ from nineline import _checks
 from nineline.layers import Layer
 from nineline.optimizers import GradientDescent
 from nineline.view.trace import formulas
-from nineline.view.trace.numbers import latex_escaped
+from nineline.view.trace.numbers import latex_operator
 from nineline.view.trace.origins import Computed, Elementwise, Origin
 from nineline.view.trace.passes import Symbol, axes_of, inputs_of, name_in_layer, of_block, of_layer
 from nineline.view.trace.steps import TraceStep
@@ -83,7 +83,7 @@ def _own_memories(passed: Pass, block: Block, p: Symbol) -> list[TraceStep]:
                     block.layer,
                     f"{name}({p.text})",
                     "",
-                    rf"\mathrm{{{latex_escaped(name)}}}_{{{p.latex}}}",
+                    rf"{latex_operator(name)}_{{{p.latex}}}",
                     _remembered(passed, vector, block),
                     "update",
                     Computed(formulas.name_of(optimizer)),
@@ -106,7 +106,7 @@ def _new(
     network, number, optimizer = passed.network, block.layer, passed.rule.optimizer
     name = formulas.name_of(optimizer)
     origin: Origin = Computed(name)
-    text, latex = f"{name}({p.text})", rf"\operatorname{{{latex_escaped(name)}}}({p.latex})"
+    text, latex = f"{name}({p.text})", rf"{latex_operator(name)}({p.latex})"
     if written is not None:
         text, latex = written.text, written.latex
         origin = Elementwise(*_where_read(arrays, written.number, read, "{p}"))
