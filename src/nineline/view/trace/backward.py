@@ -6,7 +6,7 @@ A gradient is that of the loss: uphill.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from nineline import _checks
 from nineline.activations import Activation, Softmax
@@ -144,51 +144,70 @@ def _errors(passed: Pass, number: int, delta: TraceStep | None, after: TraceStep
 
 def _delta(passed: Pass, number: int, layer: Layer, errors: TraceStep) -> TraceStep:
     """Return the errors of a layer's weighted sums."""
-    kept, activation, is_last = passed.layers[number], layer.activation, number == passed.last
-    z, a, d = of_layer("Z", number), of_layer("A", number), of_layer("D", number)
+    kept, d, is_last = passed.layers[number], of_layer("D", number), number == passed.last
     divided = _divided(passed) if is_last else ""
-    note = ""
     if is_last:
         values = -cast("Array", kept.delta)
     else:
         uphill = cast("Array", kept.output_errors)
-        values = -activation.backward(uphill, kept.seen.weighted_sums, kept.seen.outputs)
-    if is_last and _is_joined(passed):
-        text, latex, number_ = f"Y − {a.text}", f"Y - {a.latex}", "{y} - {a}"
-        if divided:
-            text, latex, number_ = f"({text})", f"({latex})", f"({number_})"
-        arrays = {"y": passed.batch.targets, "a": kept.outputs}
-        origin: Origin = Elementwise(arrays, lambda n: number_ + divided)
-        note = (
-            f"{formulas.name_of(passed.rule.loss)} behind {formulas.name_of(activation)}: the two derivatives "
-            "multiplied are target − output in closed form, so there is no step of errors before this one."
-        )
-    else:
-        slope = formulas.slope_formula(activation, z.text, a.text)
-        slope_latex = formulas.slope_latex(activation, z.latex, a.latex)
-        text = f"{errors.symbol} ⊙ {slope}" if slope else errors.symbol
-        e_latex = of_layer("E", number).latex
-        latex = rf"{e_latex} \odot {slope_latex}" if slope_latex else e_latex
-        if isinstance(activation, Softmax):
-            text = f"{a.text} ⊙ (E{number} − Σ E{number} ⊙ {a.text})"
-            latex = rf"{a.latex} \odot \left({e_latex} - \textstyle\sum {e_latex} \odot {a.latex}\right)"
-            note = "The outputs of a softmax depend on each other: Σ is the sum over each row."
-        origin = _origin_of_delta(activation, errors.values, kept.seen.weighted_sums, kept.outputs, divided)
-    if divided:
-        note = f"{note} Divided by the rows, since the loss is their mean.".strip()
+        values = -layer.activation.backward(uphill, kept.seen.weighted_sums, kept.seen.outputs)
+    joined = is_last and _is_joined(passed)
+    said = _joined_delta(passed, divided) if joined else _chained_delta(passed, number, layer, errors, divided)
+    why = " Divided by the rows, since the loss is their mean." if divided else ""
     return TraceStep(
         "deltas",
         number,
         d.text,
-        f"{d.text} = {text}{divided}",
-        f"{d.latex} = {latex}{divided}",
+        f"{d.text} = {said.text}{divided}",
+        f"{d.latex} = {said.latex}{divided}",
         values,
         "backward",
-        origin,
+        said.origin,
         str(values.shape),
-        note=note,
+        note=f"{said.note}{why}".strip(),
         axes=(ROWS, number + 1),
     )
+
+
+class _Delta(NamedTuple):
+    """How a delta is written: as text, for LaTeX, for one number; and what there is to say."""
+
+    text: str
+    latex: str
+    origin: Origin
+    note: str = ""
+
+
+def _joined_delta(passed: Pass, divided: str) -> _Delta:
+    """Return how the last delta is written where loss and activation have one derivative."""
+    a = of_layer("A", passed.last)
+    written = [f"Y − {a.text}", f"Y - {a.latex}", "{y} - {a}"]
+    text, latex, one = [f"({each})" for each in written] if divided else written
+    arrays = {"y": passed.batch.targets, "a": passed.layers[-1].outputs}
+    loss, activation = formulas.name_of(passed.rule.loss), formulas.name_of(passed.network.output_layer.activation)
+    note = (
+        f"{loss} behind {activation}: the two derivatives multiplied are "
+        "target − output in closed form, so there is no step of errors before this one."
+    )
+    return _Delta(text, latex, Elementwise(arrays, lambda n: one + divided), note)
+
+
+def _chained_delta(passed: Pass, number: int, layer: Layer, errors: TraceStep, divided: str) -> _Delta:
+    """Return how a delta is written that is errors times the derivative of the activation."""
+    kept, activation = passed.layers[number], layer.activation
+    z, a, e = of_layer("Z", number), of_layer("A", number), of_layer("E", number)
+    origin = _origin_of_delta(activation, errors.values, kept.seen.weighted_sums, kept.outputs, divided)
+    if isinstance(activation, Softmax):
+        return _Delta(
+            f"{a.text} ⊙ ({e.text} − Σ {e.text} ⊙ {a.text})",
+            rf"{a.latex} \odot \left({e.latex} - \textstyle\sum {e.latex} \odot {a.latex}\right)",
+            origin,
+            "The outputs of a softmax depend on each other: Σ is the sum over each row.",
+        )
+    slope = formulas.slope_formula(activation, z.text, a.text)
+    slope_latex = formulas.slope_latex(activation, z.latex, a.latex)
+    text = f"{e.text} ⊙ {slope}" if slope else e.text
+    return _Delta(text, rf"{e.latex} \odot {slope_latex}" if slope_latex else e.latex, origin)
 
 
 def _divided(passed: Pass) -> str:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from nineline.view.trace.steps import TraceStep
 
 _TERMS_A_LINE: Final = 4
+_COLUMNS_IN_FULL: Final = 7
+_COLUMNS_IN_SMALL: Final = 12
 _UNICODE: Final = {
     "→": r"$\to$",
     "−": "$-$",
@@ -57,10 +59,17 @@ def _step(number: int, step: TraceStep, decimals: int) -> str:
     body = "\n".join(lines)
     title = _words(step.title)
     left_out = f" ({_words(more_rows(shown.more_rows))})" if shown.more_rows else ""
-    return (
-        f"\\noindent\\textbf{{{number}. {title}}} \\quad ${_shapes(step)}${left_out}{note}\n"
-        f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
-    )
+    heading = rf"\noindent\textbf{{{number}. {title}}} \quad ${_shapes(step)}${left_out}{note}"
+    displayed = f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
+    return f"{heading}\n{_sized(len(shown.cells[0]), displayed)}"
+
+
+def _sized(columns: int, formula: str) -> str:
+    """Return a displayed formula in smaller letters where a matrix has many columns."""
+    if columns <= _COLUMNS_IN_FULL:
+        return formula
+    size = r"\scriptsize" if columns <= _COLUMNS_IN_SMALL else r"\tiny"
+    return rf"{{{size}\setlength{{\arraycolsep}}{{2pt}}" + f"\n{formula}\n}}"
 
 
 def _shapes(step: TraceStep) -> str:

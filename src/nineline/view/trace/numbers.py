@@ -26,7 +26,7 @@ def plain(value: float, decimals: int = 6) -> str:
     """
     value = float(value) + 0.0  # no "-0"
     size = abs(value)
-    if value == round(value) and size < 1e6 if np.isfinite(value) else False:
+    if size < 1e6 and value == round(value):
         return f"{value:.0f}"
     if not 1e-3 <= size < 1e6:
         return f"{value:.{decimals}e}"
