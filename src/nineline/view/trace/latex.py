@@ -11,7 +11,7 @@ from nineline.view.trace.shown import HALVES, Matrix, Told, check_decimals, intr
 if TYPE_CHECKING:
     from nineline.view.trace.steps import TraceStep
 
-_TERMS_A_LINE: Final = 4
+_TERMS_A_LINE: Final = 3
 _COLUMNS_IN_FULL: Final = 7
 _COLUMNS_IN_SMALL: Final = 12
 _UNICODE: Final = {
