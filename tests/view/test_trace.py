@@ -177,6 +177,7 @@ def test_the_steps_say_what_they_are():
     assert trace["E0"].shapes == "(4, 1) · (1, 6) = (4, 6)"
     assert step.origin(1, 0, decimals=3) == "0*0.024 + 1*0.655 + 1*(-0.341) = 0.315"
     assert trace["X"].origin(0, 2) == "1"
+    assert trace["W0'"] is trace["W0′"]
     with pytest.raises(KeyError, match="'Z2' is no symbol of this trace; there are X, W0"):
         trace["Z2"]
     with pytest.raises(IndexError, match="Z0 has shape"):

@@ -63,9 +63,9 @@ class Trace:
         return iter(self.steps)
 
     def __getitem__(self, symbol: str) -> TraceStep:
-        """Return the step whose numbers have a symbol: ``trace["Z0"]``."""
+        """Return the step whose numbers have a symbol: ``trace["Z0"]``; ``'`` is as good as ``′``."""
         for step in self.steps:
-            if step.symbol == symbol:
+            if step.symbol == symbol.replace("'", "′"):
                 return step
         known = ", ".join(step.symbol for step in self.steps)
         raise KeyError(f"{symbol!r} is no symbol of this trace; there are {known}")
