@@ -373,6 +373,14 @@ def test_demo_is_the_tutorial_then_a_real_table(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_demo_shows_one_iteration(tmp_path: Path) -> None:
+    text = nineline("demo", "--trace", folder=tmp_path).stdout
+    assert "weighted sums of layer 0   Z0 = X · W0   (4, 3) · (3, 6) = (4, 6)" in text
+    assert text.rstrip().endswith("nineline demo")
+    assert "digits" not in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
 def test_codes_are_read_for_predictions_as_they_were_for_training(tmp_path: Path) -> None:
     codes = pl.DataFrame({"code": ["007", "7", "012", "A1"] * 30, "t": ["P", "N", "N", "P"] * 30})
     codes.write_csv(tmp_path / "codes.csv")

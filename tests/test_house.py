@@ -80,6 +80,7 @@ DOORS = {
     ("nineline.estimators.tabular.explaining", "nineline.estimators.plots"): "Explanation.plot: likewise",
     ("nineline.network", "nineline.interchange"): "Network.to_c and its like: made from outside, and methods",
     ("nineline.training.history", "nineline.view.curves"): "History.plot: pictures need an extra, and are a method",
+    ("nineline.network", "nineline.view.trace"): "Network.trace: it follows the reference engine, and is a method",
 }
 
 # Imports for types may lead upward from here alone: what the methods above take and return is written beside them.
@@ -91,6 +92,7 @@ TYPES = {
     ("nineline.network", "nineline.training.history"): "Network.train: what it returns",
     ("nineline.network", "nineline.training.watch"): "Network.train: what stop may be",
     ("nineline.network", "nineline.interchange.c"): "Network.to_c: what it returns",
+    ("nineline.network", "nineline.view.trace"): "Network.trace: what it returns",
 }
 
 
@@ -391,6 +393,7 @@ def test_importing_loads_numpy_and_nothing_heavier(folder):
         "nineline.Network(3, 6, 1)",
         "nineline.Network(3, 6, 1, activation='relu', bias=True).run([[1, 2, 3]])",
         "nineline.Network(1, 1).train([[0], [1]], [[0], [1]], 3, report_every=0)",
+        "nineline.Network(3, 6, 1).trace([[0, 1, 1]], [[1]]).to_html()",
         "nineline.Network(1, 1).train([[0], [1]], [[0], [1]], epochs=3, optimizer='adam', validation=0.5)",
     ],
 )

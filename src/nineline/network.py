@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nineline.training.epoch import Epoch
     from nineline.training.history import History
     from nineline.training.watch import EarlyStopping
+    from nineline.view.trace import Trace
 
 
 class Block(NamedTuple):
@@ -654,6 +655,62 @@ class Network:
             parallel=parallel,
             local_steps=local_steps,
         )
+
+    def trace(
+        self,
+        inputs: Any,
+        outputs: npt.ArrayLike,
+        *,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+        path: Sequence[int] | None = None,
+    ) -> Trace:
+        """Return every step of one iteration of training with its numbers; nothing of the network is changed.
+
+        One forward pass, one backward pass and one update, as the reference engine computes them and in the tutorial's
+        order: inputs, weighted sums, outputs, errors, deltas, gradients, new weights. Each step has its formula, its
+        shape and where its numbers came from. ``print(trace)`` shows it as text, a notebook as HTML; `Trace.to_latex`
+        is for a sheet, `Trace.steps` for a program. Dropout draws as the first step of a `Trainer` would.
+
+        Parameters
+        ----------
+        inputs : array_like, (rows, n_inputs)
+            Or one row, (n_inputs,), and then one row of outputs.
+        outputs : array_like, (rows, n_outputs)
+            What the network should answer, as in `train`.
+        loss, optimizer : optional
+            As in `train`; by default the tutorial's. `LBFGS` and `LevenbergMarquardt`, which search for their step, are
+            not shown.
+        path : sequence of int, optional
+            For a network of more than 200 parameters: the number of an input and of an output, from 0. Of one row, the
+            path from this input to this output is shown, through the nodes with the largest product of weights;
+            ``(input, node, ..., output)`` names a node of each hidden layer.
+
+        Returns
+        -------
+        Trace
+
+        Raises
+        ------
+        ValueError, TypeError
+            The rows are of no use, the loss does not fit the output, the network is too large to be shown without
+            `path`, or there is no such path.
+        DivergenceError
+            The loss of these rows is not finite.
+
+        Examples
+        --------
+        >>> from nineline import Network
+        >>> X, y = [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], [[0], [1], [1], [0]]
+        >>> trace = Network(3, 6, 1, rng=1).trace(X, y)
+        >>> trace["W0′"].formula, trace["W0′"].shape
+        ('W0′ = W0 − 1 · ∇W0', (3, 6))
+        >>> trace["Z0"].origin(1, 0, decimals=3)
+        '0*0.024 + 1*0.655 + 1*(-0.341) = 0.315'
+        """
+        from nineline.view.trace import trace
+
+        return trace(self, inputs, outputs, loss=loss, optimizer=optimizer, path=path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to one file; see `nineline.files.save`."""

@@ -304,10 +304,13 @@ def export(
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Show every step of one iteration with its numbers, and leave.")
+    ] = False,
+) -> None:
     """Watch the tutorial's network learn a boolean function, then train on a real table."""
     import numpy as np
-    from sklearn.datasets import load_digits
 
     from nineline.network import Network
 
@@ -316,10 +319,16 @@ def demo() -> None:
     print("A boolean function of three inputs, to be learned by the nine lines' network:\n")
     for inputs, output in zip(X, y, strict=True):
         print(f"    {inputs} → {output}")
+    if trace:
+        print(f"\nnetwork = Network(3, 6, 1)\nprint(network.trace(X, y))\n\n{Network(3, 6, 1, rng=1).trace(X, y)}\n")
+        print("How it comes about: docs/tutorial/from-nine-lines.ipynb. All 10,000 iterations: nineline demo")
+        return
     print("\nnetwork = Network(3, 6, 1)\nnetwork.train(X, y)\n")
     network = Network(3, 6, 1, rng=1)
     network.train(X, y)
     print(f"\nprint(network)\n{network}\n\nprint(network.run(X))\n{network.run(X)}\n")
+
+    from sklearn.datasets import load_digits
 
     print("A real table (1,797 handwritten digits, 8 × 8 grey values; Alpaydin, Kaynak 1998), by the command line:\n")
     data = load_digits()

@@ -1,7 +1,7 @@
 """Pictures of a network and of its training. They need matplotlib: ``pip install "nineline[plot]"``.
 
 A picture reads a network and never changes it. Each function draws into the axes it is given, or makes its
-own, and returns them.
+own, and returns them. A trace, `nineline.view.trace`, is made of numbers and text, and needs no matplotlib.
 """
 
 from nineline.view.answers import plot_hidden
