@@ -80,6 +80,12 @@ DOORS = {
     ("nineline.estimators.tabular.explaining", "nineline.estimators.plots"): "Explanation.plot: likewise",
     ("nineline.network", "nineline.interchange"): "Network.to_c and its like: made from outside, and methods",
     ("nineline.training.history", "nineline.view.curves"): "History.plot: pictures need an extra, and are a method",
+    ("nineline.network", "nineline.view.notebook"): "how it shows itself in a notebook: a method",
+    ("nineline.networks", "nineline.view.notebook"): "how it shows itself in a notebook: a method",
+    ("nineline.training.history", "nineline.view.notebook"): "how it shows itself in a notebook: a method",
+    ("nineline.training.histories", "nineline.view.notebook"): "how it shows itself in a notebook: a method",
+    ("nineline.training.trainer", "nineline.view.notebook"): "how it shows itself in a notebook: a method",
+    ("nineline.training.layer_statistics", "nineline.view.layer_statistics"): "LayerStatistics.plot: likewise",
     ("nineline.network", "nineline.view.trace"): "Network.trace: it follows the reference engine, and is a method",
 }
 

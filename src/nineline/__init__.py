@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nineline.training.errors import DivergenceError
     from nineline.training.histories import Histories
     from nineline.training.history import History
+    from nineline.training.layer_statistics import LayerStatistics
     from nineline.training.many_loop import ManyEpoch
     from nineline.training.trainer import Trainer
     from nineline.training.watch import EarlyStopping
@@ -48,6 +49,7 @@ __all__ = [
     "IteratorSource",
     "Layer",
     "LayerNorm",
+    "LayerStatistics",
     "LevenbergMarquardt",
     "Loss",
     "ManyEpoch",
@@ -72,6 +74,7 @@ _LATER: Final = {
     "Histories": "training.histories",
     "History": "training.history",
     "IteratorSource": "sources",
+    "LayerStatistics": "training.layer_statistics",
     "ManyEpoch": "training.many_loop",
     "Schedule": "schedules",
     "Source": "sources",

@@ -944,6 +944,12 @@ class Network:
     def __str__(self) -> str:
         return "\n\n".join(_printed(str(number), layer) for number, layer in enumerate(self.layers))
 
+    def _repr_html_(self) -> str:
+        """Return the network as a notebook shows it."""
+        from nineline.view.notebook import network_html
+
+        return network_html(self)
+
     def __repr__(self) -> str:
         kind = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
         return f"Network({', '.join(repr(layer) for layer in self.layers)}{kind})"

@@ -465,5 +465,11 @@ class Networks:
         self.__dict__.update(state)
         self.stepping = Stepping()
 
+    def _repr_html_(self) -> str:
+        """Return the networks as a notebook shows them."""
+        from nineline.view.notebook import networks_html
+
+        return networks_html(self)
+
     def __repr__(self) -> str:
         return f"Networks({len(self):,} of {self.one!r})"

@@ -249,7 +249,7 @@ def test_the_first_step_of_every_optimizer_says_what_it_does():
         [Layer(3, 4, trainable=False), Layer(4, 2)],
         [Layer(3, 4), Layer(4, 4, trainable=False), Layer(4, 2)],
     ],
-    ids=str,
+    ids=lambda layers: " ".join(type(layer).__name__ for layer in layers),
 )
 def test_every_kind_of_layer(layers):
     network = Network(*layers, rng=3)

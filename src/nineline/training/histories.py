@@ -200,6 +200,12 @@ class Histories:
 
         return plot_histories(self, **options)
 
+    def _repr_html_(self) -> str:
+        """Return the trainings as a notebook shows them."""
+        from nineline.view.notebook import histories_html
+
+        return histories_html(self)
+
     def __repr__(self) -> str:
         if not self.epochs:
             return f"Histories of {self.count:,} networks: no epoch finished ({self.engine} engine)"

@@ -114,6 +114,12 @@ class History:
 
         return plot_history(self, **options)
 
+    def _repr_html_(self) -> str:
+        """Return the training as a notebook shows it."""
+        from nineline.view.notebook import history_html
+
+        return history_html(self)
+
     def __repr__(self) -> str:
         if not self.loss:
             return f"History: no epoch finished ({self.engine} engine); stopped: {self.stopped or 'not started'}"

@@ -639,6 +639,12 @@ class Trainer:
             history,
         )
 
+    def _repr_html_(self) -> str:
+        """Return the training as a notebook shows it."""
+        from nineline.view.notebook import trainer_html
+
+        return trainer_html(self)
+
     def __repr__(self) -> str:
         return f"Trainer({self.network!r}, loss={self.rule.loss!r}, optimizer={self.rule.optimizer!r})"
 

@@ -6,6 +6,21 @@ own, and returns them. A trace, `nineline.view.trace`, is made of numbers and te
 
 from nineline.view.answers import plot_hidden
 from nineline.view.curves import plot_histories, plot_history
+from nineline.view.decision import plot_decision
 from nineline.view.diagram import draw_network
+from nineline.view.landscape import Landscape, loss_landscape, plot_landscape
+from nineline.view.layer_statistics import plot_statistics
+from nineline.view.weights import plot_weights
 
-__all__ = ["draw_network", "plot_hidden", "plot_histories", "plot_history"]
+__all__ = [
+    "Landscape",
+    "draw_network",
+    "loss_landscape",
+    "plot_decision",
+    "plot_hidden",
+    "plot_histories",
+    "plot_history",
+    "plot_landscape",
+    "plot_statistics",
+    "plot_weights",
+]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,10 +15,15 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.image import AxesImage
 
     from nineline._typing import Array
     from nineline.view.palette import Palette
+
+
+_BARS: Final[WeakKeyDictionary[Axes, tuple[Any, Any, Any]]] = WeakKeyDictionary()
+"""The scale beside some axes, and where these were before it took room from them."""
 
 
 def new_axes(width: float, height: float) -> Axes:
@@ -38,10 +44,14 @@ def new_axes(width: float, height: float) -> Axes:
 def clear_insets(axes: Axes) -> None:
     """Take away what an earlier picture has put into and beside the axes, so that they can be drawn into again."""
     for inset in list(axes.child_axes):
-        for image in inset.images:
-            if image.colorbar is not None:
-                image.colorbar.remove()
         inset.remove()
+    bar, spec, place = _BARS.pop(axes, (None, None, None))
+    if bar is not None and bar in axes.figure.axes:
+        axes.figure.delaxes(bar)
+        if spec is not None:
+            axes.set_subplotspec(spec)
+        else:
+            axes.set_position(place)
 
 
 def grid(axes: Axes, colours: Palette) -> None:
@@ -67,10 +77,10 @@ def logarithmic_where_wide(axes: Axes, values: Sequence[float] | npt.NDArray[Any
     axes.set_ylabel(f"{what} (logarithmic scale)" if wide else what)
 
 
-def small_multiples(axes: Axes, count: int, across: int, *, gap: float = 0.08, head: float = 0.2) -> list[Axes]:
+def small_multiples(axes: Axes, count: int, across: int, *, gap: float = 0.08, head: float = 0.4) -> list[Axes]:
     """Return so many small axes inside `axes`, in rows of `across`, which itself shows nothing any more but its labels.
 
-    `gap` is the share of a place that is left empty to the right, `head` the share above, for a title.
+    `gap` is the share of a place that is left empty to the right, `head` the inches above, for a title or a label.
     """
     clear_insets(axes)
     down = math.ceil(count / across)
@@ -78,13 +88,11 @@ def small_multiples(axes: Axes, count: int, across: int, *, gap: float = 0.08, h
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.patch.set_visible(False)
+    row_inches = axes.get_window_extent().height / axes.figure.dpi / down
+    empty = min(head / row_inches, 0.6)
+    size = (1 - gap) / across, (1 - empty) / down
     places = [divmod(number, across) for number in range(count)]
-    return [
-        axes.inset_axes(
-            ((column + gap / 2) / across, 1 - (row + 1 - 0.05) / down, (1 - gap) / across, (0.95 - head) / down)
-        )
-        for row, column in places
-    ]
+    return [axes.inset_axes(((column + gap / 2) / across, 1 - (row + 1) / down, *size)) for row, column in places]
 
 
 def write_matrix(axes: Axes, values: Array, scale: dict[str, Any], *, numbers: bool = True) -> AxesImage:
@@ -93,9 +101,11 @@ def write_matrix(axes: Axes, values: Array, scale: dict[str, Any], *, numbers: b
     image = axes.imshow(values, aspect="auto", **scale)
     if numbers:
         white = ink_on(image, values)
-        for (row, column), value in np.ndenumerate(values):
+        for row, column in np.argwhere(np.isfinite(values)).tolist():
             ink = "white" if white[row, column] else LIGHT.ink
-            axes.text(column, row, short_number(float(value)), ha="center", va="center", color=ink, fontsize=9)
+            axes.text(
+                column, row, short_number(float(values[row, column])), ha="center", va="center", color=ink, fontsize=9
+            )
         rows, columns = values.shape
         axes.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, color=colours.paper, linewidth=1.5)
         axes.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color=colours.paper, linewidth=1.5)
@@ -104,9 +114,14 @@ def write_matrix(axes: Axes, values: Array, scale: dict[str, Any], *, numbers: b
     return image
 
 
-def colour_bar(axes: Axes, image: AxesImage, label: str) -> None:
+def colour_bar(axes: Axes, image: ScalarMappable, label: str, ticks: Sequence[float] | None = None) -> None:
     """Say beside the axes what the colours of an image mean."""
-    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=30)
+    options: dict[str, Any] = {} if ticks is None else {"ticks": ticks, "format": "%.3g"}
+    before = axes.get_subplotspec(), axes.get_position(original=True)
+    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=30, **options)
+    _BARS[axes] = (bar.ax, *before)
+    if ticks is not None:
+        bar.minorticks_off()
     bar.set_label(label)
     bar.outline.set_visible(False)
 

@@ -52,6 +52,11 @@ class Palette:
         """Colours for curves side by side; with other kinds of lines, from the second round on."""
         return (self.blue, self.orange, self.ink, *self.more)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Colours for classes, and the regions where they are answered."""
+        return (self.blue, self.orange, *self.more, self.ink)
+
 
 # Okabe and Ito's colours (2008, Color universal design), apart for every kind of colour blindness: the dark ones on
 # white paper, light ones on a dark page. Paper is not quite white, and ink not quite black, so that `svg` finds them.
@@ -116,6 +121,13 @@ def signed_scale(values: Array) -> dict[str, Any]:
     largest = float(np.abs(values).max()) or 1.0
     colours = LinearSegmentedColormap.from_list("nineline signed", _SIGNED)
     return {"cmap": colours, "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
+
+
+def depth_scale() -> Any:
+    """Return a scale from dark blue (low) to pale orange (high): of a landscape, the deeper the darker."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("nineline depth", _ANSWERS[::-1])
 
 
 def shares_scale() -> dict[str, Any]:

@@ -63,7 +63,6 @@ def to_svg(draw: Callable[[Axes], Any], width: float, height: float, title: str)
         "font.size": 10,
         "svg.fonttype": "none",
         "svg.hashsalt": "nineline",
-        "text.parse_math": False,
     }
     with rc_context(settings):
         figure = Figure(figsize=(width, height), layout="constrained")

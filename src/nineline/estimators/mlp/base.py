@@ -21,6 +21,7 @@ from nineline.estimators.mlp.callbacks import CallbackSupportMixin, Tasks
 from nineline.estimators.mlp.coefficients import Architecture, LayeredNetwork
 from nineline.estimators.mlp.parameters import CONSTRAINTS, NAMED_ACTIVATIONS, STOCHASTIC
 from nineline.estimators.mlp.policies import NOT_FINITE, Held
+from nineline.estimators.notebook import Shown
 from nineline.estimators.pickles import Pickled
 from nineline.rows import Rows, Sparse
 from nineline.training.history import History
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _FLOATS = (np.float64, np.float32)
 
 
-class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
+class BaseMLP(Shown, CallbackSupportMixin, Pickled, BaseEstimator):
     """See `MLPClassifier` and `MLPRegressor`, which have the constructors."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
@@ -352,6 +353,12 @@ class BaseMLP(CallbackSupportMixin, Pickled, BaseEstimator):
         return True
 
     # Answering
+
+    def _show(self) -> str:
+        from nineline.view.notebook import history_curve, network_html
+
+        learned = f"\n{self.history_!r}" if self.history_.loss else ""
+        return network_html(self.network_, f"{self!r}\n{self.network_!r}{learned}", history_curve(self.history_))
 
     @property
     def network_(self) -> Network:

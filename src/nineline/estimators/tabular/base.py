@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from nineline import _checks
 from nineline.ensemble import Ensemble
 from nineline.estimators.frames import as_frame
+from nineline.estimators.notebook import Shown
 from nineline.estimators.tabular import file
 from nineline.estimators.tabular.explaining import explain
 from nineline.estimators.tabular.fitting import Fitting
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE: Final = 65_536  # are made compact: of fewer, each column takes longer to begin than to go through
 
 
-class Tabular(Fitting):
+class Tabular(Shown, Fitting):
     """See `TabularClassifier` and `TabularRegressor`, which have the constructors."""
 
     @property
@@ -176,6 +177,11 @@ class Tabular(Fitting):
         if of is not None:
             raise ValueError(f"of is {of!r}, and the target {self.target_name_!r} is a number; leave it out")
         return 0, self.target_name_
+
+    def _show(self) -> str:
+        from nineline.estimators.page.small import small_page
+
+        return small_page(self)
 
     def _frame(self, X: Any) -> nw.DataFrame[Any]:
         """Return a table with the names that `fit` saw."""
