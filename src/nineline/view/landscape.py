@@ -122,7 +122,8 @@ def loss_landscape(
     if points % 2 == 0:
         raise ValueError(f"points is {points}; expected an odd number, so that the network stands on one of them")
     generator = _checks.generator("rng", rng)
-    directions = np.stack([_direction(network, generator) for _ in range(2)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        directions = np.stack([_direction(network, generator) for _ in range(2)])
     offsets = np.linspace(-span, span, points)
     offsets[points // 2] = 0.0
     places = np.stack(np.meshgrid(offsets, offsets), axis=-1).reshape(-1, 2)
@@ -130,8 +131,8 @@ def loss_landscape(
     losses = np.empty(len(places))
     for start in range(0, len(places), at_once):
         part = slice(start, start + at_once)
-        parameters = network.parameters + (places[part] @ directions).astype(network.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
+            parameters = network.parameters + (places[part] @ directions).astype(network.dtype)
             losses[part] = Networks.within(network.copy(), parameters).evaluate(inputs, targets, loss=loss)
     return Landscape(offsets, losses.reshape(points, points), directions)
 
