@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import TYPE_CHECKING, Final
-
-from markupsafe import Markup
 
 from nineline.tables.profile import NumberProfile, ValueProfile
 from nineline.view.axes import shortened
@@ -20,16 +19,16 @@ _VALUES: Final = 6
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def bars(profile: ColumnProfile) -> Markup:
+def bars(profile: ColumnProfile) -> str:
     """Return how often a column has which values, as an ``<svg>`` element; empty where it has none."""
     if isinstance(profile, NumberProfile) and len(profile.counts):
         return _histogram(profile)
     if isinstance(profile, ValueProfile) and profile.values:
         return _frequencies(profile)
-    return Markup("")
+    return ""
 
 
-def _histogram(profile: NumberProfile) -> Markup:
+def _histogram(profile: NumberProfile) -> str:
     most, width = float(profile.counts.max()) or 1.0, _WIDTH / len(profile.counts)
     drawn = "".join(
         f'<rect x="{number * width:.1f}" y="{_HEIGHT - height:.1f}" '
@@ -40,8 +39,7 @@ def _histogram(profile: NumberProfile) -> Markup:
     low, middle, high = (_said(profile, float(profile.quantiles[place])) for place in (0, 2, 4))
     left_out = profile.below + profile.above
     beside = f" · {left_out:,.0f} outlying rows not drawn" if left_out else ""
-    below = Markup('<span class="range">{} … {} … {}{}</span>').format(low, middle, high, beside)
-    return _element("histogram", _HEIGHT, Markup(drawn)) + below
+    return _element("histogram", _HEIGHT, drawn) + f'<span class="range">{low} … {middle} … {high}{beside}</span>'
 
 
 def _said(profile: NumberProfile, value: float) -> str:
@@ -50,7 +48,7 @@ def _said(profile: NumberProfile, value: float) -> str:
     return f"{_EPOCH + timedelta(microseconds=value):%Y-%m-%d}"
 
 
-def _frequencies(profile: ValueProfile) -> Markup:
+def _frequencies(profile: ValueProfile) -> str:
     counts = profile.counts.tolist()[:_VALUES]
     others = profile.others + sum(profile.counts.tolist()[_VALUES:])
     lines = [*zip(profile.values, counts, strict=False)]
@@ -58,26 +56,19 @@ def _frequencies(profile: ValueProfile) -> Markup:
         lines.append((f"{profile.different - len(counts):,} others", others))
     total = sum(count for _, count in lines) or 1.0
     most = max(count for _, count in lines) or 1.0
-    drawn = Markup("").join(
-        Markup(
-            '<rect x="0" y="{y}" width="{width:.1f}" height="{height}"/><text x="{x:.1f}" y="{base}">{name} '
-            '<tspan class="share">{share:.3g} %</tspan></text>'
-        ).format(
-            y=number * _LINE + 2,
-            width=max(0.38 * _WIDTH * count / most, 0.5),
-            height=_LINE - 4,
-            x=0.38 * _WIDTH * count / most + 5,
-            base=(number + 1) * _LINE - 3,
-            name=shortened(name, 22),
-            share=100 * count / total,
+    drawn = ""
+    for number, (name, count) in enumerate(lines):
+        width = 0.38 * _WIDTH * count / most
+        drawn += (
+            f'<rect x="0" y="{number * _LINE + 2}" width="{max(width, 0.5):.1f}" height="{_LINE - 4}"/>'
+            f'<text x="{width + 5:.1f}" y="{(number + 1) * _LINE - 3}">{escape(shortened(name, 22))} '
+            f'<tspan class="share">{100 * count / total:.3g} %</tspan></text>'
         )
-        for number, (name, count) in enumerate(lines)
-    )
     return _element("frequencies", len(lines) * _LINE + 2, drawn)
 
 
-def _element(title: str, height: float, drawn: Markup) -> Markup:
-    return Markup(
-        '<svg class="bars" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
-        "<title>{title}</title>{drawn}</svg>"
-    ).format(width=_WIDTH, height=height, title=title, drawn=drawn)
+def _element(title: str, height: float, drawn: str) -> str:
+    return (
+        f'<svg class="bars" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" role="img">'
+        f"<title>{title}</title>{drawn}</svg>"
+    )
