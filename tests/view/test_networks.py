@@ -194,6 +194,15 @@ class TestLandscape:
         with pytest.raises(ValueError, match="the loss is finite nowhere"):
             plot_landscape(network, *XOR, points=3)
 
+    def test_of_a_million_rows_a_thousand_are_taken(self):
+        rows = np.random.default_rng(0).integers(0, 2, (10**6, 2)).astype(float)
+        truth = rows[:, :1]
+        network = Network(2, 4, 1, rng=0)
+        whole = np.mean((network.run(rows) - truth) ** 2) / 2
+        assert loss_landscape(network, rows, truth, loss="squared_error", points=5).loss == pytest.approx(
+            whole, rel=0.1
+        )
+
     def test_a_flat_one(self):
         network = Network(2, 1)
         network.parameters = np.zeros(2)

@@ -143,7 +143,7 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int = 32) -> str:
-    """Return a curve as a line of at most `width` block characters, lowest to highest; what is not finite is left out.
+    """Return a curve as a line of at most `width` block characters, lowest to highest; what is not finite is a space.
 
     Examples
     --------
@@ -151,15 +151,14 @@ def sparkline(values: Sequence[float], width: int = 32) -> str:
     >>> sparkline([8, 4, 2, 1, 1])
     '█▄▂▁▁'
     """
-    values = [value for value in values if math.isfinite(value)]
-    if not values:
-        return ""
     if len(values) > width:
         edges = [round(i * len(values) / width) for i in range(width + 1)]
         values = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
-    low, high = min(values), max(values)
-    span = high - low or 1.0
-    return "".join(_BARS[round((v - low) / span * (len(_BARS) - 1))] for v in values)
+    finite = [value for value in values if math.isfinite(value)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    span = (high / 2 - low / 2) or 0.5  # halves, so that the largest numbers do not overflow
+    steps = [(v / 2 - low / 2) / span * (len(_BARS) - 1) if math.isfinite(v) else -1 for v in values]
+    return "".join(_BARS[round(step)] if step >= 0 else " " for step in steps)
 
 
 def _curve(values: list[float]) -> str:

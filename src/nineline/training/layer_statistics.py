@@ -24,6 +24,7 @@ QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 _NEAR: Final = 0.02  # of its range, to a bound
 _MOSTLY: Final = 0.9  # of the rows
 _RECORDS: Final = 128
+_ROWS: Final = 2000
 _RANGES: Final = {Sigmoid: (0.0, 1.0), Tanh: (-1.0, 1.0)}
 
 
@@ -33,7 +34,7 @@ class LayerStatistics:
     Parameters
     ----------
     inputs, targets
-        The rows that are looked at, as `Network.train` takes them; some hundred are enough.
+        The rows that are looked at, as `Network.train` takes them; of more than 2,000, so many drawn at random.
     loss : str or Loss, optional
         Whose gradient it is, as in `Network.train`.
 
@@ -85,6 +86,9 @@ class LayerStatistics:
         looked_at = network.copy()
         trainer = Trainer(looked_at, loss=self.loss, rng=0)
         rows = trainer.check(self.inputs, self.targets)
+        if len(rows) > _ROWS:
+            rows = rows.part(np.sort(np.random.default_rng(0).permutation(len(rows))[:_ROWS]))
+            self.inputs, self.targets = rows.inputs, rows.targets
         outputs = _outputs(looked_at, rows.inputs)
         self.layers = list(outputs)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from nineline import _checks
-from nineline.view.axes import clear_insets, colour_bar, grid, new_axes, short_number, small_multiples, write_matrix
+from nineline.view.axes import (
+    colour_bar,
+    finite_of,
+    grid,
+    in_ink,
+    inches,
+    new_axes,
+    not_finite,
+    short_number,
+    small_multiples,
+    start_over,
+    write_matrix,
+)
 from nineline.view.palette import LIGHT, LINES, answers_scale, palette_of
 
 if TYPE_CHECKING:
@@ -28,8 +40,9 @@ def plot_hidden(
 ) -> Axes:
     """Draw what each node of a hidden layer answers.
 
-    One input gives a curve for each node, two give a plane for each node, more give a table: a row for each
-    row of inputs, a column for each node. The network is left as it was.
+    One input gives a curve for each node, two give a plane for each node, more give a table, and so do levels of an
+    embedding: a row for each row of inputs, a column for each node. Answers that are not finite are left out, which is
+    said. The network is left as it was.
 
     Parameters
     ----------
@@ -39,7 +52,7 @@ def plot_hidden(
     layer : int
         Which layer's nodes: 0 is the first, -1 the network's answers.
     axes : matplotlib.axes.Axes, optional
-        Where to draw; by default in a new figure.
+        Where to draw; by default in a new figure. What was drawn there before is taken away.
 
     Returns
     -------
@@ -67,6 +80,8 @@ def plot_hidden(
     number = _layer_number(network, layer)
     rows = _rows(network, inputs)
     name = "output node" if number == len(network.layers) - 1 else "hidden node"
+    if network.layers[0].reads_data:  # levels, with nothing in between
+        return _table(network, rows, number, name, axes)
     if network.n_inputs == 1:
         return _curves(network, rows, number, name, axes)
     if network.n_inputs == 2:
@@ -77,8 +92,9 @@ def plot_hidden(
 def outputs_of(network: Network, rows: Array, layer: int) -> Array:
     """Return what layer `layer` gives for `rows`, (rows, units), without touching the network's memory."""
     outputs = rows
-    for each in network.layers[: layer + 1]:
-        outputs, _ = each.compute(outputs)
+    with np.errstate(all="ignore"):  # what is not finite is left out, and said
+        for each in network.layers[: layer + 1]:
+            outputs, _ = each.compute(outputs)
     return outputs
 
 
@@ -91,13 +107,14 @@ def _table(network: Network, rows: Array, layer: int, name: str, axes: Axes | No
     labels = _row_labels(rows)
     longest = max(map(len, labels))
     axes = new_axes(1.0 + 0.09 * longest + 0.66 * max(units, 2), 1.2 + 0.38 * len(rows)) if axes is None else axes
-    clear_insets(axes)
+    start_over(axes)
     write_matrix(axes, values, answers_scale(values))
     axes.set_xticks(range(units), [str(unit + 1) for unit in range(units)])
     axes.set_yticks(range(len(rows)), labels, fontfamily="monospace")
     axes.set_title("answers", fontsize=10)
     axes.set_xlabel(name + left_out)
     axes.set_ylabel("inputs")
+    in_ink(axes, palette_of(axes))
     return axes
 
 
@@ -113,12 +130,15 @@ def _planes(network: Network, rows: Array, layer: int, name: str, axes: Axes | N
     across = min(units, 4)
     down = math.ceil(units / across)
     axes = new_axes(1.2 + 1.9 * across, 0.9 + 2.0 * down) if axes is None else axes
+    start_over(axes)
     colours, scale = palette_of(axes), answers_scale(values)
     for unit, plane in enumerate(small_multiples(axes, units, across)):
         column = unit % across
-        plane.set_title(f"{name} {unit + 1}", fontsize=10, pad=4, color=colours.ink)
+        plane.set_title(
+            f"{name} {unit + 1}" if inches(plane) > 1.1 else f"{unit + 1}", fontsize=10, pad=4, color=colours.ink
+        )
         image = plane.imshow(
-            values[:, unit].reshape(x.shape),
+            finite_of(values[:, unit].reshape(x.shape)),
             origin="lower",
             extent=(float(left), float(right), float(bottom), float(top)),
             aspect="auto",
@@ -126,25 +146,29 @@ def _planes(network: Network, rows: Array, layer: int, name: str, axes: Axes | N
         )
         if len(rows) <= 500:
             plane.plot(*rows.T, "o", markersize=4, color=LIGHT.ink, markeredgecolor="white", markeredgewidth=0.6)
+        in_ink(plane, colours)
         plane.tick_params(labelsize=8, labelleft=column == 0, labelbottom=unit + across >= units)
     axes.set_xlabel("input 1" + left_out, labelpad=16)
     axes.set_ylabel("input 2", labelpad=24)
+    in_ink(axes, colours)
     colour_bar(axes, image, "answer")
     return axes
 
 
 def _curves(network: Network, rows: Array, layer: int, name: str, axes: Axes | None) -> Axes:
     """A curve for each node."""
+    beside = axes is None
     axes = new_axes(7, 4) if axes is None else axes
     x = np.linspace(rows.min(), rows.max(), 401, dtype=network.dtype).reshape(-1, 1)
     values, left_out = _few(outputs_of(network, x, layer))
-    clear_insets(axes)
+    start_over(axes)
+    axes.set_yscale("linear")
     colours = palette_of(axes)
     for unit, curve in enumerate(values.T):
         style = LINES[(unit + unit // len(colours.curves)) % len(LINES)]
         axes.plot(
             x[:, 0],
-            curve,
+            finite_of(curve),
             color=colours.curves[unit % len(colours.curves)],
             linestyle=style,
             label=f"{name} {unit + 1}",
@@ -152,7 +176,8 @@ def _curves(network: Network, rows: Array, layer: int, name: str, axes: Axes | N
     axes.set_xlabel("input")
     axes.set_ylabel(f"answer{left_out}")
     grid(axes, colours)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if beside else {"loc": "best"}
+    axes.legend(frameon=False, labelcolor=colours.ink, **place)
     return axes
 
 
@@ -177,10 +202,9 @@ def _rows(network: Network, inputs: npt.ArrayLike | None) -> Array:
 
 def _few(values: Array) -> tuple[Array, str]:
     """Return at most as many nodes as can be read, and the words that say what was left out."""
-    units = values.shape[1]
-    if units <= _NODES_AT_MOST:
-        return values, ""
-    return values[:, :_NODES_AT_MOST], f" (the first {_NODES_AT_MOST} of {units})"
+    units, shown = values.shape[1], values[:, :_NODES_AT_MOST]
+    said = f" (the first {_NODES_AT_MOST} of {units})" if units > _NODES_AT_MOST else ""
+    return shown, said + not_finite(shown)
 
 
 def _row_labels(rows: Array) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from nineline.view.palette import LIGHT, ink_on, palette_of
+from nineline.view.palette import LARGEST, LIGHT, ink_on, palette_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nineline.view.palette import Palette
 
 
+_GROWN: Final = 1e6
+_SHRUNK: Final = 1e-60
 _BARS: Final[WeakKeyDictionary[Axes, tuple[Any, Any, Any]]] = WeakKeyDictionary()
 """The scale beside some axes, and where these were before it took room from them."""
 
@@ -54,27 +56,75 @@ def clear_insets(axes: Axes) -> None:
             axes.set_position(place)
 
 
+def start_over(axes: Axes) -> None:
+    """Take away all that is drawn in the axes, and what belongs to it beside them; what they are stays as it was."""
+    clear_insets(axes)
+    legend = axes.get_legend()
+    drawn = [*axes.images, *axes.collections, *axes.lines, *axes.patches, *axes.texts]
+    for artist in drawn if legend is None else [*drawn, legend]:
+        artist.remove()
+
+
+def in_ink(axes: Axes, colours: Palette) -> None:
+    """Write all that stands beside the axes in ink that can be read there, whatever the settings say."""
+    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+        text.set_color(colours.ink)
+    axes.tick_params(which="both", color=colours.grey, labelcolor=colours.ink)
+    axes.spines[:].set_edgecolor(colours.grey)
+
+
 def grid(axes: Axes, colours: Palette) -> None:
-    """Put a light grid behind what is drawn, and take the frame away above and to the right."""
+    """Put a light grid behind what is drawn, take the frame away above and to the right, and write in ink beside it."""
     axes.grid(visible=True, which="major", color=colours.faint, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+    in_ink(axes, colours)
 
 
-def count_along_x(axes: Axes) -> None:
-    """Let the x axis count: whole numbers, and commas between thousands."""
+def count_along_x(axes: Axes, most: int | Literal["auto"] = "auto") -> None:
+    """Let the x axis count, to at most so many: whole numbers, and commas between thousands."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(most, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def logarithmic_where_wide(axes: Axes, values: Sequence[float] | npt.NDArray[Any], what: str) -> None:
-    """Name the y axis, and make its scale logarithmic where the values, all finite, span more than a factor of ten."""
-    low, high = min(values, default=1.0), max(values, default=1.0)
+def logarithmic_where_wide(
+    axes: Axes, values: Sequence[float] | npt.NDArray[Any], what: str, start: float | None = None
+) -> str:
+    """Name the y axis, and make its scale logarithmic where the values, all finite, span more than a factor of ten.
+
+    What has grown to over a million times of what it was at the `start` is cut off, so that the rest can be seen.
+    Returns the words that say so.
+    """
+    low, high = float(min(values, default=1.0)), float(max(values, default=1.0))
+    said = ""
+    if start is not None and start > 0 and high > _GROWN * start:
+        said = f"{what} up to {high:.2g}, cut off"
+        high = _GROWN * start
     wide = low > 0 and high > 10 * low
+    if wide and start is not None:
+        low = max(low, start * _SHRUNK)
     axes.set_yscale("log" if wide else "linear")
+    if wide:
+        plain_powers(axes, high / low)
+    if said or high > LARGEST / 10:
+        least = low if wide else max(low, -LARGEST)
+        axes.set_ylim(least, min(high, LARGEST))
     axes.set_ylabel(f"{what} (logarithmic scale)" if wide else what)
+    return said
+
+
+def plain_powers(axes: Axes, ratio: float) -> None:
+    """Label a logarithmic y axis with plain numbers, which are read where formulas are not; 2 and 5 in short ones."""
+    from matplotlib.ticker import FuncFormatter
+
+    def between(value: float, _: object) -> str:
+        leading = round(value / 10 ** math.floor(math.log10(value)))
+        return f"{value:g}" if ratio < 100 and leading in (2, 5) else ""
+
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(FuncFormatter(between))
 
 
 def small_multiples(axes: Axes, count: int, across: int, *, gap: float = 0.08, head: float = 0.4) -> list[Axes]:
@@ -95,12 +145,17 @@ def small_multiples(axes: Axes, count: int, across: int, *, gap: float = 0.08, h
     return [axes.inset_axes(((column + gap / 2) / across, 1 - (row + 1) / down, *size)) for row, column in places]
 
 
+def inches(axes: Axes) -> float:
+    """Return how many inches wide axes are, about."""
+    return float(axes.get_window_extent().width / axes.figure.dpi)
+
+
 def write_matrix(axes: Axes, values: Array, scale: dict[str, Any], *, numbers: bool = True) -> AxesImage:
     """Draw a matrix, (rows, columns), as colours on a scale, with its numbers in them."""
     colours = palette_of(axes)
-    image = axes.imshow(values, aspect="auto", **scale)
+    image = axes.imshow(finite_of(values), aspect="auto", **scale)
     if numbers:
-        white = ink_on(image, values)
+        white = ink_on(image, finite_of(values))
         for row, column in np.argwhere(np.isfinite(values)).tolist():
             ink = "white" if white[row, column] else LIGHT.ink
             axes.text(
@@ -122,13 +177,29 @@ def colour_bar(axes: Axes, image: ScalarMappable, label: str, ticks: Sequence[fl
     _BARS[axes] = (bar.ax, *before)
     if ticks is not None:
         bar.minorticks_off()
-    bar.set_label(label)
+    colours = palette_of(axes)
+    bar.set_label(label, color=colours.ink)
+    bar.ax.tick_params(colors=colours.ink)
     bar.outline.set_visible(False)
 
 
 def some_of(numbers: npt.NDArray[Any], most: int) -> npt.NDArray[Any]:
     """Return numbers, or of too many some, evenly spaced from the first to the last."""
+    if len(numbers) <= most:
+        return numbers
     return numbers[np.unique(np.linspace(0, len(numbers) - 1, most).round().astype(int))]
+
+
+def finite_of(values: Array) -> Any:
+    """Return the same in float64, with what is not finite masked, so that no picture is made of it."""
+    numbers = np.ma.masked_invalid(np.asarray(values, np.float64))
+    return np.ma.clip(numbers, -LARGEST, LARGEST)
+
+
+def not_finite(values: npt.ArrayLike) -> str:
+    """Return the words that say how many numbers are left out since they are not finite; "" where all are drawn."""
+    count = int((~np.isfinite(np.asarray(values))).sum())
+    return f" ({count:,} not finite)" if count else ""
 
 
 def short_number(value: float) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from nineline.view.axes import clear_insets, count_along_x, grid, logarithmic_where_wide, new_axes, some_of
-from nineline.view.palette import LINES, palette_of
+from nineline.view.palette import LARGEST, LINES, palette_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -67,27 +67,29 @@ def plot_history(history: History, *, axes: Axes | None = None) -> Axes:
     clear_insets(axes)
     colours = palette_of(axes)
     epochs = np.arange(1, history.epochs + 1)
-    marker = "o" if history.epochs == 1 else ""
     for values, name, colour, line in (
         (history.loss, "training", colours.blue, LINES[0]),
         (history.validation_loss, "validation", colours.orange, LINES[1]),
     ):
         if values:
-            drawn = some_of(np.arange(len(values)), _EPOCHS_OF_ONE)
+            drawn = some_of(np.flatnonzero(np.isfinite(values)), _EPOCHS_OF_ONE)
             axes.plot(
                 epochs[drawn],
-                np.asarray(values)[drawn],
+                _drawable(np.asarray(values)[drawn]),
                 color=colour,
                 linewidth=1.8,
                 linestyle=line,
-                marker=marker,
+                marker="o" if len(drawn) == 1 else "",
                 label=name,
             )
-    logarithmic_where_wide(axes, [each for each in (*history.loss, *history.validation_loss) if isfinite(each)], "loss")
+    finite = [each for each in (*history.loss, *history.validation_loss) if isfinite(each)]
+    said = [logarithmic_where_wide(axes, finite, "loss", finite[0] if finite else None)]
+    strange = int((~np.isfinite([*history.loss, *history.validation_loss])).sum())
+    said += [f"not finite: {strange:,} losses"] if strange else []
     count_along_x(axes)
-    axes.set_xlabel("epoch")
-    if history.best_epoch is not None:
-        watched = history.validation_loss or history.loss
+    axes.set_xlabel("\n".join(["epoch", *filter(None, said)]))
+    watched = history.validation_loss or history.loss
+    if history.best_epoch is not None and isfinite(watched[history.best_epoch - 1]):
         best = watched[history.best_epoch - 1]
         word = "best, kept" if history.restored else "best"
         axes.axvline(history.best_epoch, color=colours.grey, linewidth=0.9, linestyle=LINES[2], zorder=1)
@@ -126,6 +128,11 @@ def _step_lengths(axes: Axes, history: History, epochs: npt.NDArray[np.int64]) -
     axes.plot([], [], color=line.get_color(), linewidth=1, linestyle=LINES[2], label=f"{name}, right")
 
 
+def _drawable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the same, none larger than can be drawn."""
+    return np.clip(values, -LARGEST, LARGEST)
+
+
 def plot_histories(histories: Histories, *, highlight: npt.ArrayLike | None = None, axes: Axes | None = None) -> Axes:
     """Draw the losses of many networks over the epochs, with their median and the best.
 
@@ -161,6 +168,17 @@ def plot_histories(histories: Histories, *, highlight: npt.ArrayLike | None = No
     >>> plot_histories(history, highlight=history.loss[-1] > 0.1, axes=Figure().subplots()).get_xlabel()
     'epoch'
     """
+    return draw_histories(histories, highlight, axes, _EPOCHS_DRAWN, _NETWORKS_DRAWN)
+
+
+def draw_histories(
+    histories: Histories,
+    highlight: npt.ArrayLike | None,
+    axes: Axes | None,
+    most_epochs: int,
+    most_networks: int,
+) -> Axes:
+    """Do what `plot_histories` does, with lines of at most so many epochs, of at most so many networks a colour."""
     table = histories.watched
     if not np.isfinite(table).any():
         raise ValueError("histories have no finished epoch; nothing to draw")
@@ -169,17 +187,18 @@ def plot_histories(histories: Histories, *, highlight: npt.ArrayLike | None = No
     marked = np.zeros(histories.count, bool)
     if highlight is not None:
         marked[np.asarray(highlight)] = True
-    epochs = some_of(np.arange(len(table)), _EPOCHS_DRAWN)
-    some = table[epochs]
-    faint = max(0.05, min(0.6, 12 / histories.count))
+    epochs = some_of(np.arange(len(table)), most_epochs)
+    some = _drawable(np.where(np.isfinite(table[epochs]), table[epochs], np.nan))
+    faint = max(0.05, min(0.6, 12 / min(histories.count, most_networks)))
     for numbers, colour, alpha, label in (
         (np.flatnonzero(~marked), colours.grey, faint, "each network"),
         (np.flatnonzero(marked), colours.orange, min(1, 3 * faint), "highlighted"),
     ):
         if len(numbers):
-            drawn = some_of(numbers, _NETWORKS_DRAWN)
+            drawn = some_of(numbers, most_networks)
             lines = axes.plot(epochs + 1, some[:, drawn], color=colour, linewidth=0.8, alpha=alpha, zorder=1)
-            lines[0].set_label(f"{label} ({len(numbers):,})")
+            some_only = f"{len(drawn):,} of " if len(drawn) < len(numbers) else ""
+            lines[0].set_label(f"{label} ({some_only}{len(numbers):,})")
     there = np.isfinite(some).any(axis=1)
     axes.plot(
         epochs[there] + 1,
@@ -193,9 +212,13 @@ def plot_histories(histories: Histories, *, highlight: npt.ArrayLike | None = No
     best = int(np.nanargmin(histories.kept))
     axes.plot(epochs + 1, some[:, best], color=colours.blue, linewidth=2, label=f"best, network {best:,}", zorder=4)
     what = "validation loss" if len(histories.validation_loss) else "loss"
-    logarithmic_where_wide(axes, some[np.isfinite(some)], what)
+    first = table[0][np.isfinite(table[0])]
+    start = float(np.median(first)) if len(first) else None
+    said = [logarithmic_where_wide(axes, some[np.isfinite(some)], what, start)]
+    diverged = int(histories.diverged.sum())
+    said += [f"{diverged:,} of {histories.count:,} networks diverged"] if diverged else []
     count_along_x(axes)
-    axes.set_xlabel("epoch")
+    axes.set_xlabel("\n".join(["epoch", *filter(None, said)]))
     grid(axes, colours)
     legend = axes.legend(
         loc="upper right", framealpha=0.85, facecolor=colours.paper, edgecolor="none"

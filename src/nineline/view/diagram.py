@@ -11,8 +11,8 @@ import numpy as np
 
 from nineline import _checks
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
-from nineline.view.axes import new_axes, short_number
-from nineline.view.palette import palette_of
+from nineline.view.axes import new_axes, not_finite, short_number
+from nineline.view.palette import LARGEST, largest_of, palette_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,23 +123,20 @@ def draw_network(
     stages = _stages(network)
     columns = _columns(network, stages, max_nodes)
     places = [column.places() for column in columns]
-    left, right = columns[0].x - 1.6, columns[-1].x + 1.6
-    low = min(y for column in places for _, y in column.values()) - 1.5
-    lines = max(1 + column.heading.count("\n") for column in columns)
-    high = max([y for column in places for _, y in column.values()] + _tops_of_arcs(places, stages)) + 0.7 + 0.5 * lines
+    left, right, low, high = _extent(columns, places, stages)
     if axes is None:
-        inch = min(0.65, 12 / (right - left), 8 / (high - low))
-        axes = new_axes(inch * (right - left), inch * (high - low))
+        axes = new_axes(*_inches(left, right, low, high))
     axes.set(xlim=(left, right), ylim=(low, high), aspect="equal")
     axes.axis("off")
     colours = palette_of(axes)
     weighted = [stage.layer for stage in stages if isinstance(stage.layer, Layer)]
-    largest = max(float(np.abs(block).max()) for layer in weighted for block in layer.blocks().values())
+    learned = np.concatenate([block.ravel() for layer in weighted for block in layer.blocks().values()])
+    largest = largest_of(learned)
     busiest = max(len(a) * len(b) for a, b in itertools.pairwise(places))
     thickest = _THICKEST * min(1.0, math.sqrt(40 / busiest))
     for i, stage in enumerate(stages):
         if isinstance(stage.layer, Layer):
-            _draw_weights(axes, stage.layer, places[i], places[i + 1], thickest / (largest or 1.0))
+            _draw_weights(axes, stage.layer, places[i], places[i + 1], thickest / largest)
         else:
             _draw_links(axes, stage.links, places[i], places[i + 1])
         if stage.added is not None:
@@ -149,8 +146,30 @@ def draw_network(
         if column.dots is not None:
             axes.text(*column.dots, "⋮", ha="center", va="center", fontsize=18, color=colours.ink, gid="dots")
         axes.text(column.x, high - 0.1, column.heading, ha="center", va="top", fontsize=10, color=colours.ink)
-    _draw_key(axes, largest, thickest)
+    _draw_key(axes, f"thickest: {largest if learned.any() else 0:.3g}{not_finite(learned)}", thickest)
     return axes
+
+
+def size_of_drawing(network: Network, max_nodes: int) -> tuple[float, float]:
+    """Return how many inches wide and high the drawing of a network is."""
+    stages = _stages(network)
+    columns = _columns(network, stages, max_nodes)
+    return _inches(*_extent(columns, [column.places() for column in columns], stages))
+
+
+def _extent(
+    columns: Sequence[_Column], places: Sequence[_Places], stages: Sequence[_Stage]
+) -> tuple[float, float, float, float]:
+    """Return how far a drawing goes, its headings included: left, right, low, high."""
+    lines = max(1 + column.heading.count("\n") for column in columns)
+    x = [x for column in places for x, _ in column.values()]
+    y = [y for column in places for _, y in column.values()]
+    return min(x) - 1.6, max(x) + 1.6, min(y) - 1.5, max(y + _tops_of_arcs(places, stages)) + 0.7 + 0.5 * lines
+
+
+def _inches(left: float, right: float, low: float, high: float) -> tuple[float, float]:
+    inch = min(0.65, 12 / (right - left), 8 / (high - low))
+    return inch * (right - left), inch * (high - low)
 
 
 def _stages(network: Network) -> list[_Stage]:
@@ -302,7 +321,8 @@ def _draw_weights(axes: Axes, layer: Layer, source: _Places, target: _Places, wi
         for stop, end in target.items():
             if stop != _BIAS:
                 weight = float(layer.weights[start, stop] if start != _BIAS else _biases(layer)[stop])
-                lines.append((abs(weight), weight < 0, (begin, end)))
+                if math.isfinite(weight):
+                    lines.append((min(abs(weight), LARGEST), weight < 0, (begin, end)))
     lines.sort(key=lambda line: line[0])
     axes.add_collection(
         LineCollection(
@@ -340,7 +360,7 @@ def _draw_nodes(axes: Axes, places: _Places, values: Array | None) -> None:
         axes.text(x, y, text, ha="center", va="center", fontsize=8, color=ink, zorder=3, gid="label")
 
 
-def _draw_key(axes: Axes, largest: float, thickest: float) -> None:
+def _draw_key(axes: Axes, label: str, thickest: float) -> None:
     """Say below the drawing what the lines mean."""
     from matplotlib.lines import Line2D
 
@@ -348,7 +368,7 @@ def _draw_key(axes: Axes, largest: float, thickest: float) -> None:
     handles = [
         Line2D([], [], color=colours.blue, linewidth=2.5, label="weight above 0"),
         Line2D([], [], color=colours.orange, linewidth=2.5, linestyle=_DASHED, label="below 0"),
-        Line2D([], [], color=colours.grey, linewidth=thickest, label=f"thickest: {largest:.3g}"),
+        Line2D([], [], color=colours.grey, linewidth=thickest, label=label),
     ]
     axes.legend(
         handles=handles,

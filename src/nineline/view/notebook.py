@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline.view.curves import plot_histories, plot_history
-from nineline.view.diagram import draw_network
+from nineline.view.diagram import draw_network, size_of_drawing
 from nineline.view.palette import LIGHT
 from nineline.view.svg import to_svg
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _NODES: Final = 32  # of the widest layer that is drawn
 _LAYERS: Final = 8
 _NODES_DRAWN: Final = 10
-_INCH: Final = 0.5  # between two nodes
 
 _INK: Final = "var(--jp-content-font-color1, var(--pst-color-text-base, var(--vscode-foreground, CanvasText)))"
 _PAPER: Final = "var(--jp-layout-color1, var(--pst-color-background, var(--vscode-editor-background, Canvas)))"
@@ -98,14 +97,7 @@ def _widths(network: Network) -> list[int]:
 
 
 def _diagram(network: Network) -> str:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return ""
-    tried = draw_network(network, max_nodes=_NODES_DRAWN, axes=Figure().subplots())
-    (left, right), (low, high) = tried.get_xlim(), tried.get_ylim()
-    inch = min(_INCH, 10 / (right - left))
-    size = inch * (right - left), inch * (high - low)
+    size = size_of_drawing(network, _NODES_DRAWN)
     return picture(lambda axes: draw_network(network, max_nodes=_NODES_DRAWN, axes=axes), *size, "the network")
 
 

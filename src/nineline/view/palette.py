@@ -81,6 +81,8 @@ DARK: Final = Palette(
     more=("#2FC79C", "#E09AC4", "#F0E442", "#7FA8FF", "#8c8c8c"),
 )
 
+LARGEST: Final = 1e250
+"""What is beyond is drawn as this: a scale from minus as much to this, with margins, is still made of float64."""
 _ANSWERS: Final = ("#FFE4BF", "#F3B77A", "#B9AFA6", "#6F9CC0", "#0072B2", "#053A66")
 _SIGNED: Final = ("#8A3A00", "#D55E00", "#F5B98E", "#F7F7F5", "#9CC9E4", "#0072B2", "#00436B")
 
@@ -106,9 +108,9 @@ def answers_scale(values: Array) -> dict[str, Any]:
     """Return a scale from pale orange (low) to dark blue (high), ever darker, so that it can be read in grey."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    largest = float(np.abs(values).max()) or 1.0
+    largest = largest_of(values)
     low, high = (0.0, 1.0) if largest <= 1 else (0.0, largest)
-    if values.min() < 0:
+    if (values < 0).any():
         low = -high
     colours = LinearSegmentedColormap.from_list("nineline answers", _ANSWERS)
     return {"cmap": colours, "vmin": low, "vmax": high, "interpolation": "nearest"}
@@ -118,7 +120,7 @@ def signed_scale(values: Array) -> dict[str, Any]:
     """Return a scale from orange (below 0) over nearly white (0) to blue (above 0), the same as far to both sides."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    largest = float(np.abs(values).max()) or 1.0
+    largest = largest_of(values)
     colours = LinearSegmentedColormap.from_list("nineline signed", _SIGNED)
     return {"cmap": colours, "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
 
@@ -135,6 +137,12 @@ def shares_scale() -> dict[str, Any]:
     from matplotlib.colors import LinearSegmentedColormap
 
     return {"cmap": LinearSegmentedColormap.from_list("nineline shares", _SIGNED[3:]), "vmin": 0.0, "vmax": 1.0}
+
+
+def largest_of(values: Array) -> float:
+    """Return the largest absolute value of those that are finite and not beyond what can be drawn; 1 without any."""
+    finite = np.abs(values[np.isfinite(values)])
+    return min(float(finite.max(initial=0)), LARGEST) or 1.0
 
 
 def ink_on(image: Any, values: Array) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.view.axes import clear_insets, colour_bar, new_axes, small_multiples, write_matrix
+from nineline.view.axes import clear_insets, colour_bar, in_ink, new_axes, small_multiples, write_matrix
 from nineline.view.palette import palette_of, signed_scale
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def plot_weights(network: Network, *, axes: Axes | None = None) -> Axes:
         inside.set_xticks(list(shown), [f"{place + 1:,}" for place in shown], fontsize=8)
         inside.set_ylabel(matrix.y, fontsize=9)
         inside.set_xlabel(matrix.x, fontsize=9)
+        in_ink(inside, colours)
     assert image is not None
     colour_bar(axes, image, "weight")
     return axes

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 )
 
 from nineline.estimators.judged import POINTS, judged_of
-from nineline.view.axes import grid, new_axes, plain, shortened, some_of
+from nineline.view.axes import grid, in_ink, new_axes, plain, shortened, some_of
 from nineline.view.palette import LIGHT, LINES, ink_on, palette_of, shares_scale
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def plot_confusion(model: Any, X: Any = None, y: Any = None, *, axes: Axes | Non
     more = "" if named else f", {count:,} classes in ascending order"
     axes.set_xlabel(f"predicted{more}")
     axes.set_ylabel("truth")
+    in_ink(axes, colours)
     axes.spines[:].set_edgecolor(colours.faint)
     return axes
 

@@ -72,8 +72,8 @@ def plot_column(profile: ColumnProfile, *, axes: Axes | None = None) -> Axes:
         axes.text(0.5, 0.5, "no value", ha="center", va="center", color=colours.grey, transform=axes.transAxes)
         axes.set_xticks([])
         axes.set_yticks([])
-    grid(axes, colours)
     axes.set_title(plain(shortened(profile.name, _CHARACTERS)), fontsize=10)
+    grid(axes, colours)
     return axes
 
 
