@@ -251,6 +251,17 @@ class TestLayerStatistics:
         network = Network(hidden, Layer.of([[9.0, 0.1], [0, 0], [0, 0]], activation="tanh"), Layer.of([[1.0], [1.0]]))
         assert dead_and_saturated(network, [[1.0], [2.0]]) == {0: (2 / 3, 0.0), 1: (0.0, 0.5), 2: (0.0, 0.0)}
 
+    def test_of_many_rows_some_are_looked_at(self):
+        import scipy.sparse
+
+        rows = scipy.sparse.random(5000, 2, 0.5, format="csr", random_state=0)
+        classes = np.arange(5000) % 3
+        for inputs in (rows, rows.toarray()):
+            statistics = LayerStatistics(inputs, classes, loss="cross_entropy")
+            for epoch in (1, 2):
+                statistics.note(epoch, Network(Layer(2, 3, "softmax"), rng=0))
+            np.testing.assert_array_equal(*statistics.outputs)
+
     def test_pictures_in_light_and_dark(self):
         statistics = LayerStatistics(*XOR)
         network = Network(Layer(2, 4, "relu", bias=True), Layer(4, 4), Layer(4, 1), rng=0)

@@ -87,8 +87,8 @@ class LayerStatistics:
         trainer = Trainer(looked_at, loss=self.loss, rng=0)
         rows = trainer.check(self.inputs, self.targets)
         if len(rows) > _ROWS:
-            rows = rows.part(np.sort(np.random.default_rng(0).permutation(len(rows))[:_ROWS]))
-            self.inputs, self.targets = rows.inputs, rows.targets
+            self.inputs, self.targets = some_rows(self.inputs, self.targets, len(rows), _ROWS)
+            rows = trainer.check(self.inputs, self.targets)
         outputs = _outputs(looked_at, rows.inputs)
         self.layers = list(outputs)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -142,6 +142,13 @@ class LayerStatistics:
                 f"{self.saturated[-1, place]:.0%}"
             )
         return "\n".join(lines)
+
+
+def some_rows(inputs: Any, targets: npt.ArrayLike, rows: int, most: int) -> tuple[Any, Any]:
+    """Return so many of some rows, dense or SciPy's, that were checked: drawn at random, the same each time."""
+    kept = np.sort(np.random.default_rng(0).permutation(rows)[:most])
+    some = inputs.tocsr()[kept] if hasattr(inputs, "tocsr") else np.asarray(inputs)[kept]
+    return some, np.asarray(targets)[kept]
 
 
 def dead_and_saturated(network: Network, inputs: Any) -> dict[int, tuple[float, float]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline.networks import Networks
+from nineline.training.layer_statistics import some_rows
 from nineline.training.trainer import Trainer
 from nineline.view.axes import clear_insets, colour_bar, grid, new_axes
 from nineline.view.palette import LIGHT, depth_scale, palette_of
@@ -129,7 +130,9 @@ def loss_landscape(
     offsets = np.linspace(-span, span, points)
     offsets[points // 2] = 0.0
     places = np.stack(np.meshgrid(offsets, offsets), axis=-1).reshape(-1, 2)
-    inputs, targets = _some(network, inputs, targets, loss)
+    rows = len(Trainer(network.copy(), loss=loss, rng=0).check(inputs, targets))
+    if rows > _ROWS:
+        inputs, targets = some_rows(inputs, targets, rows, _ROWS)
     at_once = max(1, _AT_ONCE // max(1, len(network.parameters)))
     losses = np.empty(len(places))
     for start in range(0, len(places), at_once):
@@ -168,16 +171,6 @@ def plot_landscape(
     'along one random direction'
     """
     return loss_landscape(network, inputs, targets, **options).plot(axes=axes)
-
-
-def _some(network: Network, inputs: Any, targets: npt.ArrayLike, loss: str | Loss | None) -> tuple[Any, Any]:
-    """Return rows, or of too many some."""
-    rows = Trainer(network.copy(), loss=loss, rng=0).check(inputs, targets)
-    if len(rows) <= _ROWS:
-        return inputs, targets
-    kept = np.sort(np.random.default_rng(0).permutation(len(rows))[:_ROWS])
-    some = rows.part(kept)
-    return some.inputs, some.targets
 
 
 def _direction(network: Network, rng: np.random.Generator) -> Array:
