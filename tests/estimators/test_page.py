@@ -179,6 +179,22 @@ def test_a_pickled_model_has_no_rows_and_still_a_page(tmp_path):
     assert again.report_.model is again
     assert again.report_.examples == []
     assert "What was done" in page_of(again, tmp_path).headings
+    with pytest.raises(ValueError, match="pickled without its model"):
+        pickle.loads(pickle.dumps(model.report_)).to_html(tmp_path / "report.html")
+
+
+def test_a_model_that_nobody_holds_is_gone_at_once():
+    import gc
+    import weakref
+
+    model = TabularRegressor(random_state=0, **QUICK).fit(X, SIZE)
+    gone = weakref.ref(model)
+    gc.disable()
+    try:
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 class TestCommandLine:

@@ -80,6 +80,8 @@ def write_page(
         What was typed.
     """
     check_page()
+    if report.model is None:
+        raise ValueError("this report was pickled without its model; take that of the model: model.report_")
     writing.check_writable(path)
     writing.write_bytes(path, render(report, evaluation, command).encode())
 

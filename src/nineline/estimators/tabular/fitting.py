@@ -68,13 +68,20 @@ class Fitting(Pickled, BaseEstimator):
     members_: list[Network]
     network_: Network | Ensemble
     histories_: list[History]
-    report_: FitReport
+    _report: FitReport
     evaluation_: dict[str, float]
     importances_: dict[str, float]
     target_name_: str
     n_features_in_: int
     names_: list[str]
     _held_out: HeldOut | None = None
+
+    @property
+    def report_(self) -> FitReport:
+        """What `fit` did, and how good the model is."""
+        if "_report" not in vars(self):
+            raise AttributeError(f"this {type(self).__name__} has no report_: it is not fitted, or comes from a file")
+        return replace(self._report, model=self)  # which holds the model, and not the other way round
 
     @abstractmethod
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
@@ -177,7 +184,6 @@ class Fitting(Pickled, BaseEstimator):
         twin.__dict__.update(self.__dict__)
         twin._fit_any(X, y, sample_weight, target, memory, together_of(parallel))
         self.__dict__ = twin.__dict__
-        self.report_ = replace(self.report_, model=self)
         if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
             warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
         return self
@@ -367,7 +373,7 @@ class Fitting(Pickled, BaseEstimator):
             trials, rates, used = self._train(
                 ways if ways[0][2] != ways[1][2] else ways[:1], labels, folds, settings, budget, interruption, whole
             )
-            self.report_ = FitReport(
+            self._report = FitReport(
                 rows=counts[0],
                 different=counts[1],
                 columns=self.columns_,

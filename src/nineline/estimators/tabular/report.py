@@ -51,7 +51,7 @@ class FitReport:
     examples : list of dict
         Some rows of the table, by the names of the columns; they are not in a pickle.
     model : TabularClassifier or TabularRegressor
-        What it is an account of.
+        What it is an account of; None where the report was pickled by itself.
     """
 
     rows: int
@@ -94,6 +94,8 @@ class FitReport:
         ------
         ImportError
             Matplotlib or Jinja2 is not installed.
+        ValueError
+            The report was pickled by itself, without its model.
         OSError
             The file cannot be written; what lay there before is untouched.
 
@@ -115,7 +117,7 @@ class FitReport:
         write_page(path, self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "examples": []}  # rows of the table stay here
+        return {**vars(self), "examples": [], "model": None}  # rows of the table stay here
 
     def kept_in_words(self) -> str:
         """Return what an interrupted fit kept."""
