@@ -85,6 +85,7 @@ DOORS = {
     ("nineline.training.history", "nineline.view.notebook"): "how it shows itself in a notebook: a method",
     ("nineline.training.histories", "nineline.view.notebook"): "how it shows itself in a notebook: a method",
     ("nineline.training.trainer", "nineline.view.notebook"): "how it shows itself in a notebook: a method",
+    ("nineline.training.arguments", "nineline.view.live"): "train(live=True): needs an extra, and a notebook",
     ("nineline.training.layer_statistics", "nineline.view.layer_statistics"): "LayerStatistics.plot: likewise",
     ("nineline.network", "nineline.view.trace"): "Network.trace: it follows the reference engine, and is a method",
 }

@@ -496,6 +496,7 @@ class Network:
         clip_norm: float | None = None,
         report_every: int | None = None,
         progress: bool | None = None,
+        live: bool = False,
         on_epoch: Callable[[Epoch], object] | Sequence[Callable[[Epoch], object]] = (),
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 10.0,
@@ -555,6 +556,9 @@ class Network:
             fit on a screen, else the loss. By default 1,000 with `iterations` and 0, never, with `epochs`.
         progress : bool, optional
             Show a progress bar. By default only with `epochs`, on a terminal or in a notebook.
+        live : bool
+            In a notebook: draw the curve while it grows, and for one or two inputs what the network answers over its
+            data (extra ``plot``). Each picture takes the place of the one before, and the last one stays.
         on_epoch : function or sequence of functions
             Called after every epoch with an `Epoch`: its number, losses, the network, the History so far.
             One that returns True ends training.
@@ -654,6 +658,7 @@ class Network:
             rng=rng,
             parallel=parallel,
             local_steps=local_steps,
+            live=_checks.boolean("live", live),
         )
 
     def trace(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nineline import _checks, engines
 from nineline.engines.contract import Rule
 from nineline.schedules import Constant
@@ -12,7 +14,7 @@ from nineline.training import pieces
 from nineline.training import validation as validated
 from nineline.training.loop import Loop, Order
 from nineline.training.plan import Plan, is_kept
-from nineline.training.progress import NoProgress, display
+from nineline.training.progress import NoProgress, Progress, display
 from nineline.training.source_loop import SourceLoop
 from nineline.training.trainer import Trainer
 from nineline.training.windows import Windows, check_of, check_source
@@ -47,12 +49,15 @@ def train(
     rng: RandomSource,
     parallel: object = None,
     local_steps: int = 1,
+    live: bool = False,
 ) -> History:
     """Train `network` on data, ``(inputs, outputs, sample_weight)``; `Network.train` documents every argument.
 
     `among` are the numbers of the rows to learn from, ascending; where it is None, these are all.
     """
     if parallel is not None:
+        if live:
+            raise ValueError("live is True, and parallel is given, whose processes have no notebook; leave live out")
         from nineline.training import shared  # loaded where it is used
 
         keeping: dict[str, Any] = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "resume": resume}
@@ -92,6 +97,8 @@ def train(
         rows, held_out = _split(trainer, rows, validation)
     trainer.draw_seed()
     shown = display(plan.progress, plan.epochs) if plan.in_epochs or plan.progress else NoProgress()
+    if live:
+        shown = _live(network, rows, plan)
     order = None if among is None else Order(among, generator if plan.shuffle else None)
     kind: Any = SourceLoop if isinstance(rows, Windows) else Loop
     loop: Loop = kind(
@@ -126,6 +133,14 @@ def _split(trainer: Trainer, rows: Rows | Windows, validation: float | tuple[Any
         if part.sample_weight is not None and not part.sample_weight.any():
             raise ValueError(f"sample_weight is zero for every {name} row that validation={validation:g} leaves")
     return parts
+
+
+def _live(network: Network, rows: Rows | Windows, plan: Plan) -> Progress:
+    from nineline.view.live import Live
+
+    if isinstance(rows, Windows) or not isinstance(rows.inputs, np.ndarray):
+        return Live(network, None, None, plan.epochs)
+    return Live(network, rows.inputs, rows.targets, plan.epochs)
 
 
 def _as_checkpoint(checkpoint: str | os.PathLike[str] | None, every: float, resume: bool) -> Checkpoint | None:

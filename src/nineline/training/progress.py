@@ -80,17 +80,18 @@ def display(wanted: bool | Progress | None, epochs: int) -> Progress:
     if isinstance(wanted, Progress):
         return wanted
     if wanted is None:
-        wanted = (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
+        wanted = (sys.stderr is not None and sys.stderr.isatty()) or in_notebook()
     return Bar(epochs) if wanted else NoProgress()
 
 
 def _console() -> Any:
     from rich.console import Console
 
-    return Console() if _in_notebook() else Console(stderr=True)
+    return Console() if in_notebook() else Console(stderr=True)
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Return whether a notebook shows what is displayed."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
