@@ -13,6 +13,7 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.utils import Bunch
 from typer.testing import CliRunner
 
 from nineline import History
@@ -179,6 +180,7 @@ def test_a_pickled_model_has_no_rows_and_still_a_page(tmp_path):
     assert again.report_.model is again
     assert again.report_.examples == []
     assert "What was done" in page_of(again, tmp_path).headings
+    assert "a copy of a model does not have them" in page_of(again, tmp_path).shown
     with pytest.raises(ValueError, match="pickled without its model"):
         pickle.loads(pickle.dumps(model.report_)).to_html(tmp_path / "report.html")
 
@@ -225,6 +227,25 @@ class TestCommandLine:
         session.to_html(tmp_path / "report.html")
         Page((tmp_path / "report.html").read_text(encoding="utf-8"))
 
+    def test_what_could_not_be_judged_has_its_page(self, tmp_path, monkeypatch):
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("nineline.estimators.session.scores_of", interrupted)
+        session = train_on_table(X.with_columns(y=2 * pl.col("size")), "y", **QUICK)
+        assert session.scores == {}
+        session.to_html(tmp_path / "report.html")
+        assert "held out" in Page((tmp_path / "report.html").read_text(encoding="utf-8")).shown
+
+    def test_importances_beyond_numbers_are_left_out(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(
+            "nineline.estimators.tabular.held_out.HeldOut.importance_soon",
+            lambda *_: Bunch(names=["size", "day"], importances_mean=np.array([1.0, np.nan])),
+        )
+        session = train_on_table(X.with_columns(y=2 * pl.col("size")), "y", **QUICK)
+        assert session.model.importances_ == {"size": 1.0}
+        session.model.save(tmp_path / "model.nineline")
+
     def test_piece_by_piece(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         X.with_columns(y=2 * pl.col("size")).write_csv("table.csv")
@@ -245,6 +266,10 @@ class TestCommandLine:
 
     def test_pictures_of_files(self, tmp_path):
         from nineline import Network, Networks
+
+        Network(2, 1, rng=0).save(tmp_path / "$_^$.nineline")
+        odd = ["show", str(tmp_path / "$_^$.nineline"), "--plot", str(tmp_path / "odd.svg")]
+        CliRunner().invoke(app, odd, catch_exceptions=False)
 
         Network(3, 6, 1, rng=0).save(tmp_path / "one.nineline")
         Networks(3, 3, 6, 1, rng=0).save(tmp_path / "many.nineline")

@@ -308,3 +308,148 @@ def test_without_matplotlib_the_error_names_the_way_out(classifier, monkeypatch)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"nineline\[plot\]"):
         plot_roc(classifier)
+
+
+ALIKE = pl.DataFrame({"x": [0.0] * 900 + list(np.linspace(1, 10, 100))})
+
+
+@pytest.fixture(scope="module")
+def alike():
+    y = np.concatenate([np.zeros(900), np.linspace(1, 10, 100)])
+    return TabularRegressor(**settings(n_members=1, max_epochs=30, validation_fraction=0.4)).fit(ALIKE, y)
+
+
+class TestWeights:
+    """Rows that are alike are learned as one of more weight, and count as many in every picture."""
+
+    def test_the_mean_row_is_that_of_the_table(self, alike):
+        found = alike.explain(ALIKE[-1])
+        assert found.baseline == pytest.approx(alike.explain(ALIKE[-1], background=ALIKE).baseline, abs=0.7)
+
+    def test_classes_are_counted_as_often_as_they_are(self):
+        truth = np.array([0, 1, 1, 0])
+        answers = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
+        weights = np.array([10.0, 2, 1, 3])
+        judged = Judged(truth, answers, weights, np.array([0, 1]), "y")
+        assert [text.get_text() for text in plot_confusion(judged, axes=axes_of()).texts] == ["13", "0", "1", "2"]
+        repeats = weights.astype(int)
+        many = np.repeat(truth, repeats), np.repeat(answers, repeats, axis=0)
+        repeated = Judged(*many, None, judged.classes, "y")
+        for plot in (plot_roc, plot_precision_recall):
+            assert labels(plot(judged, axes=axes_of())) == labels(plot(repeated, axes=axes_of()))
+        lines = [plot_calibration(each, axes=axes_of()).get_lines()[-1] for each in (judged, repeated)]
+        assert lines[0].get_xdata().min() == lines[1].get_xdata().min()
+
+    def test_dependence_is_a_mean_by_weight(self, alike):
+        held = alike._held_out
+        parts = [part.inputs for part in held.parts]
+        weights = held.kept_weights()
+        assert weights.max() > 100
+        found = held.dependence(alike, 0, [4.0])
+        answers = alike.target_.answers(alike.members_[0].run(alike.columns_.with_value(parts[0], 0, 4.0)))
+        np.testing.assert_allclose(found, [np.average(answers, weights=weights)])
+
+
+def axes_of():
+    return Figure(layout="constrained").subplots()
+
+
+class TestOddColumns:
+    def fitted(self, **columns):
+        rows = pl.DataFrame({"a": np.linspace(-1, 1, 120), **columns})
+        return rows, TabularRegressor(**settings()).fit(rows, rows["a"])
+
+    def test_values_that_begin_alike_are_apart(self):
+        c = ["international sales A", "international sales B", "short"] * 40
+        _, model = self.fitted(c=c)
+        picture = drawn(plot_dependence(model, "c", axes=axes_of()))
+        names = [label.get_text() for label in picture.get_xticklabels()]
+        assert len(picture.patches) == len(set(names)) == 3
+
+    @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+    def test_days_at_the_end_of_the_calendar(self, day):
+        dates = [day if i % 10 == 0 else f"2020-01-{1 + i % 28:02}" for i in range(120)]
+        _, model = self.fitted(d=pl.Series(dates).str.to_date())
+        drawn(plot_dependence(model, "d", axes=axes_of()))
+        for profile in model.report_.profiles:
+            drawn(plot_column(profile, axes=axes_of()))
+
+    def test_one_value_or_missing(self):
+        _, model = self.fitted(few=[1.5 if i % 2 else None for i in range(120)])
+        picture = drawn(plot_dependence(model, "few", axes=axes_of()))
+        assert [label.get_text() for label in picture.get_xticklabels()] == ["1.5", "missing"]
+
+    def test_missing_is_a_value_of_a_category(self):
+        _, model = self.fitted(c=["a", "b", None] * 40)
+        picture = plot_dependence(model, "c", axes=axes_of())
+        assert [label.get_text() for label in picture.get_xticklabels()] == ["a", "b", "missing"]
+
+    def test_arrays_without_names(self):
+        X = np.column_stack([np.linspace(-1, 1, 120), np.arange(120) % 3])
+        model = TabularRegressor(**settings()).fit(X, X[:, 0])
+        name = model.names_[0]
+        drawn(plot_dependence(model, name, X, axes=axes_of()))
+        assert model.explain(X[:1]).names == [column.name for column in model.columns_.used]
+
+    def test_names_that_are_numbers_rows_with_more_columns_and_control_characters(self):
+        import pandas as pd
+
+        rows = pd.DataFrame({0: np.linspace(-1, 1, 120), 1: np.arange(120.0) % 7, "a\x1b[31m\nZ": np.arange(120.0) % 5})
+        model = TabularRegressor(**settings()).fit(rows.rename(columns=str), rows[0])
+        found = model.explain(rows.iloc[5].to_dict())
+        assert "\x1b" not in repr(found)
+        drawn(plot_dependence(model, 0, axes=axes_of()))
+        one = pl.from_pandas(rows.rename(columns=str))[5]
+        more = one.with_columns(more=pl.lit(1.0)).select("more", *reversed(one.columns))
+        np.testing.assert_allclose(model.explain(more).contributions, found.contributions)
+
+    def test_codes_of_a_category_are_no_numbers(self, tmp_path):
+        rows, model = self.fitted(c=["1", "2", "A"] * 40)
+        model.save(tmp_path / "model.nineline")
+        again = TabularRegressor.load(tmp_path / "model.nineline")
+        numbers = rows.filter(pl.col("c") != "A")
+        for some in (numbers, numbers.with_columns(pl.col("c").cast(pl.Int64))):
+            picture = drawn(plot_dependence(again, "c", some, axes=axes_of()))
+            assert [label.get_text() for label in picture.get_xticklabels()] == ["1", "2"]
+
+
+class TestOddNames:
+    def test_classes_that_look_like_formulas_or_begin_with_a_low_line(self):
+        names = np.array(["$\\frac$", "b$_$", "_z"])
+        model = TabularClassifier(**settings()).fit(X, pl.Series("t$^$", names[np.digitize(SIZE, [-0.5, 0.5])]))
+        for plot in OF_CLASSES:
+            drawn(plot(model, axes=axes_of()))
+        assert len(labels(plot_roc(model, axes=axes_of()))) == 4
+        assert len(labels(drawn(plot_dependence(model, "size", axes=axes_of())))) == 3
+
+    def test_two_models_can_be_compared(self, classifier):
+        given = axes_of()
+        given.plot([0, 1], [0, 0], color="red", label="mine")
+        plot_calibration(classifier, axes=given)
+        plot_calibration(classifier, axes=given)
+        assert labels(drawn(given)) == ["mine", "honest", "yes", "yes"]
+        assert given.get_lines()[0].get_color() == "red"
+
+    @pytest.mark.parametrize(
+        "draw",
+        [
+            lambda model, axes: plot_confusion(model, axes=axes),
+            lambda model, axes: plot_importance(model, axes=axes),
+            lambda model, axes: plot_dependence(model, "size", axes=axes),
+            lambda model, axes: model.explain(X[0]).plot(axes=axes),
+            lambda model, axes: plot_column(model.report_.profiles[0], axes=axes),
+        ],
+    )
+    def test_drawing_again_starts_over(self, draw, classifier):
+        given, counts = axes_of(), []
+        for _ in range(2):
+            draw(classifier, given)
+            counts.append([len(each) for each in (given.texts, given.patches, given.lines, given.collections)])
+        assert counts[0] == counts[1]
+
+
+def test_a_learned_logarithm_adds_up_too():
+    model = TabularRegressor(**settings(max_epochs=8)).fit(X, np.exp(3 * SIZE))
+    for row in range(0, 200, 20):
+        found = model.explain(X[row])
+        assert found.baseline + found.contributions.sum() == pytest.approx(found.answer)

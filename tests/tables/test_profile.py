@@ -106,3 +106,11 @@ def test_dates_are_known_as_such():
     assert found["day"].dates
     assert found["text day"].dates
     assert not found["number"].dates
+
+
+@pytest.mark.parametrize("value", [1_700_000_000_000_000_000, 10**17, 2**53, -(2**60)])
+def test_large_whole_numbers(value):
+    for values in ([value] * 50, [value, value + 1024, value + 2048] * 20):
+        profile = NumberProfile.of("x", NumberSummary.of(np.array(values, float)))
+        assert profile.counts.sum() == len(values)
+        assert (np.diff(profile.edges) > 0).all()

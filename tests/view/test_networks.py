@@ -135,6 +135,16 @@ class TestDecision:
         held[[3, 1]] = left, bottom
         assert np.asarray(image.get_array())[0, 0] == pytest.approx(network.run(held)[0])
 
+    def test_answers_that_are_not_finite_are_said(self):
+        for widths in ((2, 4, 1), (2, 4, 3)):
+            network = Network(*widths, output="identity", activation="relu", rng=0)
+            network.layers[0].weights[...] = np.array([[1e200, 0, 0, 0], [0, 1, 1, 1]])
+            network.layers[1].weights[0] = 1e200
+            assert "not finite" in drawn(plot_decision(network, *XOR[:1])).get_xlabel()
+            network.parameters[...] = np.nan
+            with pytest.raises(ValueError, match="no answer of the network over the plane is finite"):
+                plot_decision(network, *XOR[:1])
+
     @pytest.mark.parametrize(
         ("network", "given", "match"),
         [
@@ -274,6 +284,13 @@ class TestLayerStatistics:
             assert drawn(statistics.plot()).child_axes[0].get_lines()[0].get_color() == DARK.blue
         assert "layer 2" in repr(statistics)
 
+    def test_another_training_begins_anew(self):
+        statistics = LayerStatistics(*XOR)
+        for network in (Network(2, 3, 1, rng=0), Network(2, 4, 4, 1, rng=0)):
+            network.train(*XOR, epochs=5, on_epoch=statistics, report_every=0)
+            assert statistics.epochs == [1, 2, 3, 4, 5]
+            assert statistics.outputs.shape[1] == len(network.layers)
+
     def test_one_epoch_and_none(self):
         statistics = LayerStatistics(*XOR)
         with pytest.raises(ValueError, match="has noted no epoch"):
@@ -305,8 +322,9 @@ def test_pictures_are_drawn_where_they_are_told_twice_and_change_nothing(picture
     before, settings = network.parameters.copy(), plt.rcParams.copy()
     given = axes()
     counts = []
-    for _ in range(3):
-        given.clear()
+    for clear in (True, True, False):
+        if clear:
+            given.clear()
         assert drawn(picture(network, axes=given)) is given
         counts.append((len(given.figure.axes), len(given.child_axes)))
     assert counts[0] == counts[1] == counts[2]

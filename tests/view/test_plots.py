@@ -272,6 +272,14 @@ class TestDark:
             axes.patch.set_alpha(0)
             assert palette_of(axes) == DARK  # by the colour of text
 
+    def test_what_stands_beside_white_axes_on_a_dark_figure(self):
+        axes = plot_history(trained(), axes=Figure(facecolor="#111111").subplots())
+        assert axes.xaxis.label.get_color() == DARK.ink
+        assert curves(axes)["training"].get_color() == LIGHT.blue
+        inside = Figure(facecolor="#111111").subfigures(1, 2)[0].subplots()
+        inside.patch.set_alpha(0)
+        assert palette_of(inside) == DARK
+
     def test_what_is_drawn(self):
         with plt.style.context("dark_background"):
             axes = plot_history(trained(validation=0.2))

@@ -45,13 +45,14 @@ def write_picture(path: Path, model: Path) -> None:
 
     from nineline.estimators.plots import plot_importance
     from nineline.view import draw_network
+    from nineline.view.axes import plain
 
     network, title, estimator = _inside(model)
     measured = None if estimator is None else estimator.importances_
     figure = Figure(figsize=(11, 9 if measured else 6), layout="constrained")
     parts: Any = figure.subplots(2 if measured else 1, 1, squeeze=False, height_ratios=[3, 2] if measured else None)
     draw_network(network, axes=parts[0, 0])
-    parts[0, 0].set_title(title, fontsize=11)
+    parts[0, 0].set_title(plain(title), fontsize=11)
     if measured:
         names, means = list(measured), np.array(list(measured.values()))
         found = Bunch(names=names, importances_mean=means, importances_std=np.zeros(len(names)))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
 
 POINTS: Final = 1000  # drawn of a cloud, and of a curve half as many
-NO_ROWS: Final = "no held-out rows are there (too few rows, or a model from a file); give X and y"
+NO_ROWS: Final = "no held-out rows are there (too few rows, or a model from a file or a copy); give X and y"
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class Judged:
         """The classes as text."""
         assert self.classes is not None
         return [str(value) for value in self.classes.tolist()]
+
+    @property
+    def counts(self) -> Numbers:
+        """What each row counts, (rows,)."""
+        return np.ones(len(self.truth)) if self.weights is None else self.weights.astype(np.float64)
 
     def some(self, rows: int = POINTS) -> Judged:
         """Return these rows, or of too many so many, drawn at random but the same each time."""

@@ -1,4 +1,4 @@
-"""How estimators show themselves in a notebook: fitted, what came of it; before, as scikit-learn shows them."""
+"""How estimators show themselves in a notebook: their settings, and when they are fitted, what came of it."""
 
 from __future__ import annotations
 

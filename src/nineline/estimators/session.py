@@ -85,7 +85,7 @@ class Session:
         from nineline.estimators.page import Evaluation, write_page
 
         evaluation = None
-        if self.judged is not None:
+        if self.judged is not None and "network" in self.scores:
             where = f"{self.test:,} test rows, which training has not seen"
             evaluation = Evaluation(self.judged, where, self.scores, self.notes, self.rows)
         write_page(path, self.model.report_, evaluation, command)
@@ -295,10 +295,11 @@ def _weigh(session: Session) -> None:
         return
     try:
         found = model._held_out.importance_soon(model)
-    except (KeyboardInterrupt, MemoryError) as error:
+    except (KeyboardInterrupt, MemoryError, ValueError) as error:
         session.notes.append(f"which columns decide was not measured: {error or type(error).__name__}")
         return
-    model.importances_ = dict(zip(found.names, found.importances_mean.tolist(), strict=True))
+    measured = zip(found.names, found.importances_mean.tolist(), strict=True)
+    model.importances_ = {name: value for name, value in measured if np.isfinite(value)}
 
 
 def _judge_network(session: Session, test: pl.DataFrame, target: str) -> Any:

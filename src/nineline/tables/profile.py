@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self, final
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     from nineline.tables.summaries import NumberSummary, ValueSummary
 
     Numbers = npt.NDArray[np.float64]
 
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001
 _BINS: Final = 24
 _VALUES: Final = 10  # named; the others are counted
 _OUTLYING: Final = 0.005  # of the rows at each end may be left out of a histogram that they would squeeze
+_HALVES: Final = 2.0**51  # up to which a half can be added
 _SQUEEZED: Final = 4.0  # times as wide with them
 
 
@@ -112,16 +117,23 @@ class NumberProfile(ColumnProfile):
         )
 
 
+def datetimes(microseconds: Iterable[float]) -> list[datetime]:
+    """Return moments since 1970; those that a calendar does not have are its first or its last."""
+    low, high = ((each - _EPOCH) // timedelta(microseconds=1) for each in (datetime.min, datetime.max))  # noqa: DTZ901
+    return [_EPOCH + timedelta(microseconds=min(max(int(each), low), high)) for each in microseconds]
+
+
 def _edges(values: Numbers, low: float, high: float, bins: int) -> Numbers:
     """Return the edges of bins; of few whole numbers each has a bin of its own around it."""
     some = values[(values >= low) & (values <= high)][: bins + 1]
     span = high - low
-    if len(some) and span < bins and (some == np.round(some)).all() and len(some) <= span + 1:
+    whole = max(abs(low), abs(high)) < _HALVES and bool((some == np.round(some)).all())
+    if len(some) and span < bins and whole and len(some) <= span + 1:
         return np.arange(low - 0.5, high + 1, dtype=np.float64)
     if span <= 0:
         pad = 0.5 * max(abs(low), 1.0)
         return np.array([low - pad, high + pad])
-    return np.linspace(low, high, bins + 1)
+    return np.unique(np.linspace(low, high, bins + 1))  # of numbers next to each other some are one
 
 
 @final

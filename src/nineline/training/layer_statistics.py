@@ -72,7 +72,9 @@ class LayerStatistics:
         self._every = 1
 
     def __call__(self, epoch: Epoch) -> None:
-        """Take note of an epoch."""
+        """Take note of an epoch; with the first one of another training everything begins anew."""
+        if self.epochs and epoch.number <= self.epochs[-1]:
+            self.epochs, self._records, self._every = [], [], 1
         if epoch.number % self._every:
             return
         self.note(epoch.number, epoch.network)

@@ -114,7 +114,7 @@ def _table(network: Network, rows: Array, layer: int, name: str, axes: Axes | No
     axes.set_title("answers", fontsize=10)
     axes.set_xlabel(name + left_out)
     axes.set_ylabel("inputs")
-    in_ink(axes, palette_of(axes))
+    in_ink(axes)
     return axes
 
 
@@ -146,11 +146,11 @@ def _planes(network: Network, rows: Array, layer: int, name: str, axes: Axes | N
         )
         if len(rows) <= 500:
             plane.plot(*rows.T, "o", markersize=4, color=LIGHT.ink, markeredgecolor="white", markeredgewidth=0.6)
-        in_ink(plane, colours)
+        in_ink(plane)
         plane.tick_params(labelsize=8, labelleft=column == 0, labelbottom=unit + across >= units)
     axes.set_xlabel("input 1" + left_out, labelpad=16)
     axes.set_ylabel("input 2", labelpad=24)
-    in_ink(axes, colours)
+    in_ink(axes)
     colour_bar(axes, image, "answer")
     return axes
 

@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from nineline.view.palette import LARGEST, LIGHT, ink_on, palette_of
+from nineline import _checks
+from nineline.view.palette import LARGEST, LIGHT, ink_on, palette_beside, palette_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +66,9 @@ def start_over(axes: Axes) -> None:
         artist.remove()
 
 
-def in_ink(axes: Axes, colours: Palette) -> None:
+def in_ink(axes: Axes) -> None:
     """Write all that stands beside the axes in ink that can be read there, whatever the settings say."""
+    colours = palette_beside(axes)
     for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
         text.set_color(colours.ink)
     axes.tick_params(which="both", color=colours.grey, labelcolor=colours.ink)
@@ -78,7 +80,8 @@ def grid(axes: Axes, colours: Palette) -> None:
     axes.grid(visible=True, which="major", color=colours.faint, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    in_ink(axes, colours)
+    axes.spines[["left", "bottom"]].set_visible(True)
+    in_ink(axes)
 
 
 def count_along_x(axes: Axes, most: int | Literal["auto"] = "auto") -> None:
@@ -177,7 +180,7 @@ def colour_bar(axes: Axes, image: ScalarMappable, label: str, ticks: Sequence[fl
     _BARS[axes] = (bar.ax, *before)
     if ticks is not None:
         bar.minorticks_off()
-    colours = palette_of(axes)
+    colours = palette_beside(axes)
     bar.set_label(label, color=colours.ink)
     bar.ax.tick_params(colors=colours.ink)
     bar.outline.set_visible(False)
@@ -212,11 +215,24 @@ def short_number(value: float) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text that comes from data as matplotlib draws it letter by letter, without reading formulas into it."""
-    return text.replace("$", r"\$")
+    """Return a text that comes from data as matplotlib draws it letter by letter, without reading formulas into it.
+
+    One that begins with a low line would be no label, so a space comes before it.
+    """
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
 def shortened(text: str, characters: int) -> str:
-    """Return a text on one line, cut behind so many characters."""
-    line = " ".join(text.split())
+    """Return a text on one line, cut behind so many characters, without what only a terminal obeys."""
+    line = _checks.printable(" ".join(text.split()), 10 * characters)
     return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
+
+
+def labels_of(texts: Sequence[str], characters: int) -> list[str]:
+    """Return texts from data as labels of so many characters about, no two of them the same."""
+    found: list[str] = []
+    for text in texts:
+        label = plain(shortened(text, characters))
+        same = sum(each == label or each.startswith(f"{label} (") for each in found)
+        found.append(f"{label} ({same + 1})" if same else label)
+    return found

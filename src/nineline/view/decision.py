@@ -8,7 +8,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline.activations import Sigmoid, Tanh
-from nineline.view.axes import clear_insets, colour_bar, grid, new_axes
+from nineline.view.axes import colour_bar, finite_of, grid, new_axes, not_finite, start_over
 from nineline.view.palette import LIGHT, answers_scale, palette_of
 
 if TYPE_CHECKING:
@@ -89,19 +89,19 @@ def plot_decision(
     plane[:, columns[0]], plane[:, columns[1]] = x.ravel(), y.ravel()
     answers = network.run(plane.astype(network.dtype))
     axes = new_axes(5.6, 4.6) if axes is None else axes
-    clear_insets(axes)
+    start_over(axes)
     extent = float(across[0]), float(across[-1]), float(up[0]), float(up[-1])
     shades = network.n_outputs == 1 or output is not None
     if shades:
         image, scale = _shade(axes, network, (x, y), answers[:, output or 0].reshape(x.shape), truth, extent)
     else:
         _colour_regions(axes, answers.reshape(*x.shape, -1), extent)
-    left_out = ""
+    left_out = not_finite(answers)
     if rows is not None:
         kept = np.arange(len(rows))
         if len(rows) > _POINTS:
             kept = np.random.default_rng(0).permutation(len(rows))[:_POINTS]
-            left_out = f" ({_POINTS:,} of {len(rows):,} rows drawn)"
+            left_out += f" ({_POINTS:,} of {len(rows):,} rows drawn)"
         points = rows[kept][:, list(columns)]
         if truth is None:
             axes.plot(*points.T, "o", markersize=4, color=LIGHT.ink, markeredgecolor="white", markeredgewidth=0.6)
@@ -174,7 +174,10 @@ def _shade(
     axes: Axes, network: Network, plane: tuple[Array, Array], answers: Array, truth: Array | None, extent: Any
 ) -> tuple[Any, dict[str, Any]]:
     """Draw one output in shades, and the line where it changes sides; return the image, and its scale for points."""
-    every = answers if truth is None else np.concatenate([answers.ravel(), truth])
+    every = answers.ravel() if truth is None else np.concatenate([answers.ravel(), truth])
+    every, answers = every[np.isfinite(every)], finite_of(answers)
+    if not len(every):
+        raise ValueError("no answer of the network over the plane is finite; nothing to draw")
     scale = answers_scale(every)
     if network.output_layer.activation not in (Sigmoid(), Tanh()):  # a quantity: from its lowest to its highest
         scale |= {"vmin": float(every.min()), "vmax": float(every.max()) + 1e-12}
@@ -191,10 +194,15 @@ def _colour_regions(axes: Axes, answers: Array, extent: Any) -> None:
 
     colours = palette_of(axes)
     count = answers.shape[2]
+    finite: Any = np.isfinite(answers).all(axis=2)
+    if not finite.any():
+        raise ValueError("no answer of the network over the plane is finite; nothing to draw")
+    answers = np.where(finite[..., np.newaxis], answers, 0)
     of_class = np.array([to_rgb(colours.classes[number % len(colours.classes)]) for number in range(count)])
     ranked = np.sort(answers, axis=2)
     lead = ranked[..., -1] - ranked[..., -2]
     strength = 0.12 + 0.5 * np.clip(lead / (float(lead.max()) or 1.0), 0, 1)[..., np.newaxis]
+    strength[~finite] = 0
     paper = np.array(to_rgb(colours.paper))
     axes.imshow(
         paper + strength * (of_class[answers.argmax(axis=2)] - paper), origin="lower", extent=extent, aspect="auto"

@@ -11,7 +11,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
-from nineline.view.axes import new_axes, not_finite, short_number
+from nineline.view.axes import new_axes, not_finite, short_number, start_over
 from nineline.view.palette import LARGEST, largest_of, palette_of
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def draw_network(
     left, right, low, high = _extent(columns, places, stages)
     if axes is None:
         axes = new_axes(*_inches(left, right, low, high))
+    start_over(axes)
     axes.set(xlim=(left, right), ylim=(low, high), aspect="equal")
     axes.axis("off")
     colours = palette_of(axes)

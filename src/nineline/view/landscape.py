@@ -11,7 +11,7 @@ from nineline import _checks
 from nineline.networks import Networks
 from nineline.training.layer_statistics import some_rows
 from nineline.training.trainer import Trainer
-from nineline.view.axes import clear_insets, colour_bar, grid, new_axes
+from nineline.view.axes import colour_bar, grid, new_axes, start_over
 from nineline.view.palette import LIGHT, depth_scale, palette_of
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _draw(landscape: Landscape, axes: Axes | None) -> Axes:
     if not finite.any():
         raise ValueError("the loss is finite nowhere; nothing to draw")
     axes = new_axes(5.6, 4.6) if axes is None else axes
-    clear_insets(axes)
+    start_over(axes)
     colours = palette_of(axes)
     losses = np.ma.masked_where(~finite, landscape.losses)
     image, levels = _contours(axes, landscape.offsets, losses)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.view.axes import clear_insets, count_along_x, grid, new_axes, small_multiples, some_of
+from nineline.view.axes import count_along_x, grid, new_axes, small_multiples, some_of, start_over
 from nineline.view.palette import LINES, palette_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def plot_statistics(statistics: LayerStatistics, *, axes: Axes | None = None) ->
     places = some_of(np.arange(len(statistics.layers)), _LAYERS)
     count = len(places)
     axes = new_axes(1.4 + 2.6 * count, 6.2) if axes is None else axes
-    clear_insets(axes)
+    start_over(axes)
     colours = palette_of(axes)
     epochs = np.array(statistics.epochs)
     marker = "o" if len(epochs) == 1 else ""

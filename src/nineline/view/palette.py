@@ -88,15 +88,29 @@ _SIGNED: Final = ("#8A3A00", "#D55E00", "#F5B98E", "#F7F7F5", "#9CC9E4", "#0072B
 
 
 def palette_of(axes: Axes) -> Palette:
-    """Return the colours that can be seen on what lies behind some axes: their face, or their figure's, or the page."""
+    """Return the colours that can be seen in some axes: on their face, or on what lies behind it."""
+    return _palette_on([axes.get_facecolor()] if axes.patch.get_visible() else []) or palette_beside(axes)
+
+
+def palette_beside(axes: Axes) -> Palette:
+    """Return the colours that can be seen beside some axes: on their figure, or on the page."""
     from matplotlib import rcParams
     from matplotlib.colors import to_rgba
 
-    for face in (axes.get_facecolor(), axes.figure.get_facecolor()):
+    figures = [axes.figure, axes.figure.figure]  # a figure in a figure, and the outermost
+    found = _palette_on([figure.get_facecolor() for figure in figures if figure is not None])
+    return found or (LIGHT if _lightness(to_rgba(rcParams["text.color"])) < 0.5 else DARK)
+
+
+def _palette_on(faces: list[Any]) -> Palette | None:
+    """Return the colours that can be seen on the first of some faces that is not transparent."""
+    from matplotlib.colors import to_rgba
+
+    for face in faces:
         *colour, opacity = to_rgba(face)
         if opacity > 0.5:
             return LIGHT if _lightness(colour) > 0.4 else DARK
-    return LIGHT if _lightness(to_rgba(rcParams["text.color"])) < 0.5 else DARK
+    return None
 
 
 def _lightness(colour: Any) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.view.axes import clear_insets, colour_bar, in_ink, new_axes, small_multiples, write_matrix
+from nineline.view.axes import colour_bar, in_ink, new_axes, small_multiples, start_over, write_matrix
 from nineline.view.palette import palette_of, signed_scale
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def plot_weights(network: Network, *, axes: Axes | None = None) -> Axes:
     down = -(-len(matrices) // across)
     tallest = max(min(len(matrix.values), _WRITTEN_ROWS) for matrix in matrices)
     axes = new_axes(1.3 + 3.2 * across, down * max(2.4, 0.9 + 0.32 * tallest)) if axes is None else axes
-    clear_insets(axes)
+    start_over(axes)
     colours = palette_of(axes)
     every = np.concatenate([matrix.values[np.isfinite(matrix.values)] for matrix in matrices])
     scale = signed_scale(every)
@@ -93,7 +93,7 @@ def plot_weights(network: Network, *, axes: Axes | None = None) -> Axes:
         inside.set_xticks(list(shown), [f"{place + 1:,}" for place in shown], fontsize=8)
         inside.set_ylabel(matrix.y, fontsize=9)
         inside.set_xlabel(matrix.x, fontsize=9)
-        in_ink(inside, colours)
+        in_ink(inside)
     assert image is not None
     colour_bar(axes, image, "weight")
     return axes

@@ -37,7 +37,8 @@ class Evaluation:
 
     Attributes
     ----------
-    judged : Judged
+    judged : Judged or None
+        None where the rows are not at hand any more.
     where : str
         Which rows these are, as the end of a sentence.
     scores : dict of str to dict of str to float
@@ -48,7 +49,7 @@ class Evaluation:
         Some rows as the table holds them, one of which is explained.
     """
 
-    judged: Judged
+    judged: Judged | None
     where: str
     scores: dict[str, dict[str, float]]
     notes: list[str] = field(default_factory=list)
@@ -156,7 +157,7 @@ def _in_short(evaluation: Evaluation) -> str:
     network, (other, plainest) = evaluation.scores["network"], list(evaluation.scores.items())[-1]
     if not all(map(np.isfinite, network.values())):
         return "How good it is cannot be said: its answers lead beyond the range of numbers."
-    if evaluation.judged.classes is not None:
+    if "accuracy" in network:
         said = f"It is right in {100 * network['accuracy']:.1f} % of rows"
         beside = f", where the {other} alone would be in {100 * plainest['accuracy']:.1f} %"
     else:
@@ -177,7 +178,10 @@ def _held_out(report: Any) -> Evaluation | None:
     """Return how good the members are on what each of them held out."""
     model = report.model
     if model._held_out is None or not model._held_out.parts:
-        return None
+        if not report.held_out:
+            return None
+        where = "rows held out in training; a copy of a model does not have them, so there are no pictures of them"
+        return Evaluation(None, where, {"network": dict(report.held_out)})
     judged = judged_of(model, None, None, classes=is_classifier(model))
     scores = {"network": dict(report.held_out)}
     if judged.classes is not None:
@@ -187,17 +191,20 @@ def _held_out(report: Any) -> Evaluation | None:
     else:
         mean = np.average(judged.truth, weights=judged.weights)
         scores["mean"] = number_scores(judged.truth, np.full(len(judged.truth), mean), judged.weights)
-    where = f"{len(judged.truth):,} rows held out in training, each judged by the network that did not learn from it"
+    weighed = "" if judged.weights is None else " different"
+    where = f"{len(judged.truth):,}{weighed} rows held out in training, each judged by the network that did not see it"
     return Evaluation(judged, where, scores, rows=report.examples)
 
 
-def _by_class(judged: Judged) -> list[dict[str, Any]]:
+def _by_class(judged: Judged | None) -> list[dict[str, Any]]:
     """Return a line for each class, of many those that are told worst; NaN where there is nothing to divide by."""
-    if judged.classes is None:
+    if judged is None or judged.classes is None:
         return []
     codes, said = judged.codes, judged.answers.argmax(axis=1)
     every = np.arange(len(judged.classes))
-    precision, recall, f1, rows = precision_recall_fscore_support(codes, said, labels=every, zero_division=np.nan)
+    precision, recall, f1, rows = precision_recall_fscore_support(
+        codes, said, labels=every, zero_division=np.nan, sample_weight=judged.weights
+    )
     order = every
     if len(every) > _CLASSES:
         there = every[rows > 0]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from nineline.tables.profile import NumberProfile, ValueProfile
+from nineline.tables.profile import NumberProfile, ValueProfile, datetimes
 from nineline.view.axes import shortened
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ _WIDTH: Final = 240
 _HEIGHT: Final = 44
 _LINE: Final = 14
 _VALUES: Final = 6
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def bars(profile: ColumnProfile) -> str:
@@ -45,7 +43,7 @@ def _histogram(profile: NumberProfile) -> str:
 def _said(profile: NumberProfile, value: float) -> str:
     if not profile.dates:
         return f"{value:.4g}"
-    return f"{_EPOCH + timedelta(microseconds=value):%Y-%m-%d}"
+    return f"{datetimes([value])[0]:%Y-%m-%d}"
 
 
 def _frequencies(profile: ValueProfile) -> str:

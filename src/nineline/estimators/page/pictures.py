@@ -29,7 +29,7 @@ def pictures(report: Any, evaluation: Any) -> dict[str, list[Picture]]:
     """Return the pictures under their headings."""
     model = report.model
     found: dict[str, list[Picture]] = {"how good": [], "what decides": [], "training": []}
-    if evaluation is not None:
+    if evaluation is not None and evaluation.judged is not None and np.isfinite(evaluation.judged.answers).any():
         found["how good"] = _of_classes(evaluation) if is_classifier(model) else _of_numbers(evaluation)
     if model._held_out is not None and model._held_out.parts:
         found["what decides"] = _of_columns(report)

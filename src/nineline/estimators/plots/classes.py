@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from sklearn.calibration import CalibrationDisplay, calibration_curve
+from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import (
     ConfusionMatrixDisplay,
     PrecisionRecallDisplay,
@@ -18,7 +18,7 @@ from sklearn.metrics import (
 )
 
 from nineline.estimators.judged import POINTS, judged_of
-from nineline.view.axes import grid, in_ink, new_axes, plain, shortened, some_of
+from nineline.view.axes import grid, in_ink, labels_of, new_axes, plain, shortened, some_of, start_over
 from nineline.view.palette import LIGHT, LINES, ink_on, palette_of, shares_scale
 
 if TYPE_CHECKING:
@@ -75,11 +75,13 @@ def plot_confusion(model: Any, X: Any = None, y: Any = None, *, axes: Axes | Non
     count = len(judged.names)
     inches = min(max(3.5, 1.6 + 0.5 * count), 8)
     axes = new_axes(inches + 0.6, inches) if axes is None else axes
+    start_over(axes)
     colours = palette_of(axes)
     said = judged.answers.argmax(axis=1)
-    counts = confusion_matrix(judged.codes, said, labels=np.arange(count))
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    named = [plain(shortened(name, 18)) for name in judged.names] if count <= _NAMES_AT_MOST else None
+    counts = confusion_matrix(judged.codes, said, labels=np.arange(count), sample_weight=judged.weights)
+    sums = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, sums, out=np.zeros(counts.shape), where=sums > 0)
+    named = labels_of(judged.names, 18) if count <= _NAMES_AT_MOST else None
     display = ConfusionMatrixDisplay(shares, display_labels=named)
     scale = shares_scale()
     written = count <= _NUMBERS_AT_MOST
@@ -93,7 +95,9 @@ def plot_confusion(model: Any, X: Any = None, y: Any = None, *, axes: Axes | Non
     if written:
         white = ink_on(display.im_, shares)
         for place, text in np.ndenumerate(display.text_):
-            text.set(text=f"{counts[place]:,}", color="white" if white[place] else LIGHT.ink, fontsize=9)
+            number = counts[place]
+            written_as = f"{number:,.0f}" if number == round(number) else f"{number:,.1f}"
+            text.set(text=written_as, color="white" if white[place] else LIGHT.ink, fontsize=9)
     if named is None:
         axes.set_xticks([])
         axes.set_yticks([])
@@ -104,7 +108,7 @@ def plot_confusion(model: Any, X: Any = None, y: Any = None, *, axes: Axes | Non
     more = "" if named else f", {count:,} classes in ascending order"
     axes.set_xlabel(f"predicted{more}")
     axes.set_ylabel("truth")
-    in_ink(axes, colours)
+    in_ink(axes)
     axes.spines[:].set_edgecolor(colours.faint)
     return axes
 
@@ -214,21 +218,38 @@ def plot_calibration(model: Any, X: Any = None, y: Any = None, *, axes: Axes | N
         is_it, share = judged.answers.argmax(axis=1) == judged.codes, judged.answers.max(axis=1)
         what = "the most probable class"
     share = np.clip(share, 0, 1)
-    happened, said = calibration_curve(is_it, share, n_bins=_BINS, strategy="quantile")
-    CalibrationDisplay(happened, said, share).plot(ax=axes, name=what)
-    first, *_ = axes.get_lines()
-    first.set(color=colours.grey, linestyle=LINES[2], linewidth=0.9, label="honest")
-    axes.get_lines()[-1].set(color=colours.blue, marker="o", markersize=5)
+    happened, said = _bins(is_it, share, judged.counts)
+    if not any(line.get_label() == "honest" for line in axes.get_lines()):
+        axes.plot([0, 1], [0, 1], color=colours.grey, linestyle=LINES[2], linewidth=0.9, label="honest")
+    before = sum(line.get_marker() == "o" for line in axes.get_lines())
+    CalibrationDisplay(happened, said, share).plot(ax=axes, name=what, ref_line=False)
+    axes.get_lines()[-1].set(
+        color=colours.classes[before % len(colours.classes)], marker="o", markersize=5, linestyle="-"
+    )
     _dress(axes, f"said: mean probability of {what}", "happened: share of rows")
     return axes
 
 
+def _bins(
+    is_it: npt.NDArray[np.bool_], share: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return how often it happened and how probable it was said to be, in bins of as much weight each."""
+    order = np.argsort(share, kind="stable")
+    is_it, share, weights = is_it[order], share[order], weights[order]
+    middle = np.cumsum(weights) - weights / 2
+    number = np.minimum((middle * _BINS / weights.sum()).astype(np.intp), _BINS - 1)
+    sums = [np.bincount(number, each, _BINS) for each in (weights, weights * is_it, weights * share)]
+    there = sums[0] > 0
+    return sums[1][there] / sums[0][there], sums[2][there] / sums[0][there]
+
+
 def _one_against_all(judged: Judged) -> Iterator[tuple[str, npt.NDArray[np.bool_], npt.NDArray[np.float64]]]:
     """Yield the name, the rows and the probabilities of the second of two classes, or of each of the most frequent."""
-    counts = np.bincount(judged.codes, minlength=len(judged.names))
+    counts = np.bincount(judged.codes, judged.counts, minlength=len(judged.names))
+    there = np.bincount(judged.codes, minlength=len(judged.names))
     wanted = [1] if len(judged.names) == 2 else np.argsort(-counts, kind="stable")[:_CURVES].tolist()
     for number in wanted:
-        if 0 < counts[number] < len(judged.truth):
+        if 0 < there[number] < len(judged.truth):
             yield judged.names[number], judged.codes == number, judged.answers[:, number]
 
 

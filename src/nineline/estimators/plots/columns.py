@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -16,8 +15,9 @@ from nineline import _checks
 from nineline.estimators.judged import NO_ROWS
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.tables.inference import ColumnLearner
-from nineline.tables.profile import NumberProfile, ValueProfile
-from nineline.view.axes import grid, new_axes, plain, shortened
+from nineline.tables.kinds import Category
+from nineline.tables.profile import NumberProfile, ValueProfile, datetimes
+from nineline.view.axes import grid, labels_of, new_axes, plain, shortened, start_over
 from nineline.view.palette import palette_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ _ROWS: Final = 500  # whose answers are averaged
 _PLACES: Final = 20
 _VALUE_CHARACTERS: Final = 16
 _CURVES: Final = 4  # classes whose probabilities are drawn
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
 
 def plot_column(profile: ColumnProfile, *, axes: Axes | None = None) -> Axes:
@@ -50,16 +49,15 @@ def plot_column(profile: ColumnProfile, *, axes: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     axes = new_axes(4, 2.5) if axes is None else axes
+    start_over(axes)
     colours = palette_of(axes)
     if isinstance(profile, NumberProfile) and len(profile.counts):
-        edges: Any = _moments(profile.edges) if profile.dates else profile.edges
-        axes.stairs(profile.counts, edges, fill=True, color=colours.blue)
+        axes.stairs(profile.counts, profile.edges, fill=True, color=colours.blue)
+        axes.locator_params(axis="x", nbins=5)
         if profile.dates:
-            axes.tick_params(axis="x", rotation=30)
-        else:
-            axes.locator_params(axis="x", nbins=5)
+            _write_dates(axes)
     elif isinstance(profile, ValueProfile) and profile.values:
-        names = [plain(shortened(value, _VALUE_CHARACTERS)) for value in profile.values]
+        names = labels_of(profile.values, _VALUE_CHARACTERS)
         counts = list(profile.counts)
         if profile.others:
             names, counts = [*names, "others"], [*counts, profile.others]
@@ -109,6 +107,7 @@ def plot_importance(
     found = model.feature_importance(X, y) if importance is None else importance
     order = np.argsort(-found.importances_mean, kind="stable")[:top]
     axes = new_axes(6, 1 + 0.3 * len(order)) if axes is None else axes
+    start_over(axes)
     colours = palette_of(axes)
     places = range(len(order))
     axes.barh(
@@ -167,53 +166,74 @@ def plot_dependence(
     """
     check_is_fitted(model, "network_")
     names = [each.name for each in model.columns_.used]
+    column = str(column)
     if column not in names:
-        raise ValueError(f"column is {column!r}, which is not in use{_checks.nearest(str(column), names)}")
-    place = names.index(column)
+        raise ValueError(f"column is {column!r}, which is not in use{_checks.nearest(column, names)}")
     rows = _rows(model, X)
     if profile is None:
         profile = _profile(model, column, X)
     values, shown = _values(profile)
     if not values:
         raise ValueError(f"column {column!r} has no values to go through")
-    answers = rows.thinned(_ROWS).dependence(model, place, values)
-    axes = new_axes(5, 3.5) if axes is None else axes
-    colours = palette_of(axes)
-    means = np.array([answer.mean(axis=0) for answer in answers])
+    means = np.array(rows.thinned(_ROWS).dependence(model, names.index(column), values))
     curves = _curves(model, means, of)
-    categorical = isinstance(profile, ValueProfile)
-    for number, (name, curve) in enumerate(curves):
-        display = PartialDependenceDisplay(
-            [Bunch(average=curve[np.newaxis], grid_values=[np.array(shown, dtype=object if categorical else float)])],
-            features=[(0,)],
-            feature_names=[plain(shortened(column, _CHARACTERS))],
-            target_idx=0,
-            deciles={0: _deciles(profile)},
-            is_categorical=[(categorical,)],
-        )
-        colour = colours.curves[number % len(colours.curves)]
-        if categorical and len(curves) > 1:
-            axes.plot(shown, curve, "o", color=colour, label=name)
-            continue
-        options: dict[str, Any] = {"line_kw": {"color": colour, "label": name}, "bar_kw": {"color": colour}}
-        display.plot(ax=np.array([axes]), **options)
-    for ticks in axes.collections:  # the deciles
-        ticks.set_color(colours.grey)
-    _make_room(axes, np.array([curve for _, curve in curves]), bars=categorical and len(curves) == 1)
-    _label_values(axes, profile)
+    axes = new_axes(5, 3.5) if axes is None else axes
+    start_over(axes)
+    if isinstance(shown[0], str):
+        _draw_values(axes, shown, curves)
+    else:
+        _draw_curves(axes, plain(shortened(column, _CHARACTERS)), shown, curves, profile)
+    colours = palette_of(axes)
     axes.set_xlabel(plain(shortened(column, _CHARACTERS)))
     axes.set_ylabel(
         "mean probability" if is_classifier(model) else f"mean {plain(shortened(model.target_name_, _CHARACTERS))}"
     )
+    axes.set_title(curves[0][0] if is_classifier(model) and len(curves) == 1 else "", fontsize=10)
     grid(axes, colours)
     legend = axes.get_legend()
     if legend is not None:
         legend.remove()
-    if is_classifier(model):
-        axes.set_title(plain(shortened(curves[0][0], 40)) if len(curves) == 1 else "", fontsize=10)
-        if len(curves) > 1:
-            axes.legend(frameon=False, fontsize=9, labelcolor=colours.ink)
+    if len(curves) > 1:
+        axes.legend(frameon=False, fontsize=9, labelcolor=colours.ink)
     return axes
+
+
+def _draw_curves(
+    axes: Axes, name: str, places: list[float], curves: list[tuple[str, Any]], profile: NumberProfile
+) -> None:
+    """Draw mean answers over numbers, by scikit-learn's display."""
+    colours = palette_of(axes)
+    for number, (label, curve) in enumerate(curves):
+        display = PartialDependenceDisplay(
+            [Bunch(average=curve[np.newaxis], grid_values=[np.array(places, float)])],
+            features=[(0,)],
+            feature_names=[name],
+            target_idx=0,
+            deciles={0: _deciles(profile)},
+        )
+        options: dict[str, Any] = {"color": colours.curves[number % len(colours.curves)], "label": label}
+        display.plot(ax=np.array([axes]), line_kw=options, pdp_lim={1: _limits(_means(curves), bars=False)})
+    for ticks in axes.collections:  # the deciles
+        ticks.set_color(colours.grey)
+    _make_room(axes, _means(curves), bars=False)
+    _label_numbers(axes, profile)
+
+
+def _draw_values(axes: Axes, labels: list[str], curves: list[tuple[str, Any]]) -> None:
+    """Draw mean answers of values side by side: as bars, or as points where several classes have some each."""
+    colours, places = palette_of(axes), range(len(labels))
+    if len(curves) == 1:
+        axes.bar(places, curves[0][1], color=colours.blue)
+    else:
+        for number, (label, curve) in enumerate(curves):
+            axes.plot(places, curve, "o", color=colours.curves[number % len(colours.curves)], label=label)
+    axes.set_xticks(places, labels, rotation=90 if max(map(len, labels)) > 3 else 0)
+    _make_room(axes, _means(curves), bars=len(curves) == 1)
+
+
+def _means(curves: list[tuple[str, Any]]) -> Any:
+    """Return all mean answers that are drawn, (curves, values)."""
+    return np.array([curve for _, curve in curves])
 
 
 def plot_explanation(explanation: Explanation, *, top: int = _TOP, axes: Axes | None = None) -> Axes:
@@ -244,6 +264,7 @@ def plot_explanation(explanation: Explanation, *, top: int = _TOP, axes: Axes | 
         labels.append(f"{len(left)} others")
         steps.append(float(moves[left].sum()))
     axes = new_axes(6.5, 1.4 + 0.32 * len(steps)) if axes is None else axes
+    start_over(axes)
     colours = palette_of(axes)
     ends = explanation.baseline + np.cumsum(steps)
     starts = np.concatenate([[explanation.baseline], ends[:-1]])
@@ -288,36 +309,42 @@ def _rows(model: Any, X: Any) -> HeldOut:
 
 
 def _profile(model: Any, column: str, X: Any) -> ColumnProfile:
-    if X is None:
+    """Return which values a column has: as the model's report says, or those of X."""
+    if hasattr(model, "report_"):
         found: ColumnProfile = next(each for each in model.report_.profiles if each.name == column)
         return found
-    learner = ColumnLearner(column)
-    learner.see(nw.from_native(model.select(X), eager_only=True).get_column(column))
+    learner, series = ColumnLearner(column), model._frame(X).get_column(column)
+    is_category = any(each.name == column and isinstance(each, Category) for each in model.columns_.used)
+    learner.see(series.cast(nw.String) if is_category and series.dtype.is_numeric() else series)
     learner.finish()
-    return learner.profile()
+    return ValueProfile.of(column, learner.values) if is_category else learner.profile()
 
 
 def _values(profile: ColumnProfile) -> tuple[list[Any], list[Any]]:
-    """Return values to go through as the table holds them, and as they are drawn."""
+    """Return values to go through as the table holds them, and what they are drawn over: places, or labels."""
+    missing = [None] if profile.missing else []
     if isinstance(profile, ValueProfile):
-        return list(profile.values), [plain(shortened(value, _VALUE_CHARACTERS)) for value in profile.values]
+        labels = labels_of([*profile.values, *(["missing"] * len(missing))], _VALUE_CHARACTERS)
+        return [*profile.values, *missing], labels
     assert isinstance(profile, NumberProfile)
     if not len(profile.edges):
         return [], []
+    if profile.quantiles[0] == profile.quantiles[-1]:  # there or missing is all that it can tell
+        only = profile.quantiles[:1].tolist()
+        return [*(datetimes(only) if profile.dates else only), *missing], [
+            f"{only[0]:.6g}",
+            *(["missing"] * len(missing)),
+        ]
     whole = _is_whole(profile)
     ends = profile.edges[0], profile.edges[-1]
     grid_ = 0.5 * (profile.edges[1:] + profile.edges[:-1]) if whole else np.linspace(*ends, _PLACES)
     places = grid_.tolist()
-    return (_moments(grid_) if profile.dates else places), places
+    return (datetimes(grid_) if profile.dates else places), places
 
 
 def _is_whole(profile: NumberProfile) -> bool:
     """Return whether each bin is that of one whole number."""
     return bool(len(profile.counts) and (np.diff(profile.edges) == 1).all())
-
-
-def _moments(microseconds: Any) -> list[datetime]:
-    return [_EPOCH + timedelta(microseconds=int(each)) for each in microseconds]
 
 
 def _deciles(profile: ColumnProfile) -> Any:
@@ -335,7 +362,7 @@ def _curves(model: Any, means: Any, of: Any) -> list[tuple[str, Any]]:
     if not is_classifier(model):
         if of is not None:
             raise ValueError(f"of is {of!r}, and the target {model.target_name_!r} is a number; leave it out")
-        return [(model.target_name_, means)]
+        return [(plain(shortened(model.target_name_, 40)), means)]
     classes = model.classes_.tolist()
     if of is not None and of not in classes:
         raise ValueError(f"of is {of!r}, which is no class{_checks.nearest(str(of), [str(each) for each in classes])}")
@@ -345,26 +372,35 @@ def _curves(model: Any, means: Any, of: Any) -> list[tuple[str, Any]]:
         wanted = [1]
     else:
         wanted = np.argsort(-means.mean(axis=0), kind="stable")[:_CURVES].tolist()
-    return [(f"{model.target_name_} is {classes[number]}", means[:, number]) for number in wanted]
+    target = model.target_name_
+    return [(plain(shortened(f"{target} is {classes[number]}", 40)), means[:, number]) for number in wanted]
 
 
-def _make_room(axes: Axes, means: Any, *, bars: bool) -> None:
-    """Let every curve be seen whole; bars begin at 0."""
+def _limits(means: Any, *, bars: bool) -> tuple[float, float]:
+    """Return between which answers every curve is seen whole; bars begin at 0."""
     low, high = float(means.min()), float(means.max())
     room = 0.08 * ((high - low) or abs(high) or 1.0)
     if bars:
         low, high = min(low, 0.0), max(high, 0.0)
-    axes.set_ylim(low - room * (low < 0 or not bars), high + room * (high > 0 or not bars))
+    return low - room * (low < 0 or not bars), high + room * (high > 0 or not bars)
 
 
-def _label_values(axes: Axes, profile: ColumnProfile) -> None:
-    """Write dates for what a display takes for numbers, and turn long names."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+def _make_room(axes: Axes, means: Any, *, bars: bool) -> None:
+    low, high = _limits(means, bars=bars)
+    axes.set_ylim(low, high if high > low else low + 1)
 
-    if isinstance(profile, NumberProfile):
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=_is_whole(profile)))
-        if profile.dates:
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{_moments([value])[0]:%Y-%m-%d}"))
-            axes.tick_params(axis="x", rotation=30)
-    elif isinstance(profile, ValueProfile):
-        axes.tick_params(axis="x", rotation=90 if max(map(len, profile.values)) > 3 else 0)
+
+def _label_numbers(axes: Axes, profile: NumberProfile) -> None:
+    """Mark round places, and write dates for what a display takes for numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=_is_whole(profile)))
+    if profile.dates:
+        _write_dates(axes)
+
+
+def _write_dates(axes: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{datetimes([value])[0]:%Y-%m-%d}"))
+    axes.tick_params(axis="x", rotation=30)

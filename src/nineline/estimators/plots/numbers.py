@@ -8,13 +8,16 @@ import numpy as np
 from sklearn.metrics import PredictionErrorDisplay
 
 from nineline.estimators.judged import judged_of
-from nineline.view.axes import grid, new_axes, plain, shortened
+from nineline.view.axes import grid, new_axes, plain, shortened, start_over
 from nineline.view.palette import LINES, palette_of
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from matplotlib.axes import Axes
 
     from nineline.estimators.judged import Judged
+
+    Numbers = npt.NDArray[np.float64]
 
 _BANDS: Final = 12  # of predictions, of as many rows each
 _ROWS_OF_A_BAND: Final = 20
@@ -88,11 +91,10 @@ def plot_residuals(model: Any, X: Any = None, y: Any = None, *, axes: Axes | Non
     _cloud(axes, judged, "residual_vs_predicted")
     bands = min(_BANDS, len(judged.truth) // _ROWS_OF_A_BAND)
     if bands > 1:
-        order = np.argsort(judged.answers, kind="stable")
-        parts = np.array_split(order, bands)
-        middles = [float(np.median(judged.answers[part])) for part in parts]
+        parts = np.array_split(np.argsort(judged.answers, kind="stable"), bands)
         gaps = judged.truth.astype(np.float64) - judged.answers
-        low, middle, high = np.array([np.quantile(gaps[part], [0.05, 0.5, 0.95]) for part in parts]).T
+        middles = [_quantiles(judged.answers, judged.counts, part, [0.5])[0] for part in parts]
+        low, middle, high = np.array([_quantiles(gaps, judged.counts, part, [0.05, 0.5, 0.95]) for part in parts]).T
         axes.plot(middles, middle, color=colours.orange, linewidth=1.8, label="median")
         for bound, label in ((low, "5 % and 95 %"), (high, None)):
             axes.plot(middles, bound, color=colours.orange, linewidth=1.4, linestyle=LINES[1], label=label)
@@ -102,10 +104,16 @@ def plot_residuals(model: Any, X: Any = None, y: Any = None, *, axes: Axes | Non
     return axes
 
 
+def _quantiles(values: Numbers, weights: Numbers, part: Any, shares: list[float]) -> Numbers:
+    found: Numbers = np.quantile(values[part], shares, weights=weights[part], method="inverted_cdf")
+    return found
+
+
 def _cloud(axes: Axes, judged: Judged, kind: str) -> None:
     """Draw points by scikit-learn's display."""
     from matplotlib.ticker import AutoLocator
 
+    start_over(axes)
     colours, some = palette_of(axes), judged.some()
     PredictionErrorDisplay(y_true=some.truth.astype(np.float64), y_pred=some.answers).plot(
         ax=axes,

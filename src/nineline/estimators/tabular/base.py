@@ -114,8 +114,8 @@ class Tabular(Shown, Fitting):
     def explain(self, row: Any, *, of: Any = None, background: Any = None) -> Explanation:
         """Return what each column of one row adds to its answer, by integrated gradients.
 
-        ``baseline + sum(contributions) = answer``, to within some 1e-3 of their range, where the baseline is the answer
-        to the mean of the inputs of other rows. Contributions say what the model does, not what causes what.
+        ``baseline + sum(contributions) = answer``, where the baseline is the answer to the mean of the inputs of other
+        rows. Contributions say what the model does, not what causes what.
 
         Parameters
         ----------
@@ -152,25 +152,28 @@ class Tabular(Shown, Fitting):
         """
         check_is_fitted(self, "network_")
         if isinstance(row, Mapping):
-            compact = self.columns_.compact_one(row)
-            given = dict(row)
+            given = {str(name): value for name, value in row.items()}
+            compact = self.columns_.compact_one(given)
         else:
-            frame = self._frame(row)
+            frame = self._frame(self.select(row) if hasattr(row, "columns") else row)
             if len(frame) != 1:
                 raise ValueError(f"row has {len(frame)} rows; expected one: X[:1]")
             compact = self.columns_.compact_row(frame)
             given = dict(zip(frame.columns, frame.row(0), strict=True))
         if background is not None:
-            rows = [self.columns_.compact(self._frame(background), np.float64)]
+            others = self.select(background) if hasattr(background, "columns") else background
+            rows, weights = [self.columns_.compact(self._frame(others), np.float64)], None
         elif self._held_out is not None and self._held_out.parts:
             rows = [part.inputs for part in self._held_out.parts]
+            weights = self._held_out.kept_weights()
         else:
             raise ValueError(
-                "no held-out rows are there to compare with (too few rows, or a model from a file); give background=X"
+                "no held-out rows are there to compare with (too few rows, or a model from a file or a copy); give "
+                "background=X"
             )
         output, what = self._explained(compact, of)
         values = [_shown(given[column.name]) for column in self.columns_.used]
-        return explain(self, compact, rows, output, values, what)
+        return explain(self, compact, rows, weights, output, values, what)
 
     def _explained(self, row: Compact, of: Any) -> tuple[int, str]:
         """Return which answer is explained, and what it is called."""

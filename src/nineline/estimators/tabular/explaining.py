@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nineline import _checks
 from nineline.ensemble import Ensemble
 from nineline.layers import Embedding
 from nineline.layers.contract import compute_chain
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 STEPS: Final = 64
 _LITTLE: Final = 1e-6
+_CHARACTERS: Final = 60
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,21 +61,31 @@ class Explanation:
         return plot_explanation(self, **options)
 
     def __repr__(self) -> str:
-        lines = [f"{self.of}: {self.answer:.5g}, where the mean row has {self.baseline:.5g}"]
+        of, *names = (_checks.printable(text, _CHARACTERS) for text in (self.of, *self.names))
+        lines = [f"{of}: {self.answer:.5g}, where the mean row has {self.baseline:.5g}"]
         order = np.argsort(-np.abs(self.contributions), kind="stable")
-        width = max(len(name) for name in self.names)
-        lines += [f"  {self.names[i]:<{width}}  {self.contributions[i]:+.4g}  ({self.values[i]})" for i in order]
+        width = max(map(len, names))
+        for i in order:
+            value = _checks.printable(self.values[i], _CHARACTERS)
+            lines.append(f"  {names[i]:<{width}}  {self.contributions[i]:+.4g}  ({value})")
         return "\n".join(lines)
 
 
 def explain(
-    model: Any, row: Compact, background: Sequence[Compact], output: int, values: list[str], of: str
+    model: Any,
+    row: Compact,
+    background: Sequence[Compact],
+    weights: Numbers | None,
+    output: int,
+    values: list[str],
+    of: str,
 ) -> Explanation:
     """Explain the answer of a fitted model of a table to one row, by integrated gradients.
 
     On the straight way from the baseline b to the row x, both as the network sees them behind its embedding, each input
     moves the answer by ``(x - b) * gradient``; what a column's inputs move it by is added up over the middles of 64
-    stretches.
+    stretches. What stretches of finite length, and an answer at the end of its range, leave between their sum and the
+    way is shared out by their size, so that it is the whole way.
 
     Parameters
     ----------
@@ -82,6 +94,8 @@ def explain(
         One row.
     background : sequence of Compact
         Rows whose mean is the baseline.
+    weights : array, (rows,), or None
+        What each of them counts.
     output : int
         Which of the answers, of classes; 0 of a number.
     values : list of str
@@ -97,7 +111,7 @@ def explain(
     places = ((np.arange(STEPS) + 0.5) / STEPS)[:, np.newaxis]
     ends, middles, moves = [], [], []
     for network in networks:
-        start = np.mean(np.concatenate([_embedded(network, rows) for rows in background]), axis=0)
+        start = np.average(np.concatenate([_embedded(network, rows) for rows in background]), axis=0, weights=weights)
         end = _embedded(network, row)[0]
         ends.append(_answers(network, np.stack([start, end]))[0])
         outputs, gradients = _answers(network, start + places * (end - start), min(output, network.n_outputs - 1))
@@ -106,6 +120,9 @@ def explain(
     slopes = _slopes(model, np.mean(middles, axis=0), output)
     contributions: Numbers = slopes @ np.mean(moves, axis=0) / STEPS
     baseline, answer = _answer(model, np.mean(ends, axis=0), output).tolist()
+    sizes = np.abs(contributions)
+    if sizes.sum() > 0:
+        contributions = contributions + (answer - baseline - contributions.sum()) * sizes / sizes.sum()
     return Explanation([column.name for column in model.columns_.used], values, contributions, baseline, answer, of)
 
 

@@ -132,15 +132,27 @@ class HeldOut:
         rows = max(_ANSWERS // (columns * _REPEATS), _ROWS_AT_LEAST)
         return self.thinned(rows).importance(model, _REPEATS, np.random.default_rng(0))
 
-    def dependence(self, model: Any, place: int, values: Sequence[object]) -> list[Answers]:
-        """Return the answers to the rows that are kept if a column had a value in all, for each of some values.
+    def kept_weights(self) -> Answers | None:
+        """Return what each row that is kept counts; None where all count alike."""
+        if all(part.weights is None for part in self.parts):
+            return None
+        kept = []
+        for part in self.parts:
+            rows = part.inputs.shape[0]
+            kept.append(np.ones(rows) if part.weights is None else part.weights[:rows])
+        return np.concatenate(kept).astype(np.float64)
 
-        `place` is the column's among those in use. An answer is (rows, classes) or (rows,).
+    def dependence(self, model: Any, place: int, values: Sequence[object]) -> list[Answers]:
+        """Return the mean answer to the rows that are kept if a column had a value in all, for each of some values.
+
+        `place` is the column's among those in use. A mean is (classes,), or a number.
         """
+        weights = self.kept_weights()
         found = []
         for value in values:
             said = [part.network.run(model.columns_.with_value(part.inputs, place, value)) for part in self.parts]
-            found.append(model.target_.answers(np.concatenate(said)))
+            answers = model.target_.answers(np.concatenate(said))
+            found.append(np.average(answers, axis=0, weights=weights))
         return found
 
     def thinned(self, rows: int) -> HeldOut:
@@ -160,4 +172,4 @@ class HeldOut:
     def _error(self, model: Any, inputs: Sequence[Compact]) -> float:
         truth = np.concatenate([part.truth[: x.shape[0]] for part, x in zip(self.parts, inputs, strict=True)])
         said = [model.target_.answers(part.network.run(x)) for part, x in zip(self.parts, inputs, strict=True)]
-        return error_of(model, truth, np.concatenate(said))
+        return error_of(model, truth, np.concatenate(said), self.kept_weights())
