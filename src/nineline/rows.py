@@ -31,6 +31,27 @@ ROWS_AT_ONCE: Final = 16_384
 """What goes in pieces of so many rows, and so in bounded memory: spread-out rows, hidden layers in NumPy."""
 
 
+def evenly_spaced(count: int, most: int) -> npt.NDArray[np.intp]:
+    """Return the numbers of so many of some rows, from the first to the last; of all where they are no more.
+
+    Examples
+    --------
+    >>> from nineline.rows import evenly_spaced
+    >>> evenly_spaced(9, 3), evenly_spaced(2, 3)
+    (array([0, 4, 8]), array([0, 1]))
+    """
+    if count <= most:
+        return np.arange(count)
+    return np.unique(np.linspace(0, count - 1, most).round().astype(np.intp))
+
+
+def sampled(count: int, most: int) -> npt.NDArray[np.intp]:
+    """Return the numbers of so many of some rows, ascending, drawn at random but the same each time; or of all."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
 class Sparse(NamedTuple):
     """Inputs of which only what is not zero is kept: SciPy's CSR, in canonical form.
 

@@ -216,6 +216,16 @@ class TestCommandLine:
         assert "decide" in shown
         assert "size" in Path("it.svg").read_text(encoding="utf-8")
 
+    def test_which_columns_decide_is_measured_once(self, tmp_path, monkeypatch):
+        from nineline.estimators.tabular.held_out import HeldOut
+
+        measured, plain = [], HeldOut.importance
+        monkeypatch.setattr(HeldOut, "importance", lambda *given: measured.append(given) or plain(*given))
+        session = train_on_table(X.with_columns(y=2 * pl.col("size")), "y", **QUICK)
+        session.to_html(tmp_path / "report.html")
+        session.model._repr_html_()
+        assert len(measured) == 1
+
     def test_a_test_part_that_lacks_a_class(self, tmp_path):
         y = np.array(["a", "b", "c"])[np.digitize(SIZE, [-0.5, 0.5])]
         rows = X.with_columns(pl.Series("y", y))

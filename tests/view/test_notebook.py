@@ -138,3 +138,8 @@ def test_text_where_scikit_learn_is_told_so(things):
     with sklearn.config_context(display="text"):
         assert model._repr_mimebundle_() == {"text/plain": repr(model)}
         assert model._repr_html_() is None
+
+
+def test_many_long_trainings_are_a_small_output():
+    histories = Networks(1000, 3, 6, 1, rng=0).train(X, Y, 2000, report_every=0)
+    assert len(histories._repr_html_()) < 400_000

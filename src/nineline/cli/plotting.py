@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from nineline import writing
+from nineline.view.axes import plain, require_matplotlib
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,10 +30,7 @@ def check_picture(path: Path, model: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"plot is {path}; expected a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     writing.check_writable(path, [model])
-    try:
-        import matplotlib  # noqa: F401, ICN001
-    except ImportError as error:
-        raise ImportError('pictures need matplotlib; install it with: pip install "nineline[plot]"') from error
+    require_matplotlib()
 
 
 def write_picture(path: Path, model: Path) -> None:
@@ -45,7 +43,6 @@ def write_picture(path: Path, model: Path) -> None:
 
     from nineline.estimators.plots import plot_importance
     from nineline.view import draw_network
-    from nineline.view.axes import plain
 
     network, title, estimator = _inside(model)
     measured = None if estimator is None else estimator.importances_

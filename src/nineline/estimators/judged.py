@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from nineline.rows import sampled
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -59,9 +61,7 @@ class Judged:
 
     def some(self, rows: int = POINTS) -> Judged:
         """Return these rows, or of too many so many, drawn at random but the same each time."""
-        if len(self.truth) <= rows:
-            return self
-        return self.part(np.sort(np.random.default_rng(0).permutation(len(self.truth))[:rows]))
+        return self if len(self.truth) <= rows else self.part(sampled(len(self.truth), rows))
 
     def part(self, kept: npt.NDArray[Any]) -> Judged:
         """Return the rows with these numbers, or of which a mask is True."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from sklearn import get_config
@@ -12,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 class Shown:
     """Mixed into an estimator, in front of scikit-learn's classes. Nothing of it is a script."""
 
+    @abstractmethod
     def _show(self) -> str:
         """Return a fitted estimator as HTML."""
-        raise NotImplementedError
 
     def _repr_html_(self) -> str | None:
         """Return the estimator as a notebook shows it; None where scikit-learn is told to print text."""

@@ -22,6 +22,7 @@ from nineline.estimators.splitting import hold_out
 from nineline.estimators.tabular import TabularClassifier, TabularRegressor
 from nineline.estimators.tabular.scoring import scores_of
 from nineline.estimators.tabular.streamed import EXAMPLES
+from nineline.rows import evenly_spaced
 from nineline.tables.series import ISO, moments_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
@@ -294,7 +295,7 @@ def _weigh(session: Session) -> None:
     if session.judged is None or model._held_out is None or not model._held_out.parts:
         return
     try:
-        found = model._held_out.importance_soon(model)
+        found = model._importance_soon()
     except (KeyboardInterrupt, MemoryError, ValueError) as error:
         session.notes.append(f"which columns decide was not measured: {error or type(error).__name__}")
         return
@@ -307,7 +308,7 @@ def _judge_network(session: Session, test: pl.DataFrame, target: str) -> Any:
     model, truth = session.model, test[target].to_numpy()
     columns = test.drop(target)
     rows = model.select(columns)
-    session.rows = columns[np.unique(np.linspace(0, test.height - 1, EXAMPLES).astype(np.intp))].to_dicts()
+    session.rows = columns[evenly_spaced(test.height, EXAMPLES)].to_dicts()
     if isinstance(model, TabularClassifier):
         shares = model.predict_proba(rows)
         said = model.classes_[shares.argmax(axis=1)]

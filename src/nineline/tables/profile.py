@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self, final
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy.typing as npt
 
     from nineline.tables.summaries import NumberSummary, ValueSummary
 
     Numbers = npt.NDArray[np.float64]
 
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001
 _BINS: Final = 24
 _VALUES: Final = 10  # named; the others are counted
 _OUTLYING: Final = 0.005  # of the rows at each end may be left out of a histogram that they would squeeze
@@ -115,12 +111,6 @@ class NumberProfile(ColumnProfile):
             above=float(reached[-1] - at[-1]),
             quantiles=quantiles,
         )
-
-
-def datetimes(microseconds: Iterable[float]) -> list[datetime]:
-    """Return moments since 1970; those that a calendar does not have are its first or its last."""
-    low, high = ((each - _EPOCH) // timedelta(microseconds=1) for each in (datetime.min, datetime.max))  # noqa: DTZ901
-    return [_EPOCH + timedelta(microseconds=min(max(int(each), low), high)) for each in microseconds]
 
 
 def _edges(values: Numbers, low: float, high: float, bins: int) -> Numbers:

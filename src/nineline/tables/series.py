@@ -14,6 +14,8 @@ import narwhals as nw
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
     import polars as pl
 
@@ -25,6 +27,7 @@ ISO: Final = "ISO"
 _DATE_FORMATS: Final = ("%m/%d/%Y", "%m/%d/%y", "%d/%m/%Y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y", "%Y/%m/%d", "%d-%m-%Y")
 FORMATS: Final = (ISO, *(day + clock for day in _DATE_FORMATS for clock in ("", " %H:%M", " %H:%M:%S")))
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (moments have no zone; they are UTC's)
+_CALENDAR: Final = datetime.min, datetime.max  # noqa: DTZ901  (likewise)
 _DAY: Final = 86_400_000_000  # microseconds
 _FEW: Final = 64  # rows that Python is through before polars has begun
 
@@ -220,6 +223,12 @@ def moments_of_values(values: list[Any], form: str) -> Moments | None:
     return Moments(np.array([each for each, _ in found], np.int64), np.array([gone for _, gone in found], bool))
 
 
+def datetimes(microseconds: Iterable[float]) -> list[datetime]:
+    """Return moments since 1970; those that a calendar does not have are its first or its last."""
+    low, high = ((each - _EPOCH) // timedelta(microseconds=1) for each in _CALENDAR)
+    return [_EPOCH + timedelta(microseconds=min(max(int(each), low), high)) for each in microseconds]
+
+
 def _parse_text(text: str, form: str) -> datetime:
     """Read a date in the given format, or in ISO's, which is always understood."""
     if form != ISO:
@@ -238,7 +247,7 @@ def parse_moment(value: object, form: str) -> datetime:
         try:
             return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
         except OverflowError:  # a zone leads beyond the first or the last year: the first moment, or the last
-            return datetime.max if value.year > 1 else datetime.min  # noqa: DTZ901
+            return _CALENDAR[1] if value.year > 1 else _CALENDAR[0]
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day)  # noqa: DTZ001
     raise TypeError(value)

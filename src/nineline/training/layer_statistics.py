@@ -8,6 +8,7 @@ import numpy as np
 
 from nineline.activations import Relu, Sigmoid, Tanh
 from nineline.layers import Layer
+from nineline.rows import sampled
 from nineline.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class LayerStatistics:
 
 def some_rows(inputs: Any, targets: npt.ArrayLike, rows: int, most: int) -> tuple[Any, Any]:
     """Return so many of some rows, dense or SciPy's, that were checked: drawn at random, the same each time."""
-    kept = np.sort(np.random.default_rng(0).permutation(rows)[:most])
+    kept = sampled(rows, most)
     some = inputs.tocsr()[kept] if hasattr(inputs, "tocsr") else np.asarray(inputs)[kept]
     return some, np.asarray(targets)[kept]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from nineline import _checks
+from nineline.rows import evenly_spaced
 from nineline.view.palette import LARGEST, LIGHT, ink_on, palette_beside, palette_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,14 @@ _BARS: Final[WeakKeyDictionary[Axes, tuple[Any, Any, Any]]] = WeakKeyDictionary(
 """The scale beside some axes, and where these were before it took room from them."""
 
 
+def require_matplotlib() -> None:
+    """Raise ImportError, with the way out, where matplotlib is not installed."""
+    try:
+        import_module("matplotlib")
+    except ImportError as error:
+        raise ImportError('pictures need matplotlib; install it with: pip install "nineline[plot]"') from error
+
+
 def new_axes(width: float, height: float) -> Axes:
     """Return the axes of a new figure of `width` × `height` inches.
 
@@ -37,10 +47,9 @@ def new_axes(width: float, height: float) -> Axes:
     ImportError
         Matplotlib is not installed.
     """
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise ImportError('pictures need matplotlib; install it with: pip install "nineline[plot]"') from error
+    require_matplotlib()
+    from matplotlib import pyplot as plt
+
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
@@ -84,11 +93,11 @@ def grid(axes: Axes, colours: Palette) -> None:
     in_ink(axes)
 
 
-def count_along_x(axes: Axes, most: int | Literal["auto"] = "auto") -> None:
-    """Let the x axis count, to at most so many: whole numbers, and commas between thousands."""
+def count_along_x(axes: Axes) -> None:
+    """Let the x axis count: whole numbers, and commas between thousands."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    axes.xaxis.set_major_locator(MaxNLocator(most, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
@@ -131,11 +140,10 @@ def plain_powers(axes: Axes, ratio: float) -> None:
 
 
 def small_multiples(axes: Axes, count: int, across: int, *, gap: float = 0.08, head: float = 0.4) -> list[Axes]:
-    """Return so many small axes inside `axes`, in rows of `across`, which itself shows nothing any more but its labels.
+    """Return so many small axes inside `axes`, in rows of `across`, which itself shows nothing but its labels.
 
     `gap` is the share of a place that is left empty to the right, `head` the inches above, for a title or a label.
     """
-    clear_insets(axes)
     down = math.ceil(count / across)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -188,9 +196,7 @@ def colour_bar(axes: Axes, image: ScalarMappable, label: str, ticks: Sequence[fl
 
 def some_of(numbers: npt.NDArray[Any], most: int) -> npt.NDArray[Any]:
     """Return numbers, or of too many some, evenly spaced from the first to the last."""
-    if len(numbers) <= most:
-        return numbers
-    return numbers[np.unique(np.linspace(0, len(numbers) - 1, most).round().astype(int))]
+    return numbers[evenly_spaced(len(numbers), most)]
 
 
 def finite_of(values: Array) -> Any:

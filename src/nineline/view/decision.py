@@ -8,6 +8,7 @@ import numpy as np
 
 from nineline import _checks
 from nineline.activations import Sigmoid, Tanh
+from nineline.rows import sampled
 from nineline.view.axes import colour_bar, finite_of, grid, new_axes, not_finite, start_over
 from nineline.view.palette import LIGHT, answers_scale, palette_of
 
@@ -98,9 +99,8 @@ def plot_decision(
         _colour_regions(axes, answers.reshape(*x.shape, -1), extent)
     left_out = not_finite(answers)
     if rows is not None:
-        kept = np.arange(len(rows))
+        kept = sampled(len(rows), _POINTS)
         if len(rows) > _POINTS:
-            kept = np.random.default_rng(0).permutation(len(rows))[:_POINTS]
             left_out += f" ({_POINTS:,} of {len(rows):,} rows drawn)"
         points = rows[kept][:, list(columns)]
         if truth is None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Self, final
 
 import numpy as np
 
+from nineline.rows import sampled
 from nineline.training.progress import Progress, in_notebook
 from nineline.view.answers import plot_hidden
+from nineline.view.axes import require_matplotlib
 from nineline.view.curves import plot_history
 from nineline.view.decision import plot_decision
 from nineline.view.notebook import picture, shown
@@ -59,10 +61,7 @@ class Live(Progress):
     def __init__(self, network: Network, inputs: Array | None, targets: npt.NDArray[Any] | None, epochs: int) -> None:
         if not in_notebook():
             raise ValueError("live is True, and this is no notebook; in a terminal progress=True shows a bar")
-        try:
-            import matplotlib  # noqa: F401, ICN001
-        except ImportError as error:
-            raise ImportError('pictures need matplotlib; install it with: pip install "nineline[plot]"') from error
+        require_matplotlib()
         self.network, self.epochs = network, epochs
         self._surface = _surface(network, inputs, targets)
         self._history: History | None = None
@@ -113,7 +112,7 @@ def _surface(network: Network, inputs: Array | None, targets: npt.NDArray[Any] |
     """Return what draws the answers over the data, or None where there is nothing to draw."""
     if inputs is None or targets is None or network.n_inputs > 2 or network.layers[0].reads_data:
         return None
-    kept = np.sort(np.random.default_rng(0).permutation(len(inputs))[:_ROWS])
+    kept = sampled(len(inputs), _ROWS)
     some, truth = inputs[kept], targets[kept]
     if network.n_inputs == 2:
         return lambda axes: plot_decision(network, some, truth, axes=axes)

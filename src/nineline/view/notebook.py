@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.view.curves import plot_histories, plot_history
+from nineline.view.curves import draw_histories, plot_history
 from nineline.view.diagram import draw_network, size_of_drawing
 from nineline.view.palette import LIGHT
 from nineline.view.svg import to_svg
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _NODES: Final = 32  # of the widest layer that is drawn
 _LAYERS: Final = 8
 _NODES_DRAWN: Final = 10
+_CURVES: Final = 300, 60  # epochs and networks: every point is text in the page
 
 _INK: Final = "var(--jp-content-font-color1, var(--pst-color-text-base, var(--vscode-foreground, CanvasText)))"
 _PAPER: Final = "var(--jp-layout-color1, var(--pst-color-background, var(--vscode-editor-background, Canvas)))"
@@ -142,7 +143,7 @@ def histories_html(histories: Histories) -> str:
     """Return the trainings of many networks as their curves."""
     if not np.isfinite(histories.watched).any():
         return shown(repr(histories))
-    drawn = picture(lambda axes: plot_histories(histories, axes=axes), 6.4, 3.4, "losses over the epochs")
+    drawn = picture(lambda axes: draw_histories(histories, None, axes, *_CURVES), 6.4, 3.4, "losses over the epochs")
     return shown(repr(histories), drawn)
 
 

@@ -8,6 +8,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+from nineline.view.axes import require_matplotlib
 from nineline.view.palette import DARK, LIGHT
 
 if TYPE_CHECKING:
@@ -48,11 +49,10 @@ def to_svg(draw: Callable[[Axes], Any], width: float, height: float, title: str)
     ImportError
         Matplotlib is not installed.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('pictures need matplotlib; install it with: pip install "nineline[plot]"') from error
+    require_matplotlib()
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
     settings: Any = {
         **dict.fromkeys(inked, LIGHT.ink),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,11 +60,10 @@ class Evaluation:
 def check_page() -> None:
     """Raise ImportError now where `write_page` would later."""
     try:
-        import jinja2
-        import matplotlib  # noqa: F401, ICN001
+        import_module("jinja2")
+        import_module("matplotlib")
     except ImportError as error:
         raise ImportError(_NEEDED) from error
-    assert jinja2
 
 
 def write_page(
@@ -120,18 +120,16 @@ def render(report: Any, evaluation: Evaluation | None = None, command: str | Non
     example = explained(model, evaluation)
     if example is not None:
         groups["what decides"] = [*groups["what decides"], example]
-    listed = _listed(report)
     return environment.get_template("page.html").render(
         style=Markup(STYLE),
         target=model.target_name_,
-        estimator=type(model).__name__,
         predicts=_predicts(model),
         report=report,
         lines=[(heading, text) for heading, text in report.lines() if not heading.startswith(("member", "held out"))],
         evaluated=evaluated,
         groups={name: [(title, Markup(svg), text) for title, svg, text in each] for name, each in groups.items()},
-        columns=[{**each, "bars": Markup(each["bars"])} for each in listed[:_COLUMNS]],
-        unlisted=len(listed) - min(len(listed), _COLUMNS),
+        columns=[{**each, "bars": Markup(each["bars"])} for each in _listed(report)],
+        unlisted=max(len(report.profiles) - _COLUMNS, 0),
         network=repr(model.members_[0]),
         parameters=model.network_.parameters.size,
         members=len(model.members_),
@@ -216,10 +214,10 @@ def _by_class(judged: Judged | None) -> list[dict[str, Any]]:
 
 
 def _listed(report: Any) -> list[dict[str, Any]]:
-    """Return a line for each column in the order of the table, with what was done and a small histogram."""
+    """Return a line for each of the first columns of the table, with what was done and a small histogram."""
     done = {name: (kind, what) for name, kind, _, what in report.columns.in_words()}
     lines = []
-    for profile in report.profiles:
+    for profile in report.profiles[:_COLUMNS]:
         kind, what = done.get(profile.name, ("", ""))
         lines.append({"profile": profile, "kind": kind, "what": what, "bars": bars(profile)})
     return lines

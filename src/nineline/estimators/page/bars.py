@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from nineline.tables.profile import NumberProfile, ValueProfile, datetimes
+from nineline.tables.profile import NumberProfile, ValueProfile
+from nineline.tables.series import datetimes
 from nineline.view.axes import shortened
 
 if TYPE_CHECKING:

@@ -50,13 +50,7 @@ def explained(model: Any, evaluation: Any) -> Picture | None:
     """Return the picture of one row's explanation: of some rows the one with the highest answer."""
     if evaluation is None or not evaluation.rows or model._held_out is None or not model._held_out.parts:
         return None
-    classes = is_classifier(model)
-    answers = [
-        max(model.predict_proba_one(row).values()) if classes else model.predict_one(row) for row in evaluation.rows
-    ]
-    if classes and len(model.classes_) == 2:
-        answers = [model.predict_proba_one(row)[model.classes_.tolist()[1]] for row in evaluation.rows]
-    explanation = model.explain(evaluation.rows[int(np.argmax(answers))])
+    explanation = model.explain(max(evaluation.rows, key=lambda row: _highest(model, row)))
     return _picture(
         partial(plots.plot_explanation, explanation),
         (6.6, 1.4 + 0.3 * min(len(explanation.names), 16)),
@@ -64,6 +58,14 @@ def explained(model: Any, evaluation: Any) -> Picture | None:
         "What each column of one row adds to its answer (integrated gradients), from the mean row's answer on. The row "
         f"is that of {len(evaluation.rows)} looked at whose answer is highest.",
     )
+
+
+def _highest(model: Any, row: dict[str, Any]) -> float:
+    """Return the number for a row, the probability of the second of two classes, or that of the likeliest."""
+    if not is_classifier(model):
+        return float(model.predict_one(row))
+    shares = list(model.predict_proba_one(row).values())
+    return shares[1] if len(shares) == 2 else max(shares)
 
 
 def _of_classes(evaluation: Any) -> list[Picture]:
@@ -122,7 +124,7 @@ def _of_columns(report: Any) -> list[Picture]:
     """Return importances, and the dependence on the most important columns."""
     model = report.model
     count = len(model.columns_.used)
-    importance = model._held_out.importance_soon(model)
+    importance = model._importance_soon()
     found = [
         _picture(
             partial(plots.plot_importance, model, importance=importance),

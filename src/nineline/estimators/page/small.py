@@ -21,7 +21,7 @@ def small_page(model: Any) -> str:
     scores = [(f"{where}: {measure}", f"{value:,.5g}") for where, measure, value in _scores(model)]
     parts = [table(("how good", ""), scores)] if scores else []
     if model._held_out is not None and model._held_out.parts:
-        importance = model._held_out.importance_soon(model)
+        importance = model._importance_soon()
         height = 1 + 0.26 * min(columns, 8)
         parts.append(_drawn(partial(plot_importance, model, importance=importance, top=8), 6, height, "importances"))
     if any(history.loss for history in getattr(model, "histories_", ())):

@@ -89,8 +89,8 @@ def plot_confusion(model: Any, X: Any = None, y: Any = None, *, axes: Axes | Non
         include_values=written,
         colorbar=False,
         ax=axes,
-        cmap=scale["cmap"],
-        im_kw={"vmin": 0, "vmax": 1, "aspect": "auto"},
+        cmap=scale.pop("cmap"),
+        im_kw={**scale, "aspect": "auto"},
     )
     if written:
         white = ink_on(display.im_, shares)

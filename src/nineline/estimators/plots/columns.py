@@ -16,7 +16,8 @@ from nineline.estimators.judged import NO_ROWS
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.tables.inference import ColumnLearner
 from nineline.tables.kinds import Category
-from nineline.tables.profile import NumberProfile, ValueProfile, datetimes
+from nineline.tables.profile import NumberProfile, ValueProfile
+from nineline.tables.series import datetimes
 from nineline.view.axes import grid, labels_of, new_axes, plain, shortened, start_over
 from nineline.view.palette import palette_of
 

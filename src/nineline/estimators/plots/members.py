@@ -51,9 +51,7 @@ def plot_members(histories: Sequence[History], *, axes: Axes | None = None) -> A
             (history.validation_loss, "held out", colours.blue, LINES[0]),
         ):
             values = np.asarray(curve)
-            drawn = (
-                some_of(np.flatnonzero(np.isfinite(values)), 1000) if np.isfinite(values).any() else np.empty(0, int)
-            )
+            drawn = some_of(np.flatnonzero(np.isfinite(values)), 1000)
             if len(drawn):
                 labelled = name if name not in axes.get_legend_handles_labels()[1] else None
                 axes.plot(

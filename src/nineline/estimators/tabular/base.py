@@ -181,6 +181,13 @@ class Tabular(Shown, Fitting):
             raise ValueError(f"of is {of!r}, and the target {self.target_name_!r} is a number; leave it out")
         return 0, self.target_name_
 
+    def _importance_soon(self) -> Bunch:
+        """Return what `feature_importance` does of some of the held-out rows, which are there; measured once a fit."""
+        assert self._held_out is not None
+        if self._importance is None:
+            self._importance = self._held_out.importance_soon(self)
+        return self._importance
+
     def _show(self) -> str:
         from nineline.estimators.page.small import small_page
 

@@ -32,7 +32,7 @@ from nineline.estimators.tabular.spreading import Spreading
 from nineline.estimators.tabular.streamed import EXAMPLES, Streamed, is_streamed, memory_by_default
 from nineline.estimators.tabular.sweep import sweep
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
-from nineline.rows import Rows
+from nineline.rows import Rows, evenly_spaced
 from nineline.tables.columns import Columns, ColumnsLearner
 from nineline.tables.series import is_missing
 from nineline.tables.sources import TableSource
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     import narwhals as nw
     import numpy.typing as npt
+    from sklearn.utils import Bunch
 
     from nineline._typing import Array
     from nineline.estimators.tabular.member import Lesson
@@ -75,6 +76,7 @@ class Fitting(Pickled, BaseEstimator):
     n_features_in_: int
     names_: list[str]
     _held_out: HeldOut | None = None
+    _importance: Bunch | None = None
 
     @property
     def report_(self) -> FitReport:
@@ -366,7 +368,7 @@ class Fitting(Pickled, BaseEstimator):
         `counts` are the rows of the table, and the different ones among them; `seen` is what its columns are like, and
         some rows.
         """
-        self.evaluation_, self.importances_ = {}, {}
+        self.evaluation_, self.importances_, self._importance = {}, {}, None
         interruption = Interruption()
 
         def work() -> None:
@@ -480,8 +482,7 @@ class Fitting(Pickled, BaseEstimator):
 
 def _some_rows(frame: nw.DataFrame[Any]) -> list[dict[str, Any]]:
     """Return some rows, evenly spaced, by the names of the columns."""
-    places = np.unique(np.linspace(0, len(frame) - 1, EXAMPLES).astype(np.intp)).tolist()
-    return [dict(row) for row in frame[places].iter_rows(named=True)]
+    return [dict(row) for row in frame[evenly_spaced(len(frame), EXAMPLES).tolist()].iter_rows(named=True)]
 
 
 def _double(weights: Array | None) -> npt.NDArray[np.float64] | None:

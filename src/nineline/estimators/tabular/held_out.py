@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 
 from nineline.estimators.tabular.folds import stretch
 from nineline.estimators.tabular.scoring import error_of, scores_of
+from nineline.rows import evenly_spaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -163,7 +164,7 @@ class HeldOut:
         parts = []
         for part in self.parts:
             have = part.inputs.shape[0]
-            kept = np.unique(np.linspace(0, have - 1, max(1, have * rows // there)).astype(np.intp))
+            kept = evenly_spaced(have, max(1, have * rows // there))
             weights = None if part.weights is None else part.weights[kept]
             answers = None if part.answers is None else part.answers[kept]
             parts.append(HeldOutPart(part.network, part.inputs.part(kept), part.truth[kept], answers, weights))
