@@ -27,7 +27,7 @@ demo: $(VENV)/.installed
 	$(BIN)/nineline demo
 
 test: $(VENV)/.developing
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff format --check .
