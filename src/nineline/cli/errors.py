@@ -16,10 +16,11 @@ def is_of_input(error: Exception) -> bool:
     """Return whether an error is of what was given, and not a mistake of nineline's own."""
     from polars.exceptions import PolarsError
 
+    from nineline._extras import MissingExtraError
     from nineline.parallel import ParallelError
     from nineline.training.errors import DivergenceError
 
-    ours = DivergenceError, ParallelError, PolarsError
+    ours = DivergenceError, MissingExtraError, ParallelError, PolarsError
     return isinstance(error, (ValueError, TypeError, OSError, MemoryError, *ours))
 
 

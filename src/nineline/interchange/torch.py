@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nineline._extras import need
 from nineline.activations import (
     Activation,
     Elu,
@@ -28,7 +29,6 @@ from nineline.activations import (
 )
 from nineline.interchange.chain import Chain
 from nineline.interchange.counterpart import Counterpart
-from nineline.interchange.extras import need
 from nineline.interchange.model import TrainedModel
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.network import Network
@@ -203,7 +203,7 @@ def to_torch(network: Network) -> Any:
     """
     if not isinstance(network, Network):
         raise TypeError(f"network is a {type(network).__name__}; expected a Network")
-    torch = need("torch", "torch")
+    torch = need("torch", None)
     _ = TrainedModel.of(network)  # refuses what torch has no word for
     return torch.nn.Sequential(*_modules(torch, network.layers))
 

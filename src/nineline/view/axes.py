@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from nineline import _checks
+from nineline._extras import need
 from nineline.rows import evenly_spaced
 from nineline.view.palette import LARGEST, LIGHT, ink_on, palette_beside, palette_of
 
@@ -33,10 +33,7 @@ _BARS: Final[WeakKeyDictionary[Axes, tuple[Any, Any, Any]]] = WeakKeyDictionary(
 
 def require_matplotlib() -> None:
     """Raise ImportError, with the way out, where matplotlib is not installed."""
-    try:
-        import_module("matplotlib")
-    except ImportError as error:
-        raise ImportError('pictures need matplotlib; install it with: pip install "nineline[plot]"') from error
+    need("matplotlib", "plot", "a picture")
 
 
 def new_axes(width: float, height: float) -> Axes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import precision_recall_fscore_support
 
 from nineline import _checks, writing
+from nineline._extras import need
 from nineline._version import __version__
 from nineline.estimators.judged import Judged, judged_of
 from nineline.estimators.page.bars import bars
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _COLUMNS: Final = 400  # listed
 _CLASSES: Final = 30  # with a line each
 _CHARACTERS: Final = 60
-_NEEDED: Final = 'a report as a page needs matplotlib and Jinja2; install them with: pip install "nineline[plot]"'
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,8 @@ class Evaluation:
 
 def check_page() -> None:
     """Raise ImportError now where `write_page` would later."""
-    try:
-        import_module("jinja2")
-        import_module("matplotlib")
-    except ImportError as error:
-        raise ImportError(_NEEDED) from error
+    for module in ("jinja2", "matplotlib"):
+        need(module, "plot", "a report as a page")
 
 
 def write_page(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nineline.interchange.extras import need
+from nineline._extras import need
 from nineline.interchange.model import TrainedModel
 from nineline.interchange.onnx.network import model_of
 from nineline.interchange.onnx.reader import from_onnx

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.interchange.extras import need
+from nineline._extras import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

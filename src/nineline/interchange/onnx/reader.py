@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline import _checks
+from nineline._extras import need
 from nineline.files import FileError
 from nineline.interchange.chain import Chain
-from nineline.interchange.extras import need
 from nineline.interchange.onnx.activations import OPERATORS, PRODUCTS
 from nineline.layers import LAYERS_AT_MOST
 
