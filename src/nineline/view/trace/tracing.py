@@ -73,8 +73,30 @@ def trace(
     >>> [step.symbol for step in trace(Network(3, 1, rng=0), [0, 1, 1], [1])]
     ['X', 'W0', 'Z0', 'A0', 'Y', 'L', 'E0', 'D0', '∇W0', 'W0′']
     """
-    rule = Rule(loss, optimizer)
     _check_size(network, path)
+    whole = whole_trace(network, inputs, outputs, loss=loss, optimizer=optimizer)
+    if path is None:
+        return whole
+    nodes = nodes_of(network, path, len(whole["X"].values))
+    return replace(whole, steps=tuple(follow(list(whole.steps), nodes)), path=tuple(nodes))
+
+
+def whole_trace(
+    network: Network,
+    inputs: Any,
+    outputs: npt.ArrayLike,
+    *,
+    loss: str | Loss | None = None,
+    optimizer: str | Optimizer | None = None,
+) -> Trace:
+    """Return the trace of a network of any size, of which a number is looked up; to be shown it may be too long.
+
+    Parameters
+    ----------
+    network, inputs, outputs, loss, optimizer
+        As in `trace`.
+    """
+    rule = Rule(loss, optimizer)
     if isinstance(rule.optimizer, WholeBatchOptimizer):
         raise ValueError(
             f"optimizer is {rule.optimizer.name!r}, which searches for its step and is no formula of one gradient; "
@@ -92,16 +114,12 @@ def trace(
     trainer.step(inputs, outputs)
     passed = replace(passed, gradient=gradient, after=twin, state=trainer.engine.state)
     steps = [*forward.steps(passed), *backward.steps(passed), *updates.steps(passed)]
-    nodes = None if path is None else nodes_of(network, path, len(passed.batch.inputs))
-    if nodes is not None:
-        steps = follow(steps, nodes)
     return Trace(
         tuple(steps),
         loss=passed.value,
         network=_checks.printable(repr(network), 300),
         rule=_checks.printable(f"loss {rule.loss!r}, optimizer {rule.optimizer!r}".replace(", factors={}", ""), 300),
         notes=(*_reduction(passed), *_still(passed)),
-        path=None if nodes is None else tuple(nodes),
     )
 
 
