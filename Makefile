@@ -1,4 +1,4 @@
-# demo · test · lint · bench · sanitize · arm · soak; each makes its own .venv when there is none. Needs Python 3.11 or newer, with
+# demo · playground · test · lint · bench · sanitize · arm · soak; each makes its own .venv when there is none. Needs Python 3.11 or newer, with
 # venv, and a C++20 compiler for the native engine (without one everything works on the reference engine).
 
 PYTHON ?= python3
@@ -9,10 +9,11 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 NATIVE := CMakeLists.txt $(wildcard native/*)
 
-.PHONY: help demo test lint format bench accuracy sanitize arm fuzz soak clean
+.PHONY: help demo playground test lint format bench accuracy sanitize arm fuzz soak clean
 
 help:
 	@echo "make demo    see the tutorial's network learn, then train on a real table"
+	@echo "make playground  watch and steer a network in the browser (ARGS=\"table.csv --target y\")"
 	@echo "make test    run every test"
 	@echo "make lint    check format, style and types"
 	@echo "make format  format the code"
@@ -25,6 +26,9 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/nineline demo
+
+playground: $(VENV)/.playing
+	$(BIN)/nineline playground $(ARGS)
 
 test: $(VENV)/.developing
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto $(ARGS)
@@ -116,6 +120,10 @@ $(VENV)/.created:
 
 $(VENV)/.installed: $(VENV)/.created pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.playing: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[playground]"
 	touch $@
 
 $(VENV)/.developing: $(VENV)/.installed

@@ -29,6 +29,9 @@ FLOORS = [
         "nineline._checks",
         "nineline._value",
         "nineline._stepping",
+        "nineline._extras",
+        "nineline.expressions",
+        "nineline.datasets",
         "nineline.writing",
         "nineline.draws",
         "nineline.rows",
@@ -51,6 +54,7 @@ FLOORS = [
     ["nineline.view", "nineline.interchange"],
     ["nineline"],  # the public names: __init__ itself, and nothing that only begins with it
     ["nineline.estimators", "nineline.dask"],
+    ["nineline.interactive"],
     ["nineline.cli", "nineline.__main__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -100,6 +104,7 @@ TYPES = {
     ("nineline.network", "nineline.training.watch"): "Network.train: what stop may be",
     ("nineline.network", "nineline.interchange.c"): "Network.to_c: what it returns",
     ("nineline.network", "nineline.view.trace"): "Network.trace: what it returns",
+    ("nineline", "nineline.interactive.playground"): "playground: needs an extra, and is loaded when it is asked for",
 }
 
 

@@ -18,6 +18,7 @@ from nineline.networks import Networks
 from nineline.optimizers import LBFGS, Adam, AdamW, GradientDescent, LevenbergMarquardt, Optimizer, RMSprop
 
 if TYPE_CHECKING:
+    from nineline.interactive.playground import playground
     from nineline.schedules import Schedule
     from nineline.sources import ArraySource, IteratorSource, Source
     from nineline.training.epoch import Epoch
@@ -62,6 +63,7 @@ __all__ = [
     "Source",
     "Trainer",
     "gradient_check",
+    "playground",
     "sigmoid",
     "sigmoid_prime",
 ]
@@ -79,6 +81,7 @@ _LATER: Final = {
     "Schedule": "schedules",
     "Source": "sources",
     "Trainer": "training.trainer",
+    "playground": "interactive.playground",
 }
 
 

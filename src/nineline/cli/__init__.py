@@ -1,4 +1,4 @@
-"""The command line: demo, train, predict, show, export."""
+"""The command line: demo, train, predict, show, export, playground."""
 
 from __future__ import annotations
 
@@ -346,6 +346,35 @@ def demo(
         finally:
             os.chdir(here)
     print("\nNow your own: nineline train TABLE --target COLUMN")
+    print("To watch and steer a network while it learns: make playground, or nineline playground")
+
+
+@app.command()
+def playground(
+    opened: Annotated[
+        str | None,
+        typer.Argument(metavar="[TABLE | MODEL]", show_default=False, help="A table, with --target; or a model."),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The column of TABLE to predict.")] = None,
+    example: Annotated[
+        str | None, typer.Option(help="A data set to begin with: tutorial, xor, circles, moons, spirals, wave, ...")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Of this machine; 0 for one that is free.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open it in the browser.")] = True,
+) -> None:
+    """Watch and steer a training in the browser, on a toy data set or on your own table."""
+    from nineline._extras import need
+
+    for module in ("starlette", "uvicorn", "websockets"):
+        need(module, "playground", "the playground")
+    from nineline.interactive.opening import open_example, open_path
+    from nineline.interactive.server import serve
+
+    if opened is not None and example is not None:
+        raise ValueError(f"example is {example!r}, and {opened} is to be opened as well; leave one of them out")
+    if opened is None and target is not None:
+        raise ValueError(f"target is {target!r}, and no table is given")
+    serve(open_example(example or "xor") if opened is None else open_path(opened, target), port=port, browser=browser)
 
 
 def main() -> None:

@@ -1,0 +1,187 @@
+"""From settings to a network and a trainer: what a playground, and the Python code that it hands out, both do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nineline import Dropout, Layer, Network, Networks, Trainer
+from nineline.interactive.settings import (
+    DEFAULT_INITIALIZER,
+    SUM_OF_SQUARES,
+    HiddenLayer,
+    Settings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+    from nineline.interactive.data import Data
+    from nineline.layers import AbstractLayer
+
+
+def make_layers(settings: Settings, inputs: int, outputs: int) -> list[AbstractLayer]:
+    """Return the layers that the settings describe, between so many inputs and outputs."""
+    how: dict[str, Any] = {"bias": settings.bias}
+    if settings.initializer != DEFAULT_INITIALIZER:
+        how["initializer"] = settings.initializer
+    layers: list[AbstractLayer] = []
+    width = inputs
+    for hidden in settings.layers:
+        layers.append(Layer(width, hidden.nodes, hidden.activation, **how))
+        if hidden.dropout:
+            layers.append(Dropout(hidden.dropout))
+        width = hidden.nodes
+    return [*layers, Layer(width, outputs, settings.output, **how)]
+
+
+def make_network(settings: Settings, data: Data, parameters: Array | None = None) -> Network:
+    """Return the network that the settings describe, with its initial weights, or with other parameters."""
+    layers = make_layers(settings, data.inputs.shape[1], data.targets.shape[1])
+    if parameters is not None:
+        network = Network(*layers)
+        network.parameters = parameters
+    elif settings.start:
+        network = Networks(settings.start + 1, *layers, rng=settings.seed)[settings.start]
+    else:
+        network = Network(*layers, rng=settings.seed)
+    return network
+
+
+def make_trainer(settings: Settings, network: Network) -> Trainer:
+    """Return a trainer of the network by the settings' rule, which remembers nothing yet."""
+    return Trainer(
+        network,
+        loss=settings.make_loss(),
+        optimizer=settings.make_optimizer(),
+        l1=settings.l1,
+        l2=settings.l2,
+        rng=settings.seed,
+    )
+
+
+class Batches:
+    """Which rows each step takes: an endless row of epochs, each in a new order.
+
+    Parameters
+    ----------
+    rows : int
+    size : int or None
+        Rows a step; None, or no fewer than there are: all of them, as they lie.
+    rng : numpy.random.Generator
+        Draws the order of an epoch when its first batch is asked for.
+    """
+
+    def __init__(self, rows: int, size: int | None, rng: np.random.Generator) -> None:
+        self.rows = rows
+        self.size = rows if size is None else min(size, rows)
+        self.rng = rng
+        self.taken = 0
+        """Batches that were taken of this epoch."""
+        self._order: npt.NDArray[np.intp] | None = None
+        self._before: Any = rng.bit_generator.state
+
+    @property
+    def an_epoch(self) -> int:
+        """How many batches there are in an epoch."""
+        return -(-self.rows // self.size)
+
+    @property
+    def left(self) -> int:
+        """How many batches this epoch still has."""
+        return self.an_epoch - self.taken
+
+    def order(self) -> npt.NDArray[np.intp] | None:
+        """Return the order of this epoch's rows; None: as they lie."""
+        if self.an_epoch == 1:
+            return None
+        if self._order is None:
+            self._before = self.rng.bit_generator.state
+            self._order = self.rng.permutation(self.rows)
+        return self._order
+
+    def take(self, batches: int) -> None:
+        """Go on by some of the batches that are left."""
+        self.taken += batches
+        if self.taken == self.an_epoch:
+            self.taken, self._order = 0, None
+
+    @property
+    def state(self) -> tuple[Any, int]:
+        """Where this stands, for `restore`."""
+        begun = self.taken > 0 and self._order is not None
+        return (self._before if begun else self.rng.bit_generator.state), self.taken
+
+    def restore(self, state: tuple[Any, int]) -> None:
+        """Go to where `state` was read."""
+        self.rng.bit_generator.state, self.taken = state
+        self._order = None
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield which rows each step takes, for ever."""
+        while True:
+            order, start = self.order(), self.taken * self.size
+            which: Any = slice(None) if order is None else order[start : start + self.size]
+            self.take(1)
+            yield which
+
+
+def batches(rows: int, size: int | None, rng: np.random.Generator) -> Iterator[Any]:
+    """Yield which rows each step of a playground takes, for ever: each epoch takes all of them in a new order.
+
+    Parameters
+    ----------
+    rows : int
+    size : int or None
+        Rows a step; None: all of them, as they lie.
+    rng : numpy.random.Generator
+        Draws the orders.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.interactive.building import batches
+    >>> feed = batches(5, 2, np.random.default_rng(0))
+    >>> [sorted(next(feed).tolist()) for _ in range(3)]
+    [[2, 4], [0, 3], [1]]
+    """
+    return iter(Batches(rows, size, rng))
+
+
+def fitted(settings: Settings, data: Data) -> Settings:
+    """Return the settings with an output and a loss that fit the data, where theirs do not."""
+    outputs = data.targets.shape[1]
+    if data.task == "number":
+        fits = settings.output not in ("sigmoid", "softmax") and not settings.loss.endswith("cross_entropy")
+        return settings if fits else replace(settings, output="identity", loss="squared_error")
+    one = outputs == 1
+    wrong_output = settings.output == "softmax" if one else settings.output != "softmax"
+    wrong_loss = settings.loss == ("cross_entropy" if one else "binary_cross_entropy")
+    if not wrong_output and not wrong_loss and settings.output in ("sigmoid", "softmax"):
+        return settings
+    if one:
+        return replace(settings, output="sigmoid", loss="binary_cross_entropy")
+    return replace(settings, output="softmax", loss="cross_entropy")
+
+
+def like_the_tutorial(settings: Settings) -> Settings:
+    """Return the settings of the tutorial's network and rule, on the same data."""
+    return replace(
+        settings,
+        layers=(HiddenLayer(6, "sigmoid"),),
+        output="sigmoid",
+        bias=False,
+        initializer=DEFAULT_INITIALIZER,
+        loss=SUM_OF_SQUARES,
+        optimizer="gradient_descent",
+        learning_rate=1.0,
+        batch_size=None,
+        l1=0.0,
+        l2=0.0,
+        start=0,
+        seed=1,
+    )

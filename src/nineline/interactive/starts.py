@@ -1,0 +1,191 @@
+"""Starts: many random starts of one network side by side: which of them learn, and why the others do not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nineline import Networks
+from nineline.interactive.building import make_layers
+from nineline.interactive.views import accuracy
+from nineline.rows import evenly_spaced
+from nineline.training.layer_statistics import dead_and_saturated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from nineline._typing import Array
+    from nineline.interactive.data import Data, Plane
+    from nineline.interactive.settings import Settings
+    from nineline.training.many_loop import ManyEpoch
+
+    Say = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
+
+COUNT_AT_MOST: Final = 400
+EPOCHS_AT_MOST: Final = 5000
+POINTS: Final = 28
+_POINTS_ON_A_LINE: Final = 80
+_CURVE_AT_MOST: Final = 100
+_EVERY: Final = 0.25  # seconds between two messages
+_CLOSE: Final = 0.05  # of the accuracy of the best
+
+
+class Starts:
+    """A hundred networks, or another number, on a thread of their own.
+
+    Parameters
+    ----------
+    settings : Settings
+    data : Data
+    plane : Plane
+        Over which their answers are drawn.
+    count, epochs : int
+    say : function
+        Called on that thread with the header and the arrays of a message.
+    """
+
+    def __init__(self, settings: Settings, data: Data, plane: Plane, count: int, epochs: int, say: Say) -> None:
+        self.settings, self.data, self.plane = settings, data, plane
+        self.count, self.epochs, self.say = count, epochs, say
+        layers = make_layers(settings, data.inputs.shape[1], data.targets.shape[1])
+        self.networks = Networks(count, *layers, rng=settings.seed)
+        self._curves: list[npt.NDArray[np.float32]] = []
+        self._asked, self._said = False, 0.0
+        self._thread = threading.Thread(target=self._train, daemon=True, name="nineline-starts")
+
+    def begin(self) -> None:
+        """Begin training."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End training soon; what came out is said."""
+        self._asked = True
+
+    def wait(self) -> None:
+        """Wait until it has ended."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _train(self) -> None:
+        settings = self.settings
+        try:
+            self.networks.train(
+                *self.data.train,
+                epochs=self.epochs,
+                batch_size=settings.batch_size,
+                loss=settings.make_loss(),
+                optimizer=settings.make_optimizer(),
+                l1=settings.l1,
+                l2=settings.l2,
+                report_every=0,
+                on_epoch=self._look,
+                rng=settings.seed,
+                threads=1,
+            )
+        except (ValueError, TypeError) as error:
+            self.say({"type": "refused", "of": "starts", "text": str(error)}, {})
+            return
+        self._tell(done=True)
+
+    def _look(self, epoch: ManyEpoch) -> bool:
+        self._curves.append(np.asarray(epoch.losses, np.float32))
+        now = time.monotonic()
+        if now > self._said + _EVERY:
+            self._said = now
+            self._tell(done=False)
+        return self._asked
+
+    def _tell(self, *, done: bool) -> None:
+        losses = np.array(self._curves, np.float32).reshape(-1, self.count)
+        kept = evenly_spaced(len(losses), _CURVE_AT_MOST)
+        header = {
+            "type": "starts",
+            "count": self.count,
+            "epochs": self.epochs,
+            "epoch": len(losses),
+            "done": done,
+            "losses": losses[-1].tolist() if len(losses) else [],
+        }
+        arrays: dict[str, npt.NDArray[Any]] = {"curves": np.ascontiguousarray(losses[kept].T, np.float32)}
+        if done:
+            reasons = why_they_fail(self.networks, self.data, losses)
+            final = np.nan_to_num(losses[-1], nan=np.inf) if len(losses) else np.zeros(self.count)
+            shape, images = self._images()
+            header |= {
+                "reasons": reasons,
+                "failed": [bool(reason) for reason in reasons],
+                "order": np.argsort(final, kind="stable").tolist(),
+                "grid": shape,
+            }
+            arrays["images"] = images
+        self.say(header, arrays)
+
+    def _images(self) -> tuple[list[int], npt.NDArray[np.uint8]]:
+        """Return what each network answers over the plane, as bytes: 255 is 1, or the largest target."""
+        shape, grid = self.plane.grid(self.data, POINTS, _POINTS_ON_A_LINE)
+        with np.errstate(over="ignore", invalid="ignore"):
+            answers = self.networks.run(grid)
+        if self.data.task == "classes":
+            one = answers.shape[2] == 1
+            picture = answers[:, :, 0] * 255 if one else answers.argmax(axis=2) * (255 / (answers.shape[2] - 1))
+        else:
+            low, high = float(self.data.truth.min()), float(self.data.truth.max())
+            picture = (answers[:, :, 0] - low) * (255 / max(high - low, 1e-12))
+        return shape, np.nan_to_num(np.clip(picture, 0, 255)).astype(np.uint8)
+
+
+def why_they_fail(networks: Networks, data: Data, losses: npt.NDArray[Any]) -> list[str]:
+    """Return of each network why it has not learned what the best has, in words; "" where it has.
+
+    Parameters
+    ----------
+    networks : Networks
+        After their training.
+    data : Data
+    losses : array, (epochs, count)
+        NaN where a network had ended.
+    """
+    inputs, targets = data.train[0][:1000], data.train[1][:1000]
+    final = _last_known(losses)
+    if data.task == "classes":
+        scores = np.array([accuracy(network, inputs, targets) for network in networks])
+        learned = scores >= np.nanmax(scores) - _CLOSE
+    else:
+        spread = 0.5 * float(targets.var()) or 1.0
+        learned = final <= 2 * np.nanmin(final) + 0.05 * spread
+    diverged = ~np.isfinite(losses[-1]) if len(losses) else np.zeros(len(networks), bool)
+    return [
+        "diverged: the steps were too long"
+        if diverged[number]
+        else ""
+        if learned[number]
+        else _reason(network, inputs, losses[:, number])
+        for number, network in enumerate(networks)
+    ]
+
+
+def _last_known(losses: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.where(np.isfinite(losses[-1]), losses[-1], np.inf) if len(losses) else np.full(losses.shape[1], np.inf)
+
+
+def _reason(network: Any, inputs: Array, losses: npt.NDArray[Any]) -> str:
+    stuck = dead_and_saturated(network, inputs)
+    dead, saturated = (max(shares, default=0.0) for shares in zip(*stuck.values(), strict=True))
+    if dead >= 0.5:
+        return f"{dead:.0%} of a layer's nodes are dead: they answer 0 to every row, and nothing moves them"
+    answers = network.run(inputs)
+    if float(np.ptp(answers, axis=0).max()) < 1e-3:
+        return "it answers the same to every row"
+    if saturated >= 0.5:
+        return (
+            f"{saturated:.0%} of a layer's nodes are saturated: they answer nearly 0 or 1 everywhere, and hardly move"
+        )
+    late = losses[-max(len(losses) // 10, 2) :]
+    if len(late) > 1 and late[0] - late[-1] > 0.03 * abs(late[0]):
+        return "it is still learning: its loss goes on falling"
+    return "it is stuck: its loss no longer falls"
