@@ -163,13 +163,15 @@ def _edge(traced: Trace, run: Run, edge: tuple[int, int, int]) -> dict[str, Any]
 def _row(traced: Trace, run: Run, row: int) -> dict[str, Any]:
     last = len(dense_places(run.network)) - 1
     columns = ", ".join(f"{column.name} {column.said(row)}" for column in run.data.columns[:12])
-    answers = traced[f"A{last}"].values[0]
+    answers, loss = traced[f"A{last}"].values[0], traced["L"]
+    single = loss.values.size == 1
+    written = f"L = {loss.origin(*(0,) * loss.values.ndim, decimals=DECIMALS)}" if single else f"L = {traced.loss:.4f}"
     said = ", ".join(f"{name} {value:.4f}" for name, value in zip(run.data.output_names, answers, strict=True))
     return {
         "title": f"Row {row}",
         "lines": [
             _line("inputs", columns),
             _line("answer", said),
-            _line("loss, of this row", f"{traced['L'].formula}; L = {traced['L'].origin(decimals=DECIMALS)}"),
+            _line("loss, of this row", f"{loss.formula}; {written}"),
         ],
     }

@@ -40,8 +40,10 @@ class Mark:
 
     Attributes
     ----------
-    step, epochs : int
+    step : int
         How many were taken by then.
+    passed : float
+        How many epochs had ended by then.
     changes : int
         How many of the run's changes had been made by then.
     loss, test_loss : float
@@ -49,7 +51,7 @@ class Mark:
     """
 
     step: int
-    epochs: float
+    passed: float
     changes: int
     settings: Settings
     snapshot: Snapshot
@@ -95,7 +97,7 @@ class Run:
         self.made = 0
         """How many of the changes are made where the run stands."""
         self.step = self.last = 0
-        self.epochs = 0.0
+        self._passed = 0.0  # epochs, but for the one that goes on
         self.settings = settings
         self._build(given if settings.start is None else None)
         self._rng = np.random.default_rng(settings.seed)
@@ -159,10 +161,7 @@ class Run:
         """
         step = max(0, min(step, self.last))
         wanted = sum(change.step <= step for change in self.changes) if changes is None else changes
-        at = max(
-            (mark for mark in self.marks if mark.step <= step and mark.changes <= wanted),
-            key=lambda mark: (mark.step, mark.changes),
-        )
+        at = self._mark_before(step, wanted)
         if self.step > step or self.made > wanted or (at.step, at.changes) > (self.step, self.made):
             self._restore(at)
         while True:
@@ -202,9 +201,9 @@ class Run:
     # Looking
 
     @property
-    def rows(self) -> Rows:
-        """The rows that are learned from, checked."""
-        return self._rows
+    def epochs(self) -> float:
+        """How often the rows have been gone through."""
+        return self._passed + self.batches.taken / self.batches.an_epoch
 
     @property
     def loss(self) -> float:
@@ -250,29 +249,40 @@ class Run:
         return taken
 
     def _took(self, taken: int) -> None:
-        if self.batches.an_epoch > 1:
+        if self.batches.an_epoch == 1:
+            self._passed += taken
+        else:
             self.batches.take(taken)
+            self._passed += self.batches.taken == 0 and taken > 0
         self.step += taken
-        self.epochs += taken / self.batches.an_epoch
         self.last = max(self.last, self.step)
         if taken and self.step % self.stride == 0 and self.step > self.marks[-1].step:
             self._mark()
 
     def _diverged(self, taken: int) -> int:
-        """Go back to the last step whose loss was finite; return how many were taken to get there."""
-        here, wanted = self.step, self.step + max(taken - 1, 0)
-        self._restore(self._mark_before(wanted))
-        while self.step < wanted and self._advance(wanted - self.step):
-            pass
+        """Go back to where the loss was finite last; return how many steps were taken to get there."""
+        here, made = self.step, self.made
+        changed = self.changes[made - 1].step if made else 0
+        wanted, back = here + taken, 1
+        self.last = max(self.last, wanted)
+        while True:
+            wanted = max(wanted - back, changed)
+            self._restore(self._mark_before(wanted, made))
+            self.go_to(wanted, made)
+            if wanted == changed or np.isfinite(self.loss):
+                break
+            back *= 2
         self.last = self.step
         self._trouble = (
-            f"The loss stops being finite after step {wanted:,}: the steps are too long. Try a smaller learning rate "
+            f"The loss stops being finite after step {self.step:,}: the steps are too long. Try a smaller learning rate "
             f"(it is {self.settings.learning_rate:g}), or go back to the start."
         )
-        return self.step - here
+        return max(self.step - here, 0)
 
-    def _mark_before(self, step: int) -> Mark:
-        return max((mark for mark in self.marks if mark.step <= step), key=lambda mark: (mark.step, mark.changes))
+    def _mark_before(self, step: int, changes: int) -> Mark:
+        """Return the last mark before a step, and before any change but the first so many."""
+        before = (mark for mark in self.marks if mark.step <= step and mark.changes <= changes)
+        return max(before, key=lambda mark: (mark.step, mark.changes))
 
     def _apply(self, change: Change) -> None:
         if isinstance(change.what, Edit):
@@ -285,6 +295,7 @@ class Run:
         elif before.rule != self.settings.rule:
             self._trained_by()
         if before.batch_size != self.settings.batch_size:
+            self._passed = self.epochs
             self.batches = Batches(len(self.data.train[0]), self.settings.batch_size, self._rng)
         self._trouble = ""
 
@@ -297,14 +308,14 @@ class Run:
         self.trainer.restore(mark.snapshot)
         self.batches = Batches(len(self.data.train[0]), self.settings.batch_size, self._rng)
         self.batches.restore(mark.batches)
-        self.step, self.epochs, self.made = mark.step, mark.epochs, mark.changes
+        self.step, self._passed, self.made = mark.step, mark.passed, mark.changes
         self._trouble = ""
 
     def _mark(self) -> None:
         self.marks.append(
             Mark(
                 self.step,
-                self.epochs,
+                self._passed,
                 self.made,
                 self.settings,
                 self.trainer.snapshot(),

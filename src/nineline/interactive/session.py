@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 TRAINS_FOR: Final = 0.008
 """Seconds of training between two looks at what has come in."""
 FRAMES_A_SECOND: Final = 60
+SPEED: Final = 500.0
+"""Steps a second to begin with: slow enough to watch a network learn."""
 WAITING_AT_MOST: Final = 1000
 """Messages that have come in and are not yet read."""
 STEPS_A_SECOND_AT_MOST: Final = 1e6
@@ -109,7 +111,7 @@ class Session:
         self.opened = Opened() if opened is None else opened
         self.table = self.opened.table
         self.running = False
-        self.speed: float | None = None
+        self.speed: float | None = SPEED
         self.said = ""
         self._heard: queue.Queue[tuple[dict[str, Any], bytes]] = queue.Queue(WAITING_AT_MOST)
         self._closed = threading.Event()
