@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.interactive.data import Data
     from nineline.interactive.settings import Settings
-    from nineline.rows import Rows
     from nineline.training.snapshot import Snapshot
 
 MARKS_AT_MOST: Final = 400

@@ -72,6 +72,7 @@ class Playground:
         except OSError as error:
             self.socket.close()
             raise OSError(f"port {port} cannot be had: {error.strerror}; choose another, or leave --port out") from None
+        self.socket.listen()
         self.port = int(self.socket.getsockname()[1])
         self.address = f"http://{HOST}:{self.port}/{self.token}/"
         self._files = {file.name: file.read_bytes() for file in _page().iterdir() if _suffix(file.name) in _TYPES}
