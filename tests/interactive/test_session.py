@@ -225,7 +225,7 @@ def test_a_table_is_learned_with_any_two_columns_as_axes(pages):
     assert data["columns"][2]["levels"] == ["harbour", "hill"]
     page.say("run")
     run_until(page, 100)
-    header, arrays = page.frame()
+    _, arrays = page.frame()
     lower, upper = arrays["answers"].reshape(48, 48)[:24], arrays["answers"].reshape(48, 48)[24:]
     assert (lower == lower[0]).all()  # a category has no values between its levels
     assert (upper == upper[0]).all()

@@ -273,8 +273,8 @@ class Run:
             back *= 2
         self.last = self.step
         self._trouble = (
-            f"The loss stops being finite after step {self.step:,}: the steps are too long. Try a smaller learning rate "
-            f"(it is {self.settings.learning_rate:g}), or go back to the start."
+            f"The loss stops being finite after step {self.step:,}: the steps are too long. Try a smaller learning "
+            f"rate (it is {self.settings.learning_rate:g}), or go back to the start."
         )
         return max(self.step - here, 0)
 

@@ -152,6 +152,10 @@ class Session:
     # The thread
 
     def _work(self) -> None:
+        with np.errstate(all="ignore"):  # what is not finite is shown as such
+            self._work_until_closed()
+
+    def _work_until_closed(self) -> None:
         while not self._closed.is_set():
             try:
                 message, content = self._heard.get(timeout=self._rest())

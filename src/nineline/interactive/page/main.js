@@ -92,7 +92,9 @@ export function mount(element, connect, { whole = false } = {}) {
     }
     if (frame && page.state && page.data) {
       tell("frame", frame);
-      Object.assign(root.dataset, { step: frame.step, running: frame.running, frames: drawn, loss: frame.loss });
+      Object.assign(root.dataset, {
+        step: frame.step, lastStep: frame.last_step, running: frame.running, frames: drawn, loss: frame.loss,
+      });
     }
     if (ready) {
       ready = false;

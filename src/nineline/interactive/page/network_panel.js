@@ -74,7 +74,7 @@ export function networkPanel(page) {
     const more = button("more-nodes", "+", step(1), { "aria-label": `A node more in hidden layer ${i + 1}` });
     const activation = choiceField("Activation", `layers.${i}.activation`, activations,
       (value) => alter({ activation: value }));
-    const dropout = numberField("Dropout", `layers.${i}.dropout`, { min: 0, max: 0.95, step: 0.05 },
+    const dropout = numberField("Dropout", `layers.${i}.dropout`, { min: 0, max: 0.9, step: 0.05 },
       (value) => alter({ dropout: value }));
     return {
       element: make("fieldset", { className: "layer" }, make("legend", {}, `Hidden layer ${i + 1}`),
