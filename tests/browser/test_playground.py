@@ -206,7 +206,7 @@ def test_a_curve_of_ones_own_is_learned_and_a_wrong_one_is_said(page, tabs):
     settled(page)
     type_in(page, "data.expression", "y > import os")
     page.wait_for_selector(".notice:has-text('expression')")
-    assert page.input_value('[data-setting="data.expression"]') == "y > sin(3x)"
+    page.wait_for_function("() => document.querySelector('[data-setting=\"data.expression\"]').value === 'y > sin(3x)'")
 
 
 def test_a_hundred_starts_say_which_fail_and_one_is_taken(page, playground):

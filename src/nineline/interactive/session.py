@@ -33,6 +33,7 @@ from nineline.interactive.settings import (
     OPTIMIZER_MAKERS,
     OUTPUT_ACTIVATIONS,
     ROWS,
+    DataSettings,
     Settings,
 )
 from nineline.interactive.starts import COUNT_AT_MOST, EPOCHS_AT_MOST, Starts
@@ -554,13 +555,13 @@ class Session:
 
     def _begin(self, settings: Settings, data: Data | None = None, at: Settings | None = None) -> None:
         """Begin a run; where the data are new, with settings that fit them."""
-        new = self._data(settings) if data is None else data
         if data is None:
-            if settings.data.kind == "example" and settings.data.name == "tutorial" and at is not None:
-                settings = like_the_tutorial(settings)
-            elif at is not None and at.data.name == "tutorial" and settings.data.name != "tutorial":
-                settings = replace(Settings(), data=settings.data)
+            if at is not None and settings.data.name != at.data.name:
+                settings = _as_usual(settings, at)
+            new = self._data(settings)
             settings = fitted(settings, new)
+        else:
+            new = data
         fits = self.opened.parameters is not None and settings.start is None
         if settings.start is None and not fits:
             settings = replace(settings, start=0)
@@ -589,6 +590,15 @@ class Session:
             f"the data are of {_checks.quoted(settings.data.name)}, which is not open here; open that table, or choose "
             "an example"
         )
+
+
+def _as_usual(settings: Settings, before: Settings) -> Settings:
+    """Return what the tutorial's data begin with, or what others do after them; else the settings as they are."""
+    if settings.data.name == "tutorial":
+        return like_the_tutorial(settings)
+    if before.data.name == "tutorial":
+        return replace(Settings(), data=replace(settings.data, test=DataSettings.test))
+    return settings
 
 
 def _colours(palette: Palette) -> dict[str, Any]:

@@ -22,7 +22,7 @@ export function dataPanel(page) {
   const element = make("div", {}, cards, about, form, own, rows, axes, heldBox);
   const dialog = make("dialog", { className: "table-dialog", "aria-label": "The table's target" });
   const data = () => page.state.settings.data;
-  const change = (part) => page.send({ type: "change", settings: { data: { ...data(), ...part } } });
+  const change = (part) => page.change({ data: { ...data(), ...part } });
   let fields = {};
   let heldFields = [];
   let built = ""; // for which columns and axes the fields are

@@ -25,7 +25,7 @@ export function mount(element, connect, { whole = false } = {}) {
   if (!whole) root.setAttribute("aria-label", "nineline playground");
   const page = {
     root, whole, colours: makeColours(root), welcome: null, state: null, data: null, frame: null,
-    look: { node: null, edge: null, row: null }, send, redraw, show,
+    look: { node: null, edge: null, row: null }, send, change, redraw, show,
   };
   const panels = build(page, element);
   let asked = null; // the animation frame in which the next frame is drawn
@@ -38,6 +38,12 @@ export function mount(element, connect, { whole = false } = {}) {
   function send(header, bytes) {
     if (!["ready", "look"].includes(header.type)) page.notice(""); // what was said is over with the next deed
     connection.send(header, bytes);
+  }
+
+  /** Change settings; what is changed next, before Python has answered, builds on them. */
+  function change(settings) {
+    Object.assign(page.state.settings, settings);
+    send({ type: "change", settings });
   }
 
   /** Change what is looked at: a node, an edge, a row of the points. */
@@ -58,6 +64,11 @@ export function mount(element, connect, { whole = false } = {}) {
       fresh = header;
       ready = true;
       return redraw();
+    }
+    if (header.type === "state") {
+      fresh = null; // a frame from before it; another follows
+      const { step, epoch, running, last_step } = header;
+      if (page.frame) Object.assign(page.frame, { step, epoch, running, last_step });
     }
     if (["welcome", "state", "data"].includes(header.type)) page[header.type] = header;
     if (header.type === "welcome") page.colours.follow(header.palette, () => tell("themed", header));

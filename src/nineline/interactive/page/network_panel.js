@@ -15,7 +15,7 @@ export function networkPanel(page) {
   const cards = make("div", { className: "layers" });
   const element = make("div", { className: "network-panel" }, rule,
     make("details", { className: "further" }, make("summary", {}, "Penalties, initial weights, seed"), further), cards);
-  const change = (settings) => page.send({ type: "change", settings });
+  const { change } = page;
   const layers = () => page.state.settings.layers.map((layer) => ({ ...layer }));
   let fields = {};
   let built = ""; // for which number of layers the cards are
@@ -42,7 +42,7 @@ export function networkPanel(page) {
       initializer: choiceField("Initial weights", "initializer", choices.initializers, set("initializer")),
       seed: numberField("Seed", "seed", { min: 0, step: 1 }, set("seed")),
       output: choiceField("Activation", "output", choices.outputs, set("output")),
-      bias: tickField("Biases", "bias", set("bias")),
+      bias: tickField("Biases, in all layers", "bias", set("bias")),
     };
     const of = (...names) => names.map((name) => fields[name].element);
     rule.replaceChildren(...of("learning_rate", "optimizer", "loss", "batch_size"));
