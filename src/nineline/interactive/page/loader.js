@@ -11,16 +11,29 @@ function address(name, modules, made) {
   return made.get(name);
 }
 
-/** Show the playground in `el`, and hide its last picture, which is kept beside it; returns what takes both back. */
+/**
+ * Show the playground in `el` once the kernel answers, and hide its last picture, which is kept beside it; returns what
+ * takes both back. Where a notebook is shown without its kernel nothing answers, and the picture is what is seen.
+ */
 async function render({ model, el }) {
   const made = new Map();
   const { default: widget } = await import(address("widget.js", model.get("modules"), made));
+  const place = document.createElement("div");
   const hidden = document.createElement("style");
   hidden.textContent = `.${model.get("picture")} { display: none; }`;
-  el.append(hidden);
-  const end = widget.render({ model, el });
+  place.hidden = true;
+  el.append(place);
+  const answered = () => {
+    model.off("msg:custom", answered);
+    el.append(hidden);
+    place.hidden = false;
+  };
+  model.on("msg:custom", answered);
+  const end = widget.render({ model, el: place });
   return () => {
+    model.off("msg:custom", answered);
     end();
+    place.remove();
     hidden.remove();
     for (const each of made.values()) URL.revokeObjectURL(each);
   };
