@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -164,6 +166,56 @@ def test_a_setting_that_does_not_fit_changes_nothing():
     assert run.settings == settings
     assert (run.network.parameters == before).all()
     assert (taken(run, 7).network.parameters == taken(begun({}), 12).network.parameters).all()
+
+
+@pytest.mark.parametrize(
+    "described",
+    [{"output": "tanh"}, {"loss": "cross_entropy"}, {"optimizer": "levenberg_marquardt", "loss": "squared_error"}],
+    ids=["another network", "another loss", "another optimizer"],
+)
+def test_a_change_that_is_refused_leaves_one_network_and_its_rule(described, capsys):
+    run = taken(begun({}), 5)
+    network, trainer, rule = run.network, run.trainer, run.trainer.rule
+    with pytest.raises(ValueError, match=r"."):
+        run.change(Settings.of(described, run.settings))
+    assert (run.network, run.trainer) == (network, trainer)
+    assert run.trainer.network is run.network
+    assert run.trainer.rule is rule
+    taken(run, 7)
+    assert (ran(to_code(run)).parameters == run.network.parameters).all()
+
+
+def test_going_back_into_an_epoch_draws_no_order_twice(capsys):
+    run = taken(begun({}), 3)
+    run.undo()
+    run.change(Settings.of({"batch_size": 7}, run.settings))
+    taken(run, 9)
+    assert (ran(to_code(run)).parameters == run.network.parameters).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_was_done_its_code_comes_to_the_same_weights(seed, capsys):
+    rng = np.random.default_rng(seed)
+    run = begun({"data": {"name": str(rng.choice(["xor", "spirals3", "wave"])), "rows": 40}})
+    several = [{"learning_rate": 0.05}, {"batch_size": 7}, {"batch_size": None}, {"l2": 0.01}, {"optimizer": "adamw"}]
+    several += [{"optimizer": "lbfgs", "layers": [{"nodes": 5}, {"nodes": 3}]}, {"optimizer": "rmsprop"}]
+    several += [{"layers": [{"nodes": 5, "activation": "relu"}, {"nodes": 3, "dropout": 0.3}]}]
+    for _ in range(25):
+        act = rng.integers(6)
+        if act == 0:
+            with contextlib.suppress(ValueError):
+                run.change(Settings.of(several[rng.integers(len(several))], run.settings))
+        elif act == 1:
+            run.edit(int(rng.integers(run.network.parameters.size)), float(rng.normal()))
+        elif act == 2:
+            run.undo()
+        elif act == 3:
+            run.go_to(int(rng.integers(run.last + 1)))
+        else:
+            taken(run, int(rng.integers(1, 12)))
+        if run.trouble:
+            run = run.again()
+    assert (ran(to_code(run)).parameters == run.network.parameters).all()
 
 
 def test_there_are_few_marks_however_long_it_runs():

@@ -8,10 +8,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -108,6 +111,11 @@ def test_nothing_else_is_to_be_had(playground, name):
     assert "import" not in text
 
 
+def test_an_address_without_its_last_slash_is_mended(playground):
+    status, headers, _ = got(playground, f"/{playground.token}")
+    assert (status, headers["location"]) == (307, f"/{playground.token}/")
+
+
 @pytest.mark.parametrize("path", ["/", "/wrong/", "/wrong/main.js", "/wrong"])
 def test_a_wrong_token_is_told_what_to_do(playground, path):
     status, _, text = got(playground, path)
@@ -140,6 +148,30 @@ def test_a_socket_with_a_wrong_token_or_host_is_refused(playground):
     headers = {"Host": "evil.example"}
     with pytest.raises((websockets.InvalidStatus, websockets.InvalidMessage)):
         Tab(playground, additional_headers=headers)
+
+
+def test_a_page_that_is_lost_is_waited_for(monkeypatch):
+    monkeypatch.setattr(servers, "SECONDS_WITHOUT_A_PAGE", 0.1)
+    with served() as playground:
+        tab = Tab(playground)
+        tab.asks("epoch", "state")
+        tab.socket.socket.shutdown(socket.SHUT_RDWR)  # as a machine that sleeps does, without a word
+        time.sleep(0.5)
+        again = Tab(playground, session=tab.name)
+        assert again.step() == 14
+        for each in (again, tab):
+            each.close()
+
+
+def test_the_browser_is_shown_a_file_and_no_token_on_a_command_line(monkeypatch):
+    opened = []
+    monkeypatch.setattr(servers.webbrowser, "open", opened.append)
+    with servers._door("http://127.0.0.1:1/token/#a&b"):
+        path = Path(urlsplit(opened[0]).path)
+        assert "token" not in opened[0]
+        assert "http://127.0.0.1:1/token/#a&amp;b" in path.read_text()
+        assert path.stat().st_mode & 0o077 == 0
+    assert not path.exists()
 
 
 def test_two_tabs_share_nothing(playground):
@@ -305,6 +337,7 @@ def test_ctrl_c_ends_the_command(tmp_path):
         (["nothing.nineline"], "nothing.nineline"),
         (["--target", "y"], "no table is given"),
         (["a.csv", "--example", "xor"], "leave one of them out"),
+        (["--link", "nonsense"], "expected the address of a playground"),
     ],
 )
 def test_what_cannot_be_opened_is_said_in_a_line(arguments, words, capsys, monkeypatch):

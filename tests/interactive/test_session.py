@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -9,18 +10,20 @@ import threading
 import time
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nineline import Network
+from nineline import Adam, Network, Networks
 from nineline.datasets import DATASETS
 from nineline.interactive import session as sessions
+from nineline.interactive.building import make_layers
 from nineline.interactive.opening import open_example, open_network
 from nineline.interactive.session import _ANSWERS, Session
 from nineline.interactive.settings import OPTIMIZER_MAKERS
 
-from .conftest import read
+from .conftest import Page, read
 
 FLATS = b"area,floor,district,rent\n" + b"".join(
     f"{40 + 3 * n % 60},{n % 5},{'harbour' if n % 3 else 'hill'},{300 + 11 * (n % 40)}.5\n".encode() for n in range(80)
@@ -123,6 +126,61 @@ def test_what_alters_the_shape_starts_anew_and_the_rest_goes_on(page):
     assert page.asks("change", "state", settings={"learning_rate": 0.1})["step"] == 14
     assert page.asks("change", "state", settings={"layers": [{"nodes": 4, "activation": "relu"}]})["step"] == 14
     assert page.asks("change", "state", settings={"layers": [{"nodes": 5}]})["step"] == 0
+
+
+def test_undo_comes_back_to_the_run_before_a_layer_was_removed(page):
+    page.asks("epoch", "state")
+    before = page.parameters()
+    assert page.asks("change", "state", settings={"layers": []})["step"] == 0
+    state = page.asks("undo", "state")
+    assert (state["step"], len(state["settings"]["layers"])) == (14, 1)
+    assert (page.parameters() == before).all()
+    page.asks("change", "state", settings={"data": {"name": "moons"}})
+    assert page.asks("undo", "data")["rows"] == 200
+    assert page.session.run.step == 14
+
+
+def test_a_change_that_changes_nothing_changes_nothing(page):
+    page.asks("epoch", "state")
+    page.asks("go_to", "state", step=3)
+    state = page.asks("change", "state", settings={"learning_rate": 0.01})
+    assert (state["step"], state["last_step"]) == (3, 14)
+
+
+@pytest.mark.parametrize(
+    ("changed", "output", "loss"),
+    [
+        ({"output": "tanh"}, "tanh", "squared_error"),
+        ({"loss": "squared_error"}, "sigmoid", "squared_error"),
+        ({"optimizer": "levenberg_marquardt"}, "sigmoid", "squared_error"),
+    ],
+)
+def test_output_and_loss_go_together_and_it_is_said(page, changed, output, loss):
+    state = page.asks("change", "state", settings=changed)
+    assert (state["settings"]["output"], state["settings"]["loss"]) == (output, loss)
+    assert bool(state["said"]) == ("loss" not in changed)
+    state = page.asks("change", "state", settings={"optimizer": "adam"})
+    assert state["settings"]["batch_size"] == 10
+    state = page.asks("change", "state", settings={"loss": "binary_cross_entropy"})
+    assert state["settings"]["output"] == "sigmoid"
+    data = {**state["settings"]["data"], "noise": 0.2}
+    page.asks("change", "state", settings={"output": "tanh"})
+    assert page.asks("change", "state", settings={"data": data})["settings"]["output"] == "tanh"
+
+
+def test_a_converged_training_goes_on_after_a_weight_was_set(pages):
+    page = pages(open_example("xor"))
+    page.asks("change", "state", settings={"layers": [{"nodes": 1}]})
+    page.asks("change", "state", settings={"optimizer": "lbfgs", "l2": 0.1})
+    page.asks("speed", "state", value=None)
+    state = page.asks("run", "state")
+    while state["running"]:
+        state = page.hears("state")[0]
+    assert state["said"]
+    page.asks("set", "state", place=[0, "weights", 0, 0], value=2.5)
+    step = state["step"]
+    assert page.asks("run", "state")["running"]
+    run_until(page, step + 1)
 
 
 def test_a_layer_is_added_while_it_runs_and_it_goes_on_running(page):
@@ -271,6 +329,25 @@ def test_a_table_that_is_none_is_refused(page, name, content, words):
     assert page.asks("step", "state")["step"] == 1
 
 
+def test_what_is_small_packed_and_large_unpacked_is_refused(page, tmp_path):
+    packed = gzip.compress(b"a,b\n" + b"1,2\n" * 10_000_000)
+    assert len(packed) < 1_000_000
+    assert "too large when it is unpacked" in page.asks("table", "refused", content=packed, name="b.csv.gz")["text"]
+    path = tmp_path / "b.parquet"
+    pl.select(pl.repeat(1, 30_000_000).alias("a"), pl.repeat(2, 30_000_000).alias("b")).write_parquet(path)
+    refused = page.asks("table", "refused", content=path.read_bytes(), name="b.parquet")
+    assert "too large when it is unpacked" in refused["text"]
+    good = gzip.compress(FLATS)
+    assert page.asks("table", "table", content=good, name="flats.csv.gz")["rows"] == 80
+
+
+def test_axes_and_what_is_held_stay_when_other_rows_are_held_out(pages):
+    page, _ = with_flats(pages)
+    page.asks("axes", "data", x=0, y=2)
+    data = page.asks("change", "data", settings={"data": {**page.session.run.settings.describe()["data"], "test": 0.5}})
+    assert (data["x"], data["y"]) == (0, 2)
+
+
 def test_a_target_that_cannot_be_learned_leaves_all_as_it_was(pages):
     page = pages()
     page.asks("table", "table", content=b"a,b,c\n1,2,\n2,3,\n3,4,\n4,5,\n", name="t.csv")
@@ -335,6 +412,21 @@ def test_a_link_holds_the_whole_set_up(pages):
     assert (other.parameters() == page.parameters()).all()
 
 
+def test_a_session_that_is_gone_leaves_its_set_up(pages):
+    set_up = pages().session.run.settings.describe() | {"layers": [{"nodes": 7}]}
+    page = Page()
+    try:
+        page.say("hello", before=set_up)
+        state = page.hears("state")[0]
+        assert state["network"]["layers"][0]["outputs"] == 7
+        assert "its set-up is kept" in state["said"]
+        page.asks("epoch", "state")
+        page.say("hello", before=None, settings=None)  # the connection was lost, and is there again
+        assert page.hears("state")[0]["step"] == 14
+    finally:
+        page.session.close()
+
+
 def test_a_link_of_a_table_that_is_not_open_says_so(pages):
     page = pages()
     page.say("hello", settings={"data": {"kind": "table", "name": "x.csv"}})
@@ -373,6 +465,51 @@ def test_starts_are_stopped_and_the_training_answers_meanwhile(page):
     assert header["epoch"] < 5000
 
 
+def test_where_nothing_can_be_learned_no_start_has_learned_it(page):
+    page.asks("change", "state", settings={"layers": []})
+    page.say("starts", count=20, epochs=50)
+    header, _ = page.hears("starts")
+    while not header["done"]:
+        header, _ = page.hears("starts")
+    assert all(header["failed"])
+    assert "hardly better than one answer to every row" in " ".join(header["reasons"])
+
+
+def test_a_start_that_is_taken_does_what_its_card_showed(page):
+    page.asks("change", "state", settings={"layers": [{"nodes": 3}]})
+    page.say("starts", count=10, epochs=20)
+    header, _ = page.hears("starts")
+    while not header["done"]:
+        header, _ = page.hears("starts")
+    page.asks("take_start", "state", number=7)
+    run = page.session.run
+    while run.epochs < 20:
+        run.advance(round((20 - run.epochs) * run.batches.an_epoch))
+    again = Networks(10, *make_layers(run.settings, 2, 1), rng=0)
+    again.train(*run.data.train, epochs=20, batch_size=10, loss="binary_cross_entropy", optimizer=Adam(0.01),
+                rng=[0] * 10, report_every=0)  # fmt: skip
+    assert run.network.parameters == pytest.approx(again.parameters[7], rel=1e-9, abs=1e-12)
+
+
+def test_too_many_starts_for_a_page_are_refused(page):
+    page.asks("change", "state", settings={"layers": [{"nodes": 32}] * 6})
+    page.asks("change", "state", settings={"data": {"name": "moons", "rows": 2000}})
+    assert "too much for this page" in page.asks("starts", "refused", count=400, epochs=1)["text"]
+
+
+def test_starts_begin_again_at_once(page):
+    page.asks("change", "state", settings={"layers": [{"nodes": 16}, {"nodes": 16}]})
+    for _ in range(3):
+        page.say("starts", count=50, epochs=5000)
+    began = time.monotonic()
+    page.asks("step", "state")
+    assert time.monotonic() - began < 5
+    page.say("stop_starts")
+    header, _ = page.hears("starts")
+    while not header["done"]:
+        header, _ = page.hears("starts")
+
+
 # What is wrong
 
 
@@ -383,7 +520,7 @@ def test_starts_are_stopped_and_the_training_answers_meanwhile(page):
         ({"type": "go_to"}, "go_to lacks 'step'"),
         ({"type": "go_to", "step": "3"}, "step is '3'"),
         ({"type": "speed", "value": -1}, "speed is -1"),
-        ({"type": "change", "settings": {"loss": "cross_entropy"}}, "does not fit the output"),
+        ({"type": "change", "settings": {"loss": "cross_entropy"}}, "here is one; take sigmoid"),
         ({"type": "change", "settings": {"data": {"name": "iris"}}}, "'iris', no example"),
         ({"type": "change", "settings": {"data": {"name": "curve", "expression": "import os"}}}, "expression"),
         ({"type": "set", "place": [0, "weights", 9, 9], "value": 1}, "[9, 9] of the weights of layer 0"),

@@ -33,7 +33,9 @@ def test_javascripts_numbers_are_whole_where_they_have_to_be():
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "levenberg_marquardt"])
 def test_an_optimizer_that_takes_all_rows_does(optimizer):
-    assert Settings.of({"optimizer": optimizer, "batch_size": 10}).batch_size is None
+    settings = Settings.of({"optimizer": optimizer, "batch_size": 10})
+    assert settings.rows_a_step is None
+    assert Settings.of({"optimizer": "adam"}, settings).rows_a_step == 10
 
 
 @pytest.mark.parametrize(

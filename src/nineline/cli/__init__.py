@@ -359,10 +359,14 @@ def playground(
     example: Annotated[
         str | None, typer.Option(help="A data set to begin with: tutorial, xor, circles, moons, spirals, wave, ...")
     ] = None,
+    link: Annotated[
+        str | None, typer.Option(help="A link that a playground's page has copied: its whole set-up.")
+    ] = None,
     port: Annotated[int, typer.Option(help="Of this machine; 0 for one that is free.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open it in the browser.")] = True,
 ) -> None:
     """Watch and steer a training in the browser, on a toy data set or on your own table."""
+    from nineline import _checks
     from nineline._extras import need
 
     for module in ("starlette", "uvicorn", "websockets"):
@@ -374,7 +378,11 @@ def playground(
         raise ValueError(f"example is {example!r}, and {opened} is to be opened as well; leave one of them out")
     if opened is None and target is not None:
         raise ValueError(f"target is {target!r}, and no table is given")
-    serve(open_example(example or "xor") if opened is None else open_path(opened, target), port=port, browser=browser)
+    _, is_link, fragment = (link or "#").partition("#")
+    if not is_link:
+        raise ValueError(f"link is {_checks.quoted(link)}; expected the address of a playground, with a # in it")
+    what = open_example(example or "xor") if opened is None else open_path(opened, target)
+    serve(what, port=port, browser=browser, fragment=fragment)
 
 
 def main() -> None:

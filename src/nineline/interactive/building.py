@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nineline import Dropout, Layer, Network, Networks, Trainer
 from nineline.interactive.settings import (
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from nineline._typing import Array
+    from nineline._typing import Array, RandomSource
     from nineline.interactive.data import Data
     from nineline.layers import AbstractLayer
+
+
+PARAMETERS_OF_LEVENBERG_MARQUARDT: Final = 1000
 
 
 def make_layers(settings: Settings, inputs: int, outputs: int) -> list[AbstractLayer]:
@@ -52,15 +55,29 @@ def make_network(settings: Settings, data: Data, parameters: Array | None = None
     return network
 
 
-def make_trainer(settings: Settings, network: Network) -> Trainer:
-    """Return a trainer of the network by the settings' rule, which remembers nothing yet."""
+def make_trainer(settings: Settings, network: Network, rng: RandomSource = None) -> Trainer:
+    """Return a trainer of the network by the settings' rule, which remembers nothing yet.
+
+    What it draws comes from `rng`, else from the settings' seed.
+
+    Raises
+    ------
+    ValueError
+        The loss does not fit the output, or a step would take too long to be steered.
+    """
+    parameters = network.parameters.size
+    if settings.optimizer == "levenberg_marquardt" and parameters > PARAMETERS_OF_LEVENBERG_MARQUARDT:
+        raise ValueError(
+            f"the network has {parameters:,} parameters; on this page levenberg_marquardt takes "
+            f"{PARAMETERS_OF_LEVENBERG_MARQUARDT:,} at most, so that a step is soon over. Take fewer nodes, or lbfgs"
+        )
     return Trainer(
         network,
         loss=settings.make_loss(),
         optimizer=settings.make_optimizer(),
         l1=settings.l1,
         l2=settings.l2,
-        rng=settings.seed,
+        rng=settings.seed if rng is None else rng,
     )
 
 
@@ -120,6 +137,8 @@ class Batches:
         """Go to where `state` was read."""
         self.rng.bit_generator.state, self.taken = state
         self._order = None
+        if self.taken:
+            self.order()  # so that the generator stands behind it, as it did
 
     def __iter__(self) -> Iterator[Any]:
         """Yield which rows each step takes, for ever."""
@@ -166,6 +185,37 @@ def fitted(settings: Settings, data: Data) -> Settings:
     if one:
         return replace(settings, output="sigmoid", loss="binary_cross_entropy")
     return replace(settings, output="softmax", loss="cross_entropy")
+
+
+def reconciled(settings: Settings, before: Settings, data: Data) -> tuple[Settings, str]:
+    """Return settings whose output and loss go together, where one of them was changed, and what has to be said.
+
+    Raises
+    ------
+    ValueError
+        They cannot, with these data.
+    """
+    several = data.targets.shape[1] > 1
+    if not several and "softmax" in (settings.output, _OUTPUTS.get(settings.loss)):
+        raise ValueError("softmax and cross entropy share out among several outputs, and here is one; take sigmoid")
+    if settings.optimizer == "levenberg_marquardt" and settings.loss not in ("squared_error", SUM_OF_SQUARES):
+        if before.optimizer == settings.optimizer:
+            raise ValueError("levenberg_marquardt descends squared errors alone; take another optimizer first")
+        settings = replace(settings, loss="squared_error")
+        return settings, "The loss is squared error now, which levenberg marquardt descends."
+    needed = _OUTPUTS.get(settings.loss)
+    if needed is None or needed == settings.output:
+        return settings, ""
+    if settings.output != before.output:
+        loss = next((loss for loss, output in _OUTPUTS.items() if output == settings.output), "squared_error")
+        return replace(settings, loss=loss), f"The loss is {loss.replace('_', ' ')} now, which goes with this output."
+    if data.task != "classes":
+        raise ValueError(f"{settings.loss.replace('_', ' ')} is for classes, and these data are numbers")
+    return replace(settings, output=needed), f"The output is {needed} now, which this loss goes with."
+
+
+_OUTPUTS: Final = {"binary_cross_entropy": "sigmoid", "cross_entropy": "softmax"}
+"""The output that a loss needs."""
 
 
 def like_the_tutorial(settings: Settings) -> Settings:

@@ -80,8 +80,8 @@ class _Writer:
         data = [line for line in run.data.code if not line.startswith("from ")]
         while data and not data[0]:
             data.pop(0)
-        self.lines += [*data, "", *self._network(), *self._trainer(), f"rng = np.random.default_rng({self._seed})"]
-        self.lines += [self._feed(), "", "", *self._train(), ""]
+        self.lines += [*data, "", *self._network(), f"rng = np.random.default_rng({self._seed})"]
+        self.lines += [*self._trainer("rng"), self._feed(), "", "", *self._train(), ""]
         for change in run.changes[: run.made]:
             self._go_on(change.step)
             if isinstance(change.what, Edit):
@@ -124,15 +124,16 @@ class _Writer:
             ]
         return ["network = Network(", *self._layers(), f"    rng={self._seed},", ")"]
 
-    def _trainer(self) -> list[str]:
+    def _trainer(self, rng: object = None) -> list[str]:
         settings = self.settings
         loss = 'SquaredError(reduction="sum")' if settings.loss == SUM_OF_SQUARES else repr(settings.loss)
         optimizer = _OPTIMIZERS[settings.optimizer].format(rate=repr(settings.learning_rate))
         more = "".join(f", {name}={value!r}" for name, value in (("l1", settings.l1), ("l2", settings.l2)) if value)
-        return [f"trainer = Trainer(network, loss={loss}, optimizer={optimizer}{more}, rng={self._seed})"]
+        drawn = self._seed if rng is None else rng
+        return [f"trainer = Trainer(network, loss={loss}, optimizer={optimizer}{more}, rng={drawn})"]
 
     def _feed(self) -> str:
-        return f"feed = batches(len(X), {self.settings.batch_size!r}, rng)"
+        return f"feed = batches(len(X), {self.settings.rows_a_step!r}, rng)"
 
     def _train(self) -> list[str]:
         return [
@@ -163,5 +164,5 @@ class _Writer:
             self.lines += ["network.parameters = before.parameters", *self._trainer()]
         elif before.rule != settings.rule:
             self.lines += ["", *self._trainer()]
-        if before.batch_size != settings.batch_size:
+        if before.rows_a_step != settings.rows_a_step:
             self.lines.append(self._feed())

@@ -68,7 +68,7 @@ def decode(content: str | bytes) -> tuple[dict[str, Any], bytes]:
     if len(text) > TEXT_AT_MOST:
         raise ValueError(f"a message of {len(text):,} characters; expected {TEXT_AT_MOST:,} at most")
     try:
-        message = json.loads(text, parse_constant=_refuse)
+        message = json.loads(text, parse_constant=_refuse, parse_int=_whole)
     except (ValueError, RecursionError):
         raise ValueError("a message that is no JSON") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
@@ -78,6 +78,12 @@ def decode(content: str | bytes) -> tuple[dict[str, Any], bytes]:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 18:
+        raise ValueError("a number of too many digits")
+    return int(digits)
 
 
 def _plain(value: Any) -> Any:

@@ -10,9 +10,10 @@ import numpy as np
 from nineline.interactive.building import Batches, make_network, make_trainer
 
 if TYPE_CHECKING:
-    from nineline._typing import Array
+    from nineline._typing import Array, RandomSource
     from nineline.interactive.data import Data
     from nineline.interactive.settings import Settings
+    from nineline.network import Network
     from nineline.training.snapshot import Snapshot
 
 MARKS_AT_MOST: Final = 400
@@ -98,9 +99,9 @@ class Run:
         self.step = self.last = 0
         self._passed = 0.0  # epochs, but for the one that goes on
         self.settings = settings
-        self._build(given if settings.start is None else None)
         self._rng = np.random.default_rng(settings.seed)
-        self.batches = Batches(len(data.train[0]), settings.batch_size, self._rng)
+        self._build(given if settings.start is None else None, self._rng)
+        self.batches = Batches(len(data.train[0]), settings.rows_a_step, self._rng)
         self.stride = 1
         self.marks: list[Mark] = []
         self._mark()
@@ -217,19 +218,21 @@ class Run:
     @property
     def trouble(self) -> str:
         """Why the next step would lead nowhere, in words; empty where it may go on."""
-        return self._trouble or self.trainer.converged
+        return self._trouble or ("" if self._touched else self.trainer.converged)
 
     # Within
 
-    def _build(self, parameters: Array | None) -> None:
-        self.network = make_network(self.settings, self.data, parameters)
-        self._trained_by()
+    def _build(self, parameters: Array | None, rng: RandomSource = None) -> None:
+        """Make the network and its trainer, or raise and leave those that there are."""
+        self._train(make_network(self.settings, self.data, parameters), rng)
 
-    def _trained_by(self) -> None:
-        self.trainer = make_trainer(self.settings, self.network)
-        self._rows = self.trainer.check(*self.data.train)
-        self._held_out = None if self.data.held_out is None else self.trainer.check(*self.data.held_out)
-        self._trouble = ""
+    def _train(self, network: Network, rng: RandomSource = None) -> None:
+        """Make a trainer of a network, or raise and leave all as it is."""
+        trainer = make_trainer(self.settings, network, rng)
+        rows = trainer.check(*self.data.train)
+        held_out = None if self.data.held_out is None else trainer.check(*self.data.held_out)
+        self.network, self.trainer, self._rows, self._held_out = network, trainer, rows, held_out
+        self._trouble, self._touched = "", True
 
     def _advance(self, most: int) -> int:
         batches, all_rows = self.batches, self.batches.an_epoch == 1
@@ -255,6 +258,7 @@ class Run:
             self._passed += self.batches.taken == 0 and taken > 0
         self.step += taken
         self.last = max(self.last, self.step)
+        self._touched = self._touched and not taken
         if taken and self.step % self.stride == 0 and self.step > self.marks[-1].step:
             self._mark()
 
@@ -286,16 +290,16 @@ class Run:
     def _apply(self, change: Change) -> None:
         if isinstance(change.what, Edit):
             self.network.parameters[change.what.place] = change.what.value
-            self._trouble = ""
+            self._trouble, self._touched = "", True
             return
         before, self.settings = self.settings, change.what
         if before.functions != self.settings.functions:
             self._build(self.network.parameters)
         elif before.rule != self.settings.rule:
-            self._trained_by()
-        if before.batch_size != self.settings.batch_size:
+            self._train(self.network)
+        if before.rows_a_step != self.settings.rows_a_step:
             self._passed = self.epochs
-            self.batches = Batches(len(self.data.train[0]), self.settings.batch_size, self._rng)
+            self.batches = Batches(len(self.data.train[0]), self.settings.rows_a_step, self._rng)
         self._trouble = ""
 
     def _restore(self, mark: Mark) -> None:
@@ -303,12 +307,12 @@ class Run:
         if before.functions != self.settings.functions:
             self._build(mark.snapshot.parameters)
         elif before.rule != self.settings.rule:
-            self._trained_by()
+            self._train(self.network)
         self.trainer.restore(mark.snapshot)
-        self.batches = Batches(len(self.data.train[0]), self.settings.batch_size, self._rng)
+        self.batches = Batches(len(self.data.train[0]), self.settings.rows_a_step, self._rng)
         self.batches.restore(mark.batches)
         self.step, self._passed, self.made = mark.step, mark.passed, mark.changes
-        self._trouble = ""
+        self._trouble, self._touched = "", True
 
     def _mark(self) -> None:
         self.marks.append(
@@ -323,7 +327,8 @@ class Run:
                 self.test_loss,
             )
         )
-        size = 4 * self.network.parameters.nbytes + 1000  # an optimizer remembers two or three more
+        remembered = self.marks[-1].snapshot.state.vectors.values()
+        size = 2 * self.network.parameters.nbytes + sum(vector.nbytes for vector in remembered) + 1000
         if len(self.marks) > max(min(MARKS_AT_MOST, BYTES_OF_MARKS // size), 8):
             self.stride *= 2
             self.marks = [mark for mark in self.marks if mark.step % self.stride == 0]

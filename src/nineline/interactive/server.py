@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
+import os
 import secrets
 import socket
+import tempfile
 import webbrowser
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -21,14 +25,16 @@ from nineline.interactive.session import Opened, Session
 from nineline.interactive.table import BYTES_AT_MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.requests import HTTPConnection, Request
 
 HOST: Final = "127.0.0.1"
 SESSIONS_AT_MOST: Final = 20
 SECONDS_WITHOUT_A_PAGE: Final = 5.0
-"""So long a session waits for a page that was reloaded."""
+"""So long a session waits for a page that was closed: it may have been loaded again."""
+SECONDS_OF_A_LOSS: Final = 300.0
+"""So long it waits for a page that was lost, such as on a machine that sleeps."""
 WAITING_AT_MOST: Final = 200
 """Messages that are to be sent and were not yet taken."""
 
@@ -84,6 +90,7 @@ class Playground:
                 WebSocketRoute("/{token}/socket", self._serve_socket),
                 Route("/{token}/{name}", self._serve_file),
                 Route("/{token}/", self._serve_file),
+                Route("/{token}", self._add_slash),
                 Route("/{rest:path}", self._refuse),
             ]
         )
@@ -103,6 +110,10 @@ class Playground:
         if name not in self._files:
             return _plain("There is no such page.", 404)
         return Response(self._files[name], media_type=f"{_TYPES[_suffix(name)]}; charset=utf-8", headers=_HEADERS)
+
+    async def _add_slash(self, request: Request) -> Response:
+        wrong = self._wrong(request)
+        return _plain(wrong, 403) if wrong else RedirectResponse(f"/{self.token}/", headers=_HEADERS)
 
     async def _refuse(self, request: Request) -> Response:
         return _plain(self._wrong(request) or "There is no such page.", 403)
@@ -152,11 +163,13 @@ class Playground:
                 await page.send_bytes(await outbox.get())
 
         session: Session | None = None
+        lost = False
         sending = asyncio.create_task(send())
         try:
             while True:
                 message = await page.receive()
                 if message["type"] != "websocket.receive":
+                    lost = message.get("code") not in (1000, 1001)
                     break
                 try:
                     said, content = decode(message.get("bytes") or message.get("text") or "")
@@ -178,7 +191,7 @@ class Playground:
         finally:
             sending.cancel()
             if session is not None:
-                self._left(session, page)
+                self._left(session, page, SECONDS_OF_A_LOSS if lost else SECONDS_WITHOUT_A_PAGE)
 
     def _session(self, name: object, page: WebSocket, say: Callable[[bytes], None]) -> Session | None:
         """Return the session that a page had before it was reloaded, or a new one; None where there are too many."""
@@ -193,17 +206,17 @@ class Playground:
         self._pages[session.name] = page
         return session
 
-    def _left(self, session: Session, page: WebSocket) -> None:
+    def _left(self, session: Session, page: WebSocket, seconds: float) -> None:
         if self._pages.get(session.name) is page:
             del self._pages[session.name]
             session.say = _nobody
-            task = asyncio.get_running_loop().create_task(self._forget(session))
+            task = asyncio.get_running_loop().create_task(self._forget(session, seconds))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
 
-    async def _forget(self, session: Session) -> None:
+    async def _forget(self, session: Session, seconds: float) -> None:
         """End a session whose page does not come back."""
-        await asyncio.sleep(SECONDS_WITHOUT_A_PAGE)
+        await asyncio.sleep(seconds)
         if session.name in self._pages or self._sessions.get(session.name) is not session:
             return
         del self._sessions[session.name]
@@ -233,8 +246,8 @@ class Playground:
         )
 
 
-def serve(opened: Opened, *, port: int = 0, browser: bool = True) -> None:
-    """Serve a playground until its last tab is closed, or until Ctrl-C.
+def serve(opened: Opened, *, port: int = 0, browser: bool = True, fragment: str = "") -> None:
+    """Serve a playground until its last page is closed, or until Ctrl-C.
 
     Parameters
     ----------
@@ -243,31 +256,49 @@ def serve(opened: Opened, *, port: int = 0, browser: bool = True) -> None:
         0 for one that is free.
     browser : bool
         Whether to open it in the browser.
+    fragment : str
+        What follows the address: the set-up that a link holds.
 
     Raises
     ------
     OSError
         The port cannot be had.
     """
-    server: uvicorn.Server | None = None
+    closed: list[bool] = []
 
     def ended() -> None:
-        print("The last page was closed.")
-        if server is not None:
-            server.should_exit = True
+        closed.append(True)
+        server.should_exit = True
 
     playground = Playground(opened, port, ended)
     server = playground.server()
-    print(
-        f"The playground is at {playground.address}\nIt ends when its last page is closed, or with Ctrl-C.", flush=True
-    )
-    if browser:
-        webbrowser.open(playground.address)
+    address = playground.address + (f"#{fragment}" if fragment else "")
+    print(f"The playground is at {address}\nIt ends when its last page is closed, or with Ctrl-C.", flush=True)
+    with _door(address) if browser else contextlib.nullcontext():
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                asyncio.run(server.serve([playground.socket]))
+        finally:
+            playground.close()
+    if closed:
+        print("The last page was closed.")
+
+
+@contextlib.contextmanager
+def _door(address: str) -> Iterator[None]:
+    """Open an address in the browser, by a file that none but its owner reads: a command line is read by everybody."""
+    written = html.escape(address)
+    handle, path = tempfile.mkstemp(".html", "nineline-playground-")
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(server.serve([playground.socket]))
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(
+                f'<!doctype html><meta http-equiv="refresh" content="0; url={written}"><title>nineline</title>'
+                f'<p>The playground is at <a href="{written}">this address</a>.'
+            )
+        webbrowser.open(Path(path).as_uri())
+        yield
     finally:
-        playground.close()
+        Path(path).unlink(missing_ok=True)
 
 
 def _page() -> Any:

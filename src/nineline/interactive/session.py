@@ -7,6 +7,7 @@ import queue
 import tempfile
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,7 @@ from nineline._version import __version__
 from nineline.activations import ACTIVATIONS
 from nineline.datasets import DATASETS
 from nineline.initializers import INITIALIZERS
-from nineline.interactive.building import fitted, like_the_tutorial
+from nineline.interactive.building import fitted, like_the_tutorial, reconciled
 from nineline.interactive.code import to_code
 from nineline.interactive.data import Data, Plane, example_data
 from nineline.interactive.inspecting import Look
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 TRAINS_FOR: Final = 0.008
 """Seconds of training between two looks at what has come in."""
 FRAMES_A_SECOND: Final = 60
+RUNS_KEPT: Final = 5
+"""Runs that `undo` can come back to."""
 SPEED: Final = 500.0
 """Steps a second to begin with: slow enough to watch a network learn."""
 WAITING_AT_MOST: Final = 1000
@@ -118,6 +121,8 @@ class Session:
         self._closed = threading.Event()
         self._starts: Starts | None = None
         self._look = Look()
+        self._new = True
+        self._past: deque[tuple[Run, Data, Views]] = deque(maxlen=RUNS_KEPT)
         self._ready = self._changed = False
         self._framed = self._looked = self._began = 0.0
         self._statistics: dict[str, Any] = {}
@@ -224,10 +229,15 @@ class Session:
 
     def _on_hello(self, message: Mapping[str, Any], _: bytes) -> None:
         self._ready = False
-        if message.get("settings") is not None and self.opened.data is None:
-            settings = Settings.of(message["settings"], Settings())
+        linked = message.get("settings")
+        before = message.get("before") if self._new else None
+        if self.opened.data is None and (linked is not None or before is not None):
+            settings = Settings.of(before if linked is None else linked, Settings())
+            if linked is None:
+                self.said = "The training that was here is gone, for its page was away too long; its set-up is kept."
             if settings != self.run.settings:
                 self._begin(settings)
+        self._new = False
         self._tell(self._welcome())
         self._tell_state()
         self._tell_data()
@@ -263,13 +273,19 @@ class Session:
 
     def _on_undo(self, *_: object) -> None:
         self._stop()
-        self.run.undo()
+        if not self.run.undo() and self._past:
+            last = self.data
+            self.run, self.data, self.views = self._past.pop()
+            self._look = Look()
+            if self.data is not last:
+                self._tell_data()
         self._tell_state()
 
     def _on_rewind(self, message: Mapping[str, Any], _: bytes) -> None:
         self._stop()
         seed = message.get("seed")
         if seed is None:
+            self._keep()
             self.run = self.run.again()
         else:
             self._begin(Settings.of({"seed": seed, "start": 0}, self.run.settings), self.data)
@@ -290,6 +306,12 @@ class Session:
     def _on_change(self, message: Mapping[str, Any], _: bytes) -> None:
         before = self.run.settings
         settings = Settings.of(message["settings"], before)
+        said = ""
+        if settings.data == before.data:
+            settings, said = reconciled(settings, before, self.data)
+        if settings == before:
+            self._tell_state()
+            return
         if self.opened.data is not None and settings.data != before.data:
             raise ValueError("data were given by the program; open a playground of your own to choose others")
         if settings.data != before.data:
@@ -299,29 +321,32 @@ class Session:
             self._begin(settings, self.data)
         else:
             self.run.change(settings)
-        self.said = ""
+        self.said = said
         self._tell_state()
 
     def _on_set(self, message: Mapping[str, Any], _: bytes) -> None:
-        layer, kind, *at = message["place"]
+        place = message["place"]
+        if not isinstance(place, list) or len(place) < 2:
+            raise ValueError(f"place is {_checks.quoted(place)}; expected a layer, weights or bias, and indices")
+        layer, kind, *at = place
         if kind not in ("weights", "bias"):
             raise ValueError(f"place names {_checks.quoted(kind)}; expected weights or bias")
         numbers = tuple(_whole("place", each) for each in at)
-        place = place_of(self.run.network, _whole("place", layer), kind, numbers)
-        self.run.edit(place, _checks.number("value", message["value"], low=-1e6, high=1e6))
+        where = place_of(self.run.network, _whole("place", layer), kind, numbers)
+        self.run.edit(where, _checks.number("value", message["value"], low=-1e6, high=1e6))
         self.said = ""
         self._tell_state()
 
     def _on_axes(self, message: Mapping[str, Any], _: bytes) -> None:
         columns = len(self.data.columns)
-        x, y = message["x"], message.get("y")
-        y = None if columns == 1 else y
+        x = _whole("x", message["x"])
+        y = None if columns == 1 else _whole("y", message["y"])
         for name, value in (("x", x), ("y", y)):
-            if value is not None and not 0 <= _whole(name, value) < columns:
+            if value is not None and not 0 <= value < columns:
                 raise ValueError(f"{name} is {value}; expected a column, 0 to {columns - 1}")
-        if x == y or (y is None and columns > 1):
+        if x == y:
             raise ValueError("the axes are one column; expected two different ones")
-        self._show_plane(replace(self.views.plane, x=int(x), y=y))
+        self._show_plane(replace(self.views.plane, x=x, y=y))
 
     def _on_hold(self, message: Mapping[str, Any], _: bytes) -> None:
         number = _whole("column", message["column"])
@@ -357,7 +382,12 @@ class Session:
             raise ValueError(f"expected 1 to {COUNT_AT_MOST} starts of 1 to {EPOCHS_AT_MOST:,} epochs")
         self._end_starts()
         settings = replace(self.run.settings, start=self.run.settings.start or 0)
-        self._starts = Starts(settings, self.data, self.views.plane, count, epochs, self._tell)
+
+        def say(starts: Starts, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+            if starts is self._starts:
+                self._tell(header, arrays)
+
+        self._starts = Starts(settings, self.data, self.views.plane, count, epochs, say)
         self._starts.begin()
 
     def _on_stop_starts(self, *_: object) -> None:
@@ -367,8 +397,7 @@ class Session:
     def _end_starts(self) -> None:
         if self._starts is not None:
             self._starts.stop()
-            self._starts.wait()
-            self._starts = None
+            self._starts = None  # what it still says is not listened to
 
     def _on_take_start(self, message: Mapping[str, Any], _: bytes) -> None:
         self._stop()
@@ -469,7 +498,7 @@ class Session:
                 "speed": self.speed,
                 "said": self.said,
                 "parameters": int(run.network.parameters.size),
-                "can_undo": bool(run.step or run.made),
+                "can_undo": bool(run.step or run.made or self._past),
                 "engine": run.trainer.engine.name,
                 "network": {
                     "layers": [
@@ -559,7 +588,8 @@ class Session:
             if at is not None and settings.data.name != at.data.name:
                 settings = _as_usual(settings, at)
             new = self._data(settings)
-            settings = fitted(settings, new)
+            if at is None or (new.task, new.targets.shape[1]) != (self.data.task, self.data.targets.shape[1]):
+                settings = fitted(settings, new)
         else:
             new = data
         fits = self.opened.parameters is not None and settings.start is None
@@ -571,12 +601,19 @@ class Session:
             if not fits:
                 raise
             run = Run(replace(settings, start=0), new)  # the weights that were opened are of another shape
+        self._keep()
         if data is None:
             self._end_starts()
-            self.data, self.views = new, Views(new)
+            same = hasattr(self, "data") and [each.name for each in self.data.columns] == [e.name for e in new.columns]
+            self.data, self.views = new, Views(new, self.views.plane if same else None)
         self.run = run
         self._look, self._looked, self._pace = Look(), 0.0, []
         self._changed = True
+
+    def _keep(self) -> None:
+        """Keep the run that there is, where there is something of it to come back to."""
+        if hasattr(self, "run") and (self.run.step or self.run.made):
+            self._past.append((self.run, self.data, self.views))
 
     def _data(self, settings: Settings) -> Data:
         kind = settings.data.kind

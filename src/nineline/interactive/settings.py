@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LAYERS_AT_MOST: Final = 6
 NODES_AT_MOST: Final = 32
-ROWS: Final = (4, 2000)
+ROWS: Final = (6, 2000)
 SEEDS_AT_MOST: Final = 2**32 - 1
 
 SUM_OF_SQUARES: Final = "sum_of_squares"
@@ -141,7 +141,7 @@ class Settings:
     loss, optimizer : str
     learning_rate : float
     batch_size : int or None
-        None: all rows at each step.
+        None: all rows at each step; so it is with an optimizer that looks at all rows.
     l1, l2 : float
     """
 
@@ -173,8 +173,7 @@ class Settings:
         changes: dict[str, Any] = {}
         for name, value in given.items():
             changes[name] = _READERS[name](name, value)
-        changed = replace(base, **changes)
-        return replace(changed, batch_size=None) if changed.takes_all_rows else changed
+        return replace(base, **changes)
 
     def describe(self) -> dict[str, Any]:
         """Return the settings as `of` reads them, of numbers, text, lists and dictionaries alone."""
@@ -184,6 +183,11 @@ class Settings:
     def takes_all_rows(self) -> bool:
         """Whether the optimizer looks at all rows at each step."""
         return isinstance(self.make_optimizer(), WholeBatchOptimizer)
+
+    @property
+    def rows_a_step(self) -> int | None:
+        """How many rows a step takes; None: all of them."""
+        return None if self.takes_all_rows else self.batch_size
 
     def make_optimizer(self) -> Optimizer:
         """Return the optimizer, which remembers nothing yet."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nineline.interactive.settings import Settings
     from nineline.training.many_loop import ManyEpoch
 
-    Say = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
+    Say = Callable[["Starts", dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
 COUNT_AT_MOST: Final = 400
 EPOCHS_AT_MOST: Final = 5000
@@ -33,6 +33,9 @@ _POINTS_ON_A_LINE: Final = 80
 _CURVE_AT_MOST: Final = 100
 _EVERY: Final = 0.25  # seconds between two messages
 _CLOSE: Final = 0.05  # of the accuracy of the best
+_OF_THE_WAY: Final = 0.25  # from a guess to all right, that a network has to go to have learned something
+WORK_AT_MOST: Final = 1e9
+"""Starts × rows × parameters of an epoch, within which a training is not stopped."""
 
 
 class Starts:
@@ -46,7 +49,7 @@ class Starts:
         Over which their answers are drawn.
     count, epochs : int
     say : function
-        Called on that thread with the header and the arrays of a message.
+        Called on that thread with this, and the header and the arrays of a message.
     """
 
     def __init__(self, settings: Settings, data: Data, plane: Plane, count: int, epochs: int, say: Say) -> None:
@@ -54,6 +57,13 @@ class Starts:
         self.count, self.epochs, self.say = count, epochs, say
         layers = make_layers(settings, data.inputs.shape[1], data.targets.shape[1])
         self.networks = Networks(count, *layers, rng=settings.seed)
+        parameters, rows = self.networks.one.parameters.size, len(data.train[0])
+        few = int(WORK_AT_MOST / (rows * parameters))
+        if count > few:
+            raise ValueError(
+                f"{count} networks of {parameters:,} parameters on {rows:,} rows are too much for this page; take "
+                f"{few} or fewer, or fewer nodes or rows"
+            )
         self._curves: list[npt.NDArray[np.float32]] = []
         self._asked, self._said = False, 0.0
         self._thread = threading.Thread(target=self._train, daemon=True, name="nineline-starts")
@@ -77,18 +87,18 @@ class Starts:
             self.networks.train(
                 *self.data.train,
                 epochs=self.epochs,
-                batch_size=settings.batch_size,
+                batch_size=settings.rows_a_step,
                 loss=settings.make_loss(),
                 optimizer=settings.make_optimizer(),
                 l1=settings.l1,
                 l2=settings.l2,
                 report_every=0,
                 on_epoch=self._look,
-                rng=settings.seed,
+                rng=[settings.seed] * self.count,  # each draws what the training of it alone would
                 threads=1,
             )
         except (ValueError, TypeError) as error:
-            self.say({"type": "refused", "of": "starts", "text": str(error)}, {})
+            self.say(self, {"type": "refused", "of": "starts", "text": str(error)}, {})
             return
         self._tell(done=True)
 
@@ -123,7 +133,7 @@ class Starts:
                 "grid": shape,
             }
             arrays["images"] = images
-        self.say(header, arrays)
+        self.say(self, header, arrays)
 
     def _images(self) -> tuple[list[int], npt.NDArray[np.uint8]]:
         """Return what each network answers over the plane, as bytes: 255 is 1, or the largest target."""
@@ -151,29 +161,28 @@ def why_they_fail(networks: Networks, data: Data, losses: npt.NDArray[Any]) -> l
         NaN where a network had ended.
     """
     inputs, targets = data.train[0][:1000], data.train[1][:1000]
-    final = _last_known(losses)
     if data.task == "classes":
         scores = np.array([accuracy(network, inputs, targets) for network in networks])
-        learned = scores >= np.nanmax(scores) - _CLOSE
+        guess = float(np.bincount(data.truth[~data.test].astype(np.intp)).max() / len(data.train[0]))
+        something = scores >= guess + max(_CLOSE, _OF_THE_WAY * (1 - guess))
+        learned = something & (scores >= np.nanmax(scores) - _CLOSE)
     else:
-        spread = 0.5 * float(targets.var()) or 1.0
-        learned = final <= 2 * np.nanmin(final) + 0.05 * spread
+        mean = float(((targets - targets.mean(axis=0)) ** 2).mean())
+        errors = np.array([float(((network.run(inputs) - targets) ** 2).mean()) for network in networks])
+        something = errors <= 0.5 * mean
+        learned = something & (errors <= 2 * np.nanmin(errors) + 0.05 * mean)
     diverged = ~np.isfinite(losses[-1]) if len(losses) else np.zeros(len(networks), bool)
     return [
         "diverged: the steps were too long"
         if diverged[number]
         else ""
         if learned[number]
-        else _reason(network, inputs, losses[:, number])
+        else _reason(network, inputs, losses[:, number], something=bool(something[number]))
         for number, network in enumerate(networks)
     ]
 
 
-def _last_known(losses: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.where(np.isfinite(losses[-1]), losses[-1], np.inf) if len(losses) else np.full(losses.shape[1], np.inf)
-
-
-def _reason(network: Any, inputs: Array, losses: npt.NDArray[Any]) -> str:
+def _reason(network: Any, inputs: Array, losses: npt.NDArray[Any], *, something: bool) -> str:
     stuck = dead_and_saturated(network, inputs)
     dead, saturated = (max(shares, default=0.0) for shares in zip(*stuck.values(), strict=True))
     if dead >= 0.5:
@@ -188,4 +197,6 @@ def _reason(network: Any, inputs: Array, losses: npt.NDArray[Any]) -> str:
     late = losses[-max(len(losses) // 10, 2) :]
     if len(late) > 1 and late[0] - late[-1] > 0.03 * abs(late[0]):
         return "it is still learning: its loss goes on falling"
+    if not something:
+        return "it is stuck, and hardly better than one answer to every row"
     return "it is stuck: its loss no longer falls"

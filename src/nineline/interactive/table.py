@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import tempfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -86,6 +89,7 @@ class Table(NamedTuple):
                 "Train on the whole of it with nineline train"
             )
         ending = "".join(Path(name).suffixes[-2:])
+        _check_unpacked(name, content)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"table{ending if ending.isascii() and len(ending) < 20 else ''}"
             path.write_bytes(content)
@@ -123,6 +127,28 @@ class Table(NamedTuple):
         if len(frame) < 4:
             raise ValueError(f"{self.name} has {len(frame)} rows with a target; expected 4 or more")
         return _data(nw.from_native(frame, eager_only=True), settings, notes, self.name)
+
+
+def _check_unpacked(name: str, content: bytes) -> None:
+    """Raise ValueError where a packed file would become too large."""
+    import polars as pl
+
+    large = f"{name} becomes too large when it is unpacked; train on the whole of it with nineline train"
+    try:
+        if content[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+                if len(packed.read(BYTES_AT_MOST + 1)) > BYTES_AT_MOST:
+                    raise ValueError(large)
+        elif content[:4] == b"\x28\xb5\x2f\xfd":
+            raise ValueError(f"{name} is packed by zstd; unpack it first, or train on it with nineline train")
+        elif content[:4] == b"PAR1" or content[:6] == b"ARROW1":
+            scan = pl.scan_parquet if content[:4] == b"PAR1" else pl.scan_ipc
+            frame = scan(io.BytesIO(content))
+            cells = frame.select(pl.len()).collect().item() * len(frame.collect_schema())
+            if cells > BYTES_AT_MOST:
+                raise ValueError(large)
+    except (EOFError, OSError, zlib.error, pl.exceptions.PolarsError):
+        return  # it is cut short, or no such file: whoever reads it says so
 
 
 def prepared(

@@ -28,15 +28,20 @@ export function connect(receive) {
         remember("session", header.session);
         remember("link", location.hash);
       }
-      if (header.type === "refused" && header.of === "hello" && hello.settings) {
-        hello.settings = null; // the settings of the link are of no use
+      if (header.type === "state") remember("settings", JSON.stringify(header.settings));
+      if (header.type === "refused" && header.of === "hello" && (hello.settings || hello.before)) {
+        hello.settings = hello.before = null; // they are of no use
         mine.send(encode(hello));
       }
       if (header.type === "ended") closed = true;
       receive(header, arrays);
     };
-    socket.onclose = () => {
+    socket.onclose = ({ code, reason }) => {
       if (closed || mine !== socket) return;
+      if (reason && (code === 1008 || code === 1013)) {
+        closed = true;
+        return receive({ type: "ended", text: `The playground has closed this page: ${reason}.` }, {});
+      }
       const again = tries < WAITS.length;
       receive({ type: "lost", again }, {});
       if (again) timer = setTimeout(open, WAITS[tries++]);
@@ -51,21 +56,25 @@ export function connect(receive) {
     close() {
       closed = true;
       clearTimeout(timer);
-      socket.close();
+      socket.close(1000);
     },
   };
 }
 
-// The settings of a link count once: after a reload the session goes on.
+// The settings of a link count once: after a reload the session goes on; where it is gone, so does its set-up.
 function greeting() {
   const session = remembered("session");
   const fresh = !session || remembered("link") !== location.hash;
-  return { session, settings: fresh ? linked(location.hash) : null };
+  return {
+    session,
+    settings: fresh ? read(() => decodeURIComponent(location.hash.slice(1))) : null,
+    before: session ? read(() => remembered("settings")) : null,
+  };
 }
 
-function linked(fragment) {
+function read(text) {
   try {
-    const settings = JSON.parse(decodeURIComponent(fragment.slice(1)));
+    const settings = JSON.parse(text());
     return settings && typeof settings === "object" ? settings : null;
   } catch {
     return null;

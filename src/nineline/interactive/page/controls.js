@@ -55,6 +55,7 @@ export function controls(page) {
       const share = frame.test_accuracy ?? frame.accuracy;
       value.right.parentElement.hidden = page.state.task !== "classes";
       write(value.right, percent(share));
+      write(value.right.previousSibling, frame.test_accuracy === null ? "right" : "right, held out");
     },
   };
 }
