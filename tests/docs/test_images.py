@@ -46,5 +46,5 @@ def test_pictures_that_a_page_shows_are_there(page):
         assert len(words) > 20  # for whoever does not see it
 
 
-def test_the_readme_shows_two():
-    assert len(re.findall(r"^!\[", PAGES[0].read_text(encoding="utf-8"), flags=re.MULTILINE)) == 2
+def test_the_readme_shows_three():
+    assert len(re.findall(r"^!\[", PAGES[0].read_text(encoding="utf-8"), flags=re.MULTILINE)) == 3
