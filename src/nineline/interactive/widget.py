@@ -73,7 +73,9 @@ class Playground(anywidget.AnyWidget):
         self._drawn_at = -_WHILE_IT_RUNS
         self._owed: tuple[Network, str] | None = None  # what is to be drawn next
         self._lock = threading.Lock()  # of what is owed
-        for other in list(_LIVING):
+        with _LOCK:
+            others = list(_LIVING)
+        for other in others:
             if other.network is network:
                 other.close()  # two trainings would move the same weights
         self.session = Session(self._say, opened, still=self._still)
