@@ -233,15 +233,20 @@ def test_a_file_that_is_just_too_large_is_refused_in_words(tab):
     assert "takes 20 MB at most" in tab.hears("refused")["text"]
 
 
-def test_a_page_that_does_not_read_is_let_go(playground):
+def test_a_page_that_does_not_read_is_let_go(playground, monkeypatch):
+    monkeypatch.setattr(servers, "WAITING_AT_MOST", 5)
     tab = Tab(playground)
+    tab.asks("change", "state", settings={"layers": [{"nodes": 32}] * 6})
     with contextlib.suppress(websockets.ConnectionClosed, ConnectionError):
-        for _ in range(200):
-            for _ in range(100):
-                tab.say("export", what="model")
-            time.sleep(0.02)
+        for _ in range(400):  # a hundred kilobytes each, which nobody takes
+            tab.say("export", what="c")
+    until = time.monotonic() + 60
+    while tab.name in playground._pages:
+        assert time.monotonic() < until
+        time.sleep(0.02)
     with pytest.raises((websockets.ConnectionClosed, ConnectionError)):
         tab.hears("nothing")
+    tab.close()
 
 
 def test_there_are_so_many_playgrounds_and_no_more(monkeypatch):

@@ -290,6 +290,32 @@ def test_a_table_is_learned_with_any_two_columns_as_axes(pages):
     assert (lower[0] != upper[0]).any()
 
 
+def test_a_table_begins_with_the_columns_that_tell_most(pages):
+    rows = [f"{n % 7},{n % 2},{(n * 7) % 13},{100 * (n % 2) + (n * 7) % 13}.5" for n in range(200)]
+    page = pages()
+    page.asks("table", "table", content="\n".join(["a,b,c,y", *rows]).encode(), name="t.csv")
+    data = page.asks("use_table", "data", target="y")
+    assert (data["x"], data["y"]) == (1, 2)
+
+
+def test_a_number_of_a_table_is_shown_as_a_person_knows_it(pages):
+    page = pages()
+    page.asks("table", "table", content=FLATS, name="flats.csv")
+    page.say("use_table", target="rent")
+    data, points = page.hears("data")
+    rents = np.array([300 + 11 * (n % 40) + 0.5 for n in range(80)])
+    assert points["target"] == pytest.approx(rents)
+    assert data["target_range"] == pytest.approx([300.5, 729.5], rel=1e-6)
+    page.say("look", node=None, edge=None, row=4)
+    header, arrays = page.frame()
+    run = page.session.run
+    learned = run.network.run(run.data.inputs[[4]])[0, 0]
+    known = rents[~run.data.test].mean() + rents[~run.data.test].std() * learned
+    assert header["look"]["row_title"].endswith("truth 344.5")
+    assert f"rent {known:.1f}" in header["look"]["lines"][1]["text"]
+    assert 100 < arrays["answers"].mean() < 900
+
+
 def test_columns_that_are_no_axes_are_held(pages):
     page, _ = with_flats(pages)
     before = page.frame()[1]["answers"]

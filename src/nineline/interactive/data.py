@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from nineline._typing import Array
     from nineline.interactive.settings import DataSettings
 
     Numbers = npt.NDArray[np.float64]
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 INPUTS_AT_MOST: Final = 128
 OUTPUTS_AT_MOST: Final = 32
 SHOWN_AT_MOST: Final = 1000
+_GROUPS: Final = 12
 _MARGIN: Final = 0.1  # of an axis, beyond the rows on either side
+
+
+def _as_it_is(numbers: Array) -> Array:
+    return numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +115,8 @@ class Data:
     code: tuple[str, ...]
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    unscale: Callable[[Array], Array] = _as_it_is
+    """From a target as it is learned to one as a person knows it."""
     train: tuple[Numbers, Numbers] = field(init=False)
     held_out: tuple[Numbers, Numbers] | None = field(init=False)
 
@@ -125,6 +133,11 @@ class Data:
         if self.targets.shape[1] == 1:
             return self.targets[:, 0]
         return self.targets.argmax(axis=1).astype(np.float64) if self.task == "classes" else self.targets[:, 0]
+
+    @property
+    def known_truth(self) -> Array:
+        """The truth as a person knows it."""
+        return self.truth if self.task == "classes" else self.unscale(self.truth)
 
     @property
     def shown(self) -> npt.NDArray[np.intp]:
@@ -150,8 +163,14 @@ class Plane:
 
     @classmethod
     def of(cls, data: Data) -> Plane:
-        """Return the plane of the first two columns."""
-        return cls(0, 1 if len(data.columns) > 1 else None)
+        """Return the plane of the two columns that tell most about the target, each by itself."""
+        if len(data.columns) == 1:
+            return cls(0, None)
+        if len(data.columns) == 2:
+            return cls(0, 1)
+        told = [_told_by(column, data.targets) for column in data.columns]
+        first, second = np.argsort(-np.round(told, 6), kind="stable")[:2].tolist()
+        return cls(first, second)
 
     def at(self, data: Data) -> Numbers:
         """Return where each column is held."""
@@ -179,6 +198,21 @@ class Plane:
         """Return the shape of a grid of points on the plane, and the network's inputs there, the lowest y first."""
         shape, values = self.values(data, points, on_a_line)
         return shape, data.encode(values)
+
+
+def _told_by(column: DataColumn, targets: Numbers) -> float:
+    """Return which share of the targets' variance lies between the levels of a column, or between twelfths of it."""
+    groups = column.values.astype(np.intp)
+    if not column.levels:
+        edges = np.unique(np.quantile(column.values, np.linspace(0, 1, _GROUPS + 1)[1:-1]))
+        groups = np.searchsorted(edges, column.values, side="right")
+    counts = np.bincount(groups)
+    total = float(targets.var(axis=0).sum())
+    between = 0.0
+    for output in targets.T:
+        means = np.bincount(groups, output) / np.maximum(counts, 1)
+        between += float((counts * (means - output.mean()) ** 2).sum() / len(output))
+    return between / total if total else 0.0
 
 
 def _centres(axis: tuple[float, float], points: int) -> Numbers:

@@ -80,7 +80,7 @@ class Look:
         else:
             said = _row(traced, run, row)
         held = "held out" if data.test[row] else "learned from"
-        truth = data.classes[int(data.truth[row])] if data.classes else f"{data.truth[row]:.4g}"
+        truth = data.classes[int(data.truth[row])] if data.classes else f"{data.known_truth[row]:.6g}"
         return {"weights": [], "row": row, "row_title": f"row {row} ({held}), truth {truth}", **said}
 
 
@@ -166,7 +166,8 @@ def _row(traced: Trace, run: Run, row: int) -> dict[str, Any]:
     answers, loss = traced[f"A{last}"].values[0], traced["L"]
     single = loss.values.size == 1
     written = f"L = {loss.origin(*(0,) * loss.values.ndim, decimals=DECIMALS)}" if single else f"L = {traced.loss:.4f}"
-    said = ", ".join(f"{name} {value:.4f}" for name, value in zip(run.data.output_names, answers, strict=True))
+    known = run.data.unscale(answers) if run.data.task == "number" else answers
+    said = ", ".join(f"{name} {value:.4f}" for name, value in zip(run.data.output_names, known.ravel(), strict=True))
     return {
         "title": f"Row {row}",
         "lines": [

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nineline import _checks
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -68,7 +70,7 @@ def decode(content: str | bytes) -> tuple[dict[str, Any], bytes]:
     if len(text) > TEXT_AT_MOST:
         raise ValueError(f"a message of {len(text):,} characters; expected {TEXT_AT_MOST:,} at most")
     try:
-        message = json.loads(text, parse_constant=_refuse, parse_int=_whole)
+        message = json.loads(text, parse_constant=_refuse, parse_int=_short)
     except (ValueError, RecursionError):
         raise ValueError("a message that is no JSON") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
@@ -76,11 +78,27 @@ def decode(content: str | bytes) -> tuple[dict[str, Any], bytes]:
     return message, file
 
 
+def whole(name: str, value: object) -> int:
+    """Return what a message says as a whole number, or raise ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
+        raise ValueError(f"{name} is {_checks.quoted(value)}; expected a whole number")
+    return int(value)
+
+
+def whole_ones(name: str, value: object, count: int) -> Any:
+    """Return a list of so many whole numbers as a tuple, or None where there is none; else raise ValueError."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != count:
+        raise ValueError(f"{name} is {_checks.quoted(value)}; expected {count} whole numbers")
+    return tuple(whole(name, each) for each in value)
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def _whole(digits: str) -> int:
+def _short(digits: str) -> int:
     if len(digits) > 18:
         raise ValueError("a number of too many digits")
     return int(digits)

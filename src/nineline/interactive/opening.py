@@ -35,7 +35,7 @@ _ROWS: Final = 200
 
 
 def open_example(name: str) -> Opened:
-    """Return a playground of one of `nineline.datasets.DATASETS`.
+    """Return a playground of one of `nineline.datasets.DATASETS`; "spiral" is as good as "spirals".
 
     Raises
     ------
@@ -44,6 +44,8 @@ def open_example(name: str) -> Opened:
     """
     from nineline.datasets import DATASETS
 
+    if f"{name}s" in DATASETS:
+        name = f"{name}s"
     if name not in DATASETS:
         raise ValueError(f"example is {_checks.quoted(name)}{_checks.nearest(name, DATASETS)}")
     settings = Settings(data=DataSettings(name=name))

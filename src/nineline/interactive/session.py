@@ -15,33 +15,18 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline import _checks
-from nineline._version import __version__
-from nineline.activations import ACTIVATIONS
-from nineline.datasets import DATASETS
-from nineline.initializers import INITIALIZERS
+from nineline.interactive import telling
 from nineline.interactive.building import fitted, like_the_tutorial, reconciled
 from nineline.interactive.code import to_code
 from nineline.interactive.data import Data, Plane, example_data
 from nineline.interactive.inspecting import Look
-from nineline.interactive.messages import encode
+from nineline.interactive.messages import encode, whole, whole_ones
+from nineline.interactive.pacing import Pace
 from nineline.interactive.run import Run
-from nineline.interactive.settings import (
-    DEFAULT_INITIALIZER,
-    HIDDEN_ACTIVATIONS,
-    LAYERS_AT_MOST,
-    LOSS_NAMES,
-    NODES_AT_MOST,
-    OPTIMIZER_MAKERS,
-    OUTPUT_ACTIVATIONS,
-    ROWS,
-    DataSettings,
-    Settings,
-)
+from nineline.interactive.settings import DataSettings, Settings
 from nineline.interactive.starts import COUNT_AT_MOST, EPOCHS_AT_MOST, Starts
-from nineline.interactive.table import BYTES_AT_MOST, Table
-from nineline.interactive.views import Views, dense_places, place_of
-from nineline.training.errors import DivergenceError
-from nineline.view.palette import DARK, LIGHT, Palette
+from nineline.interactive.table import Table
+from nineline.interactive.views import Views, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,7 +100,7 @@ class Session:
         self.opened = Opened() if opened is None else opened
         self.table = self.opened.table
         self.running = False
-        self.speed: float | None = SPEED
+        self.pace = Pace(SPEED)
         self.said = ""
         self._heard: queue.Queue[tuple[dict[str, Any], bytes]] = queue.Queue(WAITING_AT_MOST)
         self._closed = threading.Event()
@@ -124,10 +109,8 @@ class Session:
         self._new = True
         self._past: deque[tuple[Run, Data, Views]] = deque(maxlen=RUNS_KEPT)
         self._ready = self._changed = False
-        self._framed = self._looked = self._began = 0.0
+        self._framed = self._looked = 0.0
         self._statistics: dict[str, Any] = {}
-        self._owed = 0.0
-        self._pace: list[tuple[float, int]] = []
         self.data: Data
         self.views: Views
         self.run: Run
@@ -183,9 +166,9 @@ class Session:
         now = time.monotonic()
         rests = [60.0]
         if self.running:
-            rests.append(0.0 if self.speed is None else (1 - self._owed) / self.speed - (now - self._began))
-        if self._ready and (self._changed or self.running):
-            rests.append(self._framed + 1 / FRAMES_A_SECOND - now if not self.running or self.speed else 0.0)
+            rests.append(self.pace.rest(now))
+        if self._ready and self._changed:
+            rests.append(self._framed + 1 / FRAMES_A_SECOND - now)
         return max(min(rests), 0.0)
 
     def _go_on(self) -> None:
@@ -193,23 +176,15 @@ class Session:
         if not self.running:
             return
         now = time.monotonic()
-        if self.speed is None:
-            until, most = now + TRAINS_FOR, 2**31
-        else:
-            self._owed = min(self._owed + (now - self._began) * self.speed, max(self.speed * 0.1, 1.0))
-            until, most = now + TRAINS_FOR, int(self._owed)
-            self._owed -= most
-        self._began = now
-        before = self.run.step
-        while most > 0 and time.monotonic() < until:
-            taken = self.run.advance(most)
-            most -= max(taken, 1)
+        most, before = self.pace.due(now), self.run.step
+        while most > 0 and time.monotonic() < now + TRAINS_FOR:
+            most -= max(self.run.advance(most), 1)
             if self.run.trouble:
                 self.running, self.said = False, self.run.trouble
                 self._tell_state()
                 break
         if self.run.step != before:
-            self._pace.append((now, self.run.step - before))
+            self.pace.took(now, self.run.step - before)
             self._changed = True
 
     def _answer(self, message: dict[str, Any], content: bytes) -> None:
@@ -238,7 +213,7 @@ class Session:
             if settings != self.run.settings:
                 self._begin(settings)
         self._new = False
-        self._tell(self._welcome())
+        self._tell(telling.welcome(self.name, editable=self.opened.data is None))
         self._tell_state()
         self._tell_data()
         self._changed = True
@@ -249,7 +224,7 @@ class Session:
     def _on_run(self, *_: object) -> None:
         self.run.cut()
         self.running, self.said = not self.run.trouble, self.run.trouble
-        self._began, self._owed, self._pace = time.monotonic(), 0.0, []
+        self.pace.begin(time.monotonic())
         self._tell_state()
 
     def _on_pause(self, *_: object) -> None:
@@ -294,13 +269,13 @@ class Session:
     def _on_speed(self, message: Mapping[str, Any], _: bytes) -> None:
         value = message["value"]
         limits: Any = {"low": 0, "high": STEPS_A_SECOND_AT_MOST, "low_open": True}
-        self.speed = None if value is None else _checks.number("speed", value, **limits)
-        self._began, self._owed = time.monotonic(), 0.0
+        self.pace = Pace(None if value is None else _checks.number("speed", value, **limits))
+        self.pace.begin(time.monotonic())
         self._tell_state()
 
     def _on_go_to(self, message: Mapping[str, Any], _: bytes) -> None:
         self._stop()
-        self.run.go_to(_whole("step", message["step"]))
+        self.run.go_to(whole("step", message["step"]))
         self._tell_state()
 
     def _on_change(self, message: Mapping[str, Any], _: bytes) -> None:
@@ -331,16 +306,16 @@ class Session:
         layer, kind, *at = place
         if kind not in ("weights", "bias"):
             raise ValueError(f"place names {_checks.quoted(kind)}; expected weights or bias")
-        numbers = tuple(_whole("place", each) for each in at)
-        where = place_of(self.run.network, _whole("place", layer), kind, numbers)
+        numbers = tuple(whole("place", each) for each in at)
+        where = place_of(self.run.network, whole("place", layer), kind, numbers)
         self.run.edit(where, _checks.number("value", message["value"], low=-1e6, high=1e6))
         self.said = ""
         self._tell_state()
 
     def _on_axes(self, message: Mapping[str, Any], _: bytes) -> None:
         columns = len(self.data.columns)
-        x = _whole("x", message["x"])
-        y = None if columns == 1 else _whole("y", message["y"])
+        x = whole("x", message["x"])
+        y = None if columns == 1 else whole("y", message["y"])
         for name, value in (("x", x), ("y", y)):
             if value is not None and not 0 <= value < columns:
                 raise ValueError(f"{name} is {value}; expected a column, 0 to {columns - 1}")
@@ -349,7 +324,7 @@ class Session:
         self._show_plane(replace(self.views.plane, x=x, y=y))
 
     def _on_hold(self, message: Mapping[str, Any], _: bytes) -> None:
-        number = _whole("column", message["column"])
+        number = whole("column", message["column"])
         if not 0 <= number < len(self.data.columns):
             raise ValueError(f"column is {number}; expected 0 to {len(self.data.columns) - 1}")
         column, value = self.data.columns[number], message["value"]
@@ -367,17 +342,17 @@ class Session:
 
     def _on_look(self, message: Mapping[str, Any], _: bytes) -> None:
         node, edge, row = message.get("node"), message.get("edge"), message.get("row")
-        shown = None if row is None else _whole("row", row)
+        shown = None if row is None else whole("row", row)
         if shown is not None:
             if not 0 <= shown < len(self.data.shown):
                 raise ValueError(f"row is {shown}; expected one of the {len(self.data.shown):,} that are shown")
             shown = int(self.data.shown[shown])
-        look = Look(_whole_ones("node", node, 2), _whole_ones("edge", edge, 3), shown)
+        look = Look(whole_ones("node", node, 2), whole_ones("edge", edge, 3), shown)
         look.check(self.run)
         self._look, self._looked, self._changed = look, 0.0, True
 
     def _on_starts(self, message: Mapping[str, Any], _: bytes) -> None:
-        count, epochs = _whole("count", message["count"]), _whole("epochs", message["epochs"])
+        count, epochs = whole("count", message["count"]), whole("epochs", message["epochs"])
         if not (1 <= count <= COUNT_AT_MOST and 1 <= epochs <= EPOCHS_AT_MOST):
             raise ValueError(f"expected 1 to {COUNT_AT_MOST} starts of 1 to {EPOCHS_AT_MOST:,} epochs")
         self._end_starts()
@@ -452,75 +427,15 @@ class Session:
         if not self._closed.is_set():
             self.say(encode(header, arrays))
 
-    def _welcome(self) -> dict[str, Any]:
-        return {
-            "type": "welcome",
-            "session": self.name,
-            "version": __version__,
-            "editable_data": self.opened.data is None,
-            "choices": {
-                "examples": [
-                    {"name": name, **{key: getattr(each, key) for key in ("title", "task", "inputs", "about")}}
-                    | {"options": list(each.options)}
-                    for name, each in DATASETS.items()
-                ],
-                "activations": HIDDEN_ACTIVATIONS,
-                "outputs": OUTPUT_ACTIVATIONS,
-                "losses": LOSS_NAMES,
-                "optimizers": [
-                    {
-                        "name": name,
-                        "title": name.replace("_", " "),
-                        "whole_batch": Settings(optimizer=name).takes_all_rows,
-                    }
-                    for name in OPTIMIZER_MAKERS
-                ],
-                "initializers": [DEFAULT_INITIALIZER, *INITIALIZERS],
-                "limits": {"layers": LAYERS_AT_MOST, "nodes": NODES_AT_MOST, "rows": ROWS, "upload": BYTES_AT_MOST},
-            },
-            "palette": {"light": _colours(LIGHT), "dark": _colours(DARK)},
-        }
-
     def _tell_state(self) -> None:
-        run, data = self.run, self.data
+        run = self.run
         self._changed = True
         self._looked = 0.0
         if self.still is not None and not self.running:
             self.still(run.network)
-        self._tell(
-            {
-                "type": "state",
-                "settings": run.settings.describe(),
-                "running": self.running,
-                "step": run.step,
-                "epoch": run.epochs,
-                "last_step": run.last,
-                "speed": self.speed,
-                "said": self.said,
-                "parameters": int(run.network.parameters.size),
-                "can_undo": bool(run.step or run.made or self._past),
-                "engine": run.trainer.engine.name,
-                "network": {
-                    "layers": [
-                        {
-                            "inputs": place.layer.weights.shape[0],
-                            "outputs": place.layer.weights.shape[1],
-                            "activation": place.layer.activation.name,
-                            "bias": place.bias is not None,
-                            "place": {
-                                "weights": (place.weights.start, place.weights.stop),
-                                "bias": None if place.bias is None else (place.bias.start, place.bias.stop),
-                            },
-                        }
-                        for place in dense_places(run.network)
-                    ],
-                    "input_names": data.input_names,
-                    "output_names": data.output_names,
-                },
-                "task": data.task,
-                "classes": data.classes,
-            }
-        )
+        about = {"running": self.running, "speed": self.pace.speed, "said": self.said}
+        can_undo = bool(run.step or run.made or self._past)
+        self._tell({**telling.state(run), **about, "can_undo": can_undo})
 
     def _tell_data(self) -> None:
         self._tell({**self.views.describe(), "type": "data"}, self.views.points())
@@ -532,55 +447,17 @@ class Session:
             return
         self._ready = self._changed = False
         self._framed = now
-        run, views = self.run, self.views
-        answers = views.answers(run.network)
         if now > self._looked + _STATISTICS_EVERY or not self.running:
             self._looked = now
-            self._statistics = {"histograms": views.histograms(run), "look": self._described()}
-        accuracy, test_accuracy = views.scores(run.network)
-        self._pace = [each for each in self._pace if each[0] > now - 1]
-        since = now - self._pace[0][0] if self._pace else 0.0
-        header = {
-            "type": "frame",
-            "step": run.step,
-            "epoch": run.epochs,
-            "running": self.running,
-            "last_step": run.last,
-            "loss": run.loss,
-            "test_loss": run.test_loss,
-            "accuracy": accuracy,
-            "test_accuracy": test_accuracy,
-            "steps_per_second": sum(steps for _, steps in self._pace) / since if since > 0.05 and self.running else 0.0,
-            "grid": views.shape,
-            "ranges": answers["ranges"],
-            "curve": {"stride": run.stride},
-            **self._statistics,
-        }
-        way = self._look.way(run)
-        arrays = {
-            "parameters": run.network.parameters.astype(np.float32),
-            "nodes": answers["nodes"],
-            "answers": answers["answers"],
-            "curve_steps": np.array([mark.step for mark in run.marks], np.float64),
-            "curve_train": np.array([mark.loss for mark in run.marks], np.float32),
-            "curve_test": np.array([mark.test_loss for mark in run.marks], np.float32),
-        }
-        self._tell(header, arrays if way is None else {**arrays, "way": way.astype(np.float32)})
-
-    def _described(self) -> dict[str, Any] | None:
-        try:
-            return self._look.describe(self.run)
-        except DivergenceError:
-            return {
-                "title": "no trace",
-                "lines": [{"name": "", "text": "The loss of this row is not finite."}],
-                "weights": [],
-            }
+            self._statistics = telling.statistics(self.run, self.views, self._look)
+        header, arrays = telling.frame(self.run, self.views, self._look)
+        measured = self.pace.measured(now) if self.running else 0.0
+        self._tell({**header, **self._statistics, "running": self.running, "steps_per_second": measured}, arrays)
 
     # Within
 
     def _stop(self) -> None:
-        self.running, self.said, self._pace = False, "", []
+        self.running, self.said = False, ""
 
     def _begin(self, settings: Settings, data: Data | None = None, at: Settings | None = None) -> None:
         """Begin a run; where the data are new, with settings that fit them."""
@@ -607,7 +484,7 @@ class Session:
             same = hasattr(self, "data") and [each.name for each in self.data.columns] == [e.name for e in new.columns]
             self.data, self.views = new, Views(new, self.views.plane if same else None)
         self.run = run
-        self._look, self._looked, self._pace = Look(), 0.0, []
+        self._look, self._looked = Look(), 0.0
         self._changed = True
 
     def _keep(self) -> None:
@@ -638,30 +515,11 @@ def _as_usual(settings: Settings, before: Settings) -> Settings:
     return settings
 
 
-def _colours(palette: Palette) -> dict[str, Any]:
-    names = ("ink", "grey", "faint", "paper", "shade", "blue", "orange", "classes")
-    return {name: getattr(palette, name) for name in names}
-
-
 def _saved(network: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.nineline"
         network.save(path)
         return path.read_bytes()
-
-
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
-        raise ValueError(f"{name} is {_checks.quoted(value)}; expected a whole number")
-    return int(value)
-
-
-def _whole_ones(name: str, value: object, count: int) -> Any:
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) != count:
-        raise ValueError(f"{name} is {_checks.quoted(value)}; expected {count} whole numbers")
-    return tuple(_whole(name, each) for each in value)
 
 
 _ANSWERS: Final[dict[str, Callable[[Session, Mapping[str, Any], bytes], None]]] = {
@@ -688,4 +546,3 @@ _ANSWERS: Final[dict[str, Callable[[Session, Mapping[str, Any], bytes], None]]] 
     "export": Session._on_export,
     "wake": lambda *_: None,
 }
-assert set(HIDDEN_ACTIVATIONS) <= set(ACTIVATIONS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from nineline import _checks
 from nineline.activations import ACTIVATIONS
 from nineline.initializers import INITIALIZERS
-from nineline.losses import LOSSES, Loss, SquaredError
+from nineline.losses import Loss, SquaredError
 from nineline.optimizers import (
     LBFGS,
     Adam,
@@ -269,4 +269,3 @@ _READERS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "l1": lambda name, value: _checks.number(name, value, low=0, high=1e6),
     "l2": lambda name, value: _checks.number(name, value, low=0, high=1e6),
 }
-assert set(LOSS_NAMES) - {SUM_OF_SQUARES} <= set(LOSSES)

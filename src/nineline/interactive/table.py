@@ -6,6 +6,7 @@ import gzip
 import io
 import tempfile
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -20,14 +21,16 @@ from nineline.tables import read_table
 from nineline.tables.columns import Columns
 from nineline.tables.kinds import TRUE, Boolean, Category, EmbeddedCategory, Number
 from nineline.tables.series import numbers_of, texts_of
-from nineline.tables.targets import Classes, Quantity
+from nineline.tables.targets import Classes, TargetScaling
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import numpy.typing as npt
     import polars as pl
 
+    from nineline._typing import Array
     from nineline.tables.kinds import Column
 
     Numbers = npt.NDArray[np.float64]
@@ -203,6 +206,7 @@ def _data(frame: nw.DataFrame[Any], settings: DataSettings, notes: list[str], na
     columns = _drawable(Columns.learn(learned), learned, notes)
     rest = rest.select([column.name for column in columns.used])
     classes: tuple[str, ...] = ()
+    unscale: Callable[[Array], Array] = np.asarray
     output_names = [settings.target]
     if task == CLASSIFICATION:
         texts = texts_of(target)
@@ -213,9 +217,10 @@ def _data(frame: nw.DataFrame[Any], settings: DataSettings, notes: list[str], na
     else:
         numbers = numbers_of(target)
         assert numbers is not None
-        scaling = Quantity.learn(numbers[~test])
-        targets = scaling.encode(numbers)
-        notes.append(f"{settings.target} is shown as it is learned: scaled to mean 0 and standard deviation 1")
+        scaling = TargetScaling.learn(numbers[~test])
+        targets = scaling.targets(numbers)
+        unscale = partial(_unscaled, scaling)
+        notes.append(f"the network learns {settings.target} scaled, to mean 0 and standard deviation 1")
     check_size(columns.width, targets.shape[1])
     return Data(
         task="classes" if task == CLASSIFICATION else "number",
@@ -233,6 +238,7 @@ def _data(frame: nw.DataFrame[Any], settings: DataSettings, notes: list[str], na
         ),
         notes=tuple(notes),
         classes=classes,
+        unscale=unscale,
     )
 
 
@@ -285,6 +291,10 @@ def _column(column: Column, series: nw.Series[Any]) -> DataColumn:
         other = places.get(_OTHER, len(levels) - 1)
         known_places = [float(places.get(text, other)) for text in texts.values]
     return DataColumn(column.name, texts.each(known_places, float(len(levels) - 1)), levels)
+
+
+def _unscaled(scaling: TargetScaling, numbers: Array) -> Array:
+    return numbers * scaling.scale + scaling.mean
 
 
 def _codes(texts: Any) -> Any:

@@ -67,7 +67,8 @@ class Views:
             images[row : row + outputs.shape[1]] = np.nan_to_num(np.clip(scaled, 0, 255)).astype(np.uint8).T
             ranges += zip(low.tolist(), high.tolist(), strict=True)
             row += outputs.shape[1]
-        surface = np.ascontiguousarray(nodes[-1].T, np.float32)
+        known = nodes[-1] if self.data.task == "classes" else self.data.unscale(nodes[-1]).reshape(nodes[-1].shape)
+        surface = np.ascontiguousarray(known.T, np.float32)
         return {"ranges": ranges, "nodes": images, "answers": surface}
 
     def histograms(self, run: Run) -> list[dict[str, Any]]:
@@ -102,11 +103,11 @@ class Views:
         """Return the rows that are drawn: where they lie on the plane, and what is true of them."""
         data, plane = self.data, self.plane
         shown = data.shown
-        y = data.truth if plane.y is None else data.columns[plane.y].values
+        y = data.known_truth if plane.y is None else data.columns[plane.y].values
         return {
             "x": data.columns[plane.x].values[shown].astype(np.float32),
             "y": y[shown].astype(np.float32),
-            "target": data.truth[shown].astype(np.float32),
+            "target": data.known_truth[shown].astype(np.float32),
             "test": data.test[shown].astype(np.uint8),
         }
 
@@ -114,7 +115,7 @@ class Views:
         """Return what a page has to know of the data and the plane."""
         data, plane = self.data, self.plane
         held = plane.at(data)
-        low, high = float(data.truth.min()), float(data.truth.max())
+        low, high = float(data.known_truth.min()), float(data.known_truth.max())
         margin = 0.1 * (high - low) or 1.0
         return {
             "columns": [column.describe(float(at)) for column, at in zip(data.columns, held, strict=True)],
