@@ -234,14 +234,17 @@ def test_a_table_is_uploaded_and_its_axes_are_chosen(page, playground):
     choose(page, "target", "rent")
     press(page, "use-table")
     page.wait_for_selector('select[data-setting="axes.x"]:visible')
-    choose(page, "axes.x", "2")
-    page.wait_for_selector('[data-setting="hold.0"]')
-    page.focus('[data-setting="hold.0"]')
+    choose(page, "axes.x", "0")
+    choose(page, "axes.y", "2")
+    page.wait_for_selector('[data-setting="hold.1"]')
+    page.focus('[data-setting="hold.1"]')
     page.keyboard.press("ArrowRight")
     choose(page, "speed", "null")
     run_until(page, lambda now: now.step > 1000)
     assert said(page).loss < 0.1
-    assert session_of(playground, page).views.plane.x == 2
+    plane = session_of(playground, page).views.plane
+    assert (plane.x, plane.y) == (0, 2)
+    assert plane.held[1] != 2
 
 
 def test_a_table_is_dropped(page):

@@ -114,7 +114,9 @@ class LBFGSEngine(WholeBatchEngine[tuple[Pair, ...]]):
         self.network.parameters += start
         gradient = np.empty_like(start)
         loss = self.inner.gradient(rows, gradient)
-        return Point(length, loss, float(direction @ gradient), gradient)
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever searches sees by the loss where this leads
+            slope = float(direction @ gradient)
+        return Point(length, loss, slope, gradient)
 
     def to_state(self, memory: tuple[Pair, ...]) -> State:
         state = self.optimizer.start(self.network.parameters)
