@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,6 +14,20 @@ from nineline.interactive.settings import DEFAULT_INITIALIZER, SUM_OF_SQUARES, S
 if TYPE_CHECKING:
     from nineline.interactive.run import Run
 
+_NAMES: Final = (
+    "LBFGS",
+    "Adam",
+    "AdamW",
+    "Dropout",
+    "GradientDescent",
+    "Layer",
+    "LevenbergMarquardt",
+    "Network",
+    "Networks",
+    "RMSprop",
+    "Trainer",
+    "datasets",
+)
 _OPTIMIZERS: Final = {
     "gradient_descent": "GradientDescent({rate})",
     "momentum": "GradientDescent({rate}, momentum=0.9)",
@@ -33,36 +48,16 @@ def to_code(run: Run) -> str:
     run : Run
         It is left as it was.
     """
-    writer = _Writer(run)
-    body = writer.write()
-    names = sorted(name for name in (*_NAMES, "datasets") if any(f"{name}" in line for line in body))
-    names = [name for name in names if any(_uses(line, name) for line in body)]
-    imports = ["from itertools import islice", "", "import numpy as np", "", f"from nineline import {', '.join(names)}"]
-    imports += [line for line in run.data.code if line.startswith("from ") and "import datasets" not in line]
-    imports.append("from nineline.interactive.building import batches")
-    if any("SquaredError" in line for line in body):
-        imports.append("from nineline.losses import SquaredError")
-    title = f'"""A session of the playground, {run.step:,} steps: it ends with the same weights."""'
-    return "\n".join([title, "", *imports[:4], *sorted(imports[4:]), "", *body]) + "\n"
-
-
-_NAMES: Final = (
-    "Adam",
-    "AdamW",
-    "Dropout",
-    "GradientDescent",
-    "LBFGS",
-    "Layer",
-    "LevenbergMarquardt",
-    "Network",
-    "Networks",
-    "RMSprop",
-    "Trainer",
-)
-
-
-def _uses(line: str, name: str) -> bool:
-    return f"{name}(" in line.replace(f"_{name}", "") if name != "datasets" else "datasets." in line
+    body = "\n".join(_Writer(run).write())
+    names = [name for name in _NAMES if re.search(rf"\b{name}\b[(.]", body)]
+    own = [line for line in run.data.code if line.startswith("from nineline.")]
+    own.append("from nineline.interactive.building import batches")
+    own += ["from nineline.losses import SquaredError"] * ("SquaredError(" in body)
+    return (
+        f'"""A session of the playground, {run.step:,} steps: it ends with the same weights."""\n\n'
+        "from itertools import islice\n\nimport numpy as np\n\n"
+        f"from nineline import {', '.join(names)}\n" + "\n".join(sorted(own)) + f"\n\n{body}\n"
+    )
 
 
 class _Writer:
@@ -100,14 +95,14 @@ class _Writer:
         settings, width = self.settings, self.data.inputs.shape[1]
         how = ", bias=True" if settings.bias else ""
         if settings.initializer != DEFAULT_INITIALIZER:
-            how += f", initializer={settings.initializer!r}"
+            how += f', initializer="{settings.initializer}"'
         lines = []
         for hidden in settings.layers:
-            lines.append(f"    Layer({width}, {hidden.nodes}, {hidden.activation!r}{how}),")
+            lines.append(f'    Layer({width}, {hidden.nodes}, "{hidden.activation}"{how}),')
             if hidden.dropout:
                 lines.append(f"    Dropout({hidden.dropout!r}),")
             width = hidden.nodes
-        return [*lines, f"    Layer({width}, {self.data.targets.shape[1]}, {settings.output!r}{how}),"]
+        return [*lines, f'    Layer({width}, {self.data.targets.shape[1]}, "{settings.output}"{how}),']
 
     def _network(self) -> list[str]:
         start = self.settings.start
@@ -126,7 +121,7 @@ class _Writer:
 
     def _trainer(self, rng: object = None) -> list[str]:
         settings = self.settings
-        loss = 'SquaredError(reduction="sum")' if settings.loss == SUM_OF_SQUARES else repr(settings.loss)
+        loss = 'SquaredError(reduction="sum")' if settings.loss == SUM_OF_SQUARES else f'"{settings.loss}"'
         optimizer = _OPTIMIZERS[settings.optimizer].format(rate=repr(settings.learning_rate))
         more = "".join(f", {name}={value!r}" for name, value in (("l1", settings.l1), ("l2", settings.l2)) if value)
         drawn = self._seed if rng is None else rng
