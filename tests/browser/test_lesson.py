@@ -151,6 +151,9 @@ def step_7(page, playground):
 
 def step_8(page, playground):
     page.click('[data-node="0,1"]')
+    quoted = re.search(r"`(Z0\[0, 1\] = [^`]+)`", GUIDE.read_text(encoding="utf-8"))[1]
+    page.wait_for_selector(".formulas")
+    assert quoted in page.inner_text(".formulas")
     page.fill('[data-place="0,weights,0,1"]', "1")
     page.press('[data-place="0,weights,0,1"]', "Enter")
     page.wait_for_function("() => document.querySelector('.formulas').textContent.includes('*1 + ')")

@@ -154,6 +154,8 @@ def test_a_training_that_diverges_says_why(page, tabs, playground):
     type_in(page, "learning_rate.other", 100000)
     page.wait_for_selector(".notice:has-text('Try a smaller learning rate')")
     assert np.isfinite(said(page).loss)
+    press(page, "run")  # it says so again
+    page.wait_for_selector(".notice:has-text('Try a smaller learning rate')")
 
 
 # Looking

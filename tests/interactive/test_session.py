@@ -140,6 +140,17 @@ def test_undo_comes_back_to_the_run_before_a_layer_was_removed(page):
     assert page.session.run.step == 14
 
 
+def test_undo_takes_back_one_deed_of_an_untrained_network_at_a_time(page):
+    assert not page.asks("pause", "state")["can_undo"]
+    first = page.parameters()
+    page.asks("change", "state", settings={"layers": [{"nodes": 4}, {"nodes": 3}]})
+    page.asks("rewind", "state", seed=9)
+    page.asks("change", "state", settings={"layers": []})
+    assert [len(page.asks("undo", "state")["settings"]["layers"]) for _ in range(3)] == [2, 2, 1]
+    assert (page.parameters() == first).all()
+    assert not page.asks("undo", "state")["can_undo"]
+
+
 def test_a_change_that_changes_nothing_changes_nothing(page):
     page.asks("epoch", "state")
     page.asks("go_to", "state", step=3)

@@ -306,8 +306,8 @@ def check_size(inputs: int, outputs: int) -> None:
     """Raise ValueError where there are more inputs or outputs than a page can draw."""
     if inputs > INPUTS_AT_MOST:
         raise ValueError(
-            f"the data become {inputs:,} inputs, and the playground draws {INPUTS_AT_MOST} at most; leave columns out, "
-            "or train on the whole table with nineline train"
+            f"the data become {inputs:,} inputs, and the playground draws {INPUTS_AT_MOST} at most; take a file of "
+            "fewer columns, or train on the whole table with nineline train"
         )
     if outputs > OUTPUTS_AT_MOST:
         raise ValueError(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DECIMALS: Final = 4
 _WEIGHTS_AT_MOST: Final = 129
+_COLUMNS: Final = 12
 
 
 class Look:
@@ -141,7 +142,8 @@ def _node(traced: Trace, run: Run, layer: int, node: int) -> dict[str, Any]:
                 "gradient": float(traced[f"∇b{layer}"].values[node]),
             }
         )
-    return {"title": f"{'Output' if output else 'Node'} {named}", "lines": lines, "weights": weights}
+    title = f"Node {named}" if not output else "Output" if named == "output" else f"Output {named}"
+    return {"title": title, "lines": lines, "weights": weights}
 
 
 def _edge(traced: Trace, run: Run, edge: tuple[int, int, int]) -> dict[str, Any]:
@@ -162,7 +164,9 @@ def _edge(traced: Trace, run: Run, edge: tuple[int, int, int]) -> dict[str, Any]
 
 def _row(traced: Trace, run: Run, row: int) -> dict[str, Any]:
     last = len(dense_places(run.network)) - 1
-    columns = ", ".join(f"{column.name} {column.said(row)}" for column in run.data.columns[:12])
+    columns = ", ".join(f"{column.name} {column.said(row)}" for column in run.data.columns[:_COLUMNS])
+    if len(run.data.columns) > _COLUMNS:
+        columns += f", and {len(run.data.columns) - _COLUMNS} more"
     answers, loss = traced[f"A{last}"].values[0], traced["L"]
     single = loss.values.size == 1
     written = f"L = {loss.origin(*(0,) * loss.values.ndim, decimals=DECIMALS)}" if single else f"L = {traced.loss:.4f}"

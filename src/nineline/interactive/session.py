@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 TRAINS_FOR: Final = 0.008
 """Seconds of training between two looks at what has come in."""
 FRAMES_A_SECOND: Final = 60
-RUNS_KEPT: Final = 5
+RUNS_KEPT: Final = 10
 """Runs that `undo` can come back to."""
 SPEED: Final = 500.0
 """Steps a second to begin with: slow enough to watch a network learn."""
@@ -212,6 +212,8 @@ class Session:
                 self.said = "The training that was here is gone, for its page was away too long; its set-up is kept."
             if settings != self.run.settings:
                 self._begin(settings)
+        if self._new:
+            self._past.clear()  # what a page begins with is not undone
         self._new = False
         self._tell(telling.welcome(self.name, editable=self.opened.data is None))
         self._tell_state()
@@ -260,7 +262,8 @@ class Session:
         self._stop()
         seed = message.get("seed")
         if seed is None:
-            self._keep()
+            if self.run.step:
+                self._keep()
             self.run = self.run.again()
         else:
             self._begin(Settings.of({"seed": seed, "start": 0}, self.run.settings), self.data)
@@ -488,8 +491,8 @@ class Session:
         self._changed = True
 
     def _keep(self) -> None:
-        """Keep the run that there is, where there is something of it to come back to."""
-        if hasattr(self, "run") and (self.run.step or self.run.made):
+        """Keep the run that there is, to come back to by `undo`."""
+        if hasattr(self, "run"):
             self._past.append((self.run, self.data, self.views))
 
     def _data(self, settings: Settings) -> Data:

@@ -123,11 +123,12 @@ class Starts:
         }
         arrays: dict[str, npt.NDArray[Any]] = {"curves": np.ascontiguousarray(losses[kept].T, np.float32)}
         if done:
-            reasons = why_they_fail(self.networks, self.data, losses)
+            reasons, scores = why_they_fail(self.networks, self.data, losses)
             final = np.nan_to_num(losses[-1], nan=np.inf) if len(losses) else np.zeros(self.count)
             shape, images = self._images()
             header |= {
                 "reasons": reasons,
+                "scores": scores,
                 "failed": [bool(reason) for reason in reasons],
                 "order": np.argsort(final, kind="stable").tolist(),
                 "grid": shape,
@@ -149,8 +150,10 @@ class Starts:
         return shape, np.nan_to_num(np.clip(picture, 0, 255)).astype(np.uint8)
 
 
-def why_they_fail(networks: Networks, data: Data, losses: npt.NDArray[Any]) -> list[str]:
-    """Return of each network why it has not learned what the best has, in words; "" where it has.
+def why_they_fail(networks: Networks, data: Data, losses: npt.NDArray[Any]) -> tuple[list[str], list[float] | None]:
+    """Return of each network why it has not learned what the best has, "" where it has; and which share is right.
+
+    What was learned is judged by which share of the rows is answered rightly, or by the squared errors of numbers.
 
     Parameters
     ----------
@@ -161,18 +164,20 @@ def why_they_fail(networks: Networks, data: Data, losses: npt.NDArray[Any]) -> l
         NaN where a network had ended.
     """
     inputs, targets = data.train[0][:1000], data.train[1][:1000]
+    shares: list[float] | None = None
     if data.task == "classes":
         scores = np.array([accuracy(network, inputs, targets) for network in networks])
         guess = float(np.bincount(data.truth[~data.test].astype(np.intp)).max() / len(data.train[0]))
         something = scores >= guess + max(_CLOSE, _OF_THE_WAY * (1 - guess))
         learned = something & (scores >= np.nanmax(scores) - _CLOSE)
+        shares = scores.tolist()
     else:
         mean = float(((targets - targets.mean(axis=0)) ** 2).mean())
         errors = np.array([float(((network.run(inputs) - targets) ** 2).mean()) for network in networks])
         something = errors <= 0.5 * mean
         learned = something & (errors <= 2 * np.nanmin(errors) + 0.05 * mean)
     diverged = ~np.isfinite(losses[-1]) if len(losses) else np.zeros(len(networks), bool)
-    return [
+    reasons = [
         "diverged: the steps were too long"
         if diverged[number]
         else ""
@@ -180,20 +185,20 @@ def why_they_fail(networks: Networks, data: Data, losses: npt.NDArray[Any]) -> l
         else _reason(network, inputs, losses[:, number], something=bool(something[number]))
         for number, network in enumerate(networks)
     ]
+    return reasons, shares
 
 
 def _reason(network: Any, inputs: Array, losses: npt.NDArray[Any], *, something: bool) -> str:
     stuck = dead_and_saturated(network, inputs)
     dead, saturated = (max(shares, default=0.0) for shares in zip(*stuck.values(), strict=True))
     if dead >= 0.5:
-        return f"{dead:.0%} of a layer's nodes are dead: they answer 0 to every row, and nothing moves them"
+        return f"{100 * dead:.0f} % of a layer's nodes are dead: they answer 0 to every row, and nothing moves them"
     answers = network.run(inputs)
     if float(np.ptp(answers, axis=0).max()) < 1e-3:
         return "it answers the same to every row"
     if saturated >= 0.5:
-        return (
-            f"{saturated:.0%} of a layer's nodes are saturated: they answer nearly 0 or 1 everywhere, and hardly move"
-        )
+        share = f"{100 * saturated:.0f} % of a layer's nodes"
+        return f"{share} are saturated: they answer nearly 0 or 1 everywhere, and hardly move"
     late = losses[-max(len(losses) // 10, 2) :]
     if len(late) > 1 and late[0] - late[-1] > 0.03 * abs(late[0]):
         return "it is still learning: its loss goes on falling"

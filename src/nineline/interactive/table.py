@@ -52,10 +52,13 @@ class Table(NamedTuple):
     name : str
         Of its file.
     frame : polars.DataFrame
+    path : str
+        Where it was opened; empty where a page has sent it.
     """
 
     name: str
     frame: pl.DataFrame
+    path: str = ""
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], name: str | None = None) -> Table:
@@ -75,7 +78,7 @@ class Table(NamedTuple):
                 f"{name} has {frame.width:,} columns; the playground shows a table of 2 to {COLUMNS_AT_MOST}. Keep the "
                 "columns that matter, or train on all of them with nineline train"
             )
-        return cls(name, frame)
+        return cls(name, frame, str(path))
 
     @classmethod
     def of_bytes(cls, name: str, content: bytes) -> Table:
@@ -97,7 +100,7 @@ class Table(NamedTuple):
             path = Path(folder) / f"table{ending if ending.isascii() and len(ending) < 20 else ''}"
             path.write_bytes(content)
             try:
-                return cls.read(path, name)
+                return cls.read(path, name)._replace(path="")
             except ValueError as error:
                 raise ValueError(str(error).replace(str(path), name)) from None
 
@@ -121,15 +124,15 @@ class Table(NamedTuple):
                 f"{_checks.nearest(target, self.frame.columns)}"
             )
         frame = self.frame.drop_nulls(target)
-        notes = [f"{len(self.frame) - len(frame):,} rows without a target were left out"] * (
+        notes = [f"{len(self.frame) - len(frame):,} rows without a target were left out."] * (
             len(frame) < len(self.frame)
         )
         if len(frame) > ROWS_AT_MOST:
-            notes.append(f"{ROWS_AT_MOST:,} of {len(frame):,} rows are shown and learned from")
+            notes.append(f"Of the {len(frame):,} rows of the table {ROWS_AT_MOST:,} are taken.")
             frame = frame[few_rows(len(frame), ROWS_AT_MOST)]
         if len(frame) < 4:
             raise ValueError(f"{self.name} has {len(frame)} rows with a target; expected 4 or more")
-        return _data(nw.from_native(frame, eager_only=True), settings, notes, self.name)
+        return _data(nw.from_native(frame, eager_only=True), settings, notes, self.path or self.name)
 
 
 def _check_unpacked(name: str, content: bytes) -> None:
@@ -220,7 +223,9 @@ def _data(frame: nw.DataFrame[Any], settings: DataSettings, notes: list[str], na
         scaling = TargetScaling.learn(numbers[~test])
         targets = scaling.targets(numbers)
         unscale = partial(_unscaled, scaling)
-        notes.append(f"the network learns {settings.target} scaled, to mean 0 and standard deviation 1")
+        notes.append(
+            f"Within the network {settings.target} is scaled, to mean 0 and standard deviation 1, and so it is in formulas."
+        )
     check_size(columns.width, targets.shape[1])
     return Data(
         task="classes" if task == CLASSIFICATION else "number",
@@ -249,7 +254,7 @@ def _drawable(columns: Columns, frame: nw.DataFrame[Any], notes: list[str]) -> C
     gone = {each.name: each.reason for each in columns.dropped}
     gone |= {each.name: f"a column of {each.phrase} is no axis" for each in columns.used if each.name not in used}
     if gone:
-        notes.append("left out: " + "; ".join(f"{name} ({reason})" for name, reason in list(gone.items())[:8]))
+        notes.append("Left out: " + "; ".join(f"{name} ({reason})" for name, reason in list(gone.items())[:8]) + ".")
     if not used:
         raise ValueError(f"no column can be learned from: {notes[-1]}")
     return columns if len(used) == len(columns.used) else Columns.learn(frame.select(used))

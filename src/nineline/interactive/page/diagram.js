@@ -174,7 +174,11 @@ export function diagram(page) {
     drawBiases(context, network, arrays.parameters);
     drawAnswers(context, arrays.nodes, grid);
     context.font = FONT;
-    if (way) columns.flat().forEach((one, i) => label(context, tiny(way[i]), one.x, one.y + one.size / 2 - 3));
+    if (way) {
+      columns.flat().forEach((one, i) => {
+        if (one.size >= 24) label(context, tiny(way[i]), one.x, one.y + one.size / 2 - 3); // else there is no room
+      });
+    }
     if (pointed) {
       const value = arrays.parameters[pointed.at];
       label(context, `weight ${short(value)}`, pointed.x, pointed.y);

@@ -61,7 +61,7 @@ export function slideField(label, setting, limits, write, send, live = false) {
     if (!live) send(Number(control.value));
   });
   control.addEventListener("blur", () => (sliding = false));
-  const element = make("label", { className: "field slide" }, make("span", {}, label, told), control);
+  const element = make("label", { className: "field slide" }, make("span", {}, make("span", { title: label }, label), told), control);
   return {
     element,
     control,

@@ -17,7 +17,7 @@ export function inspector(page) {
   const body = make("tbody");
   const table = make("table", { className: "weights" },
     make("caption", {}, "Incoming weights"),
-    make("thead", {}, make("tr", {}, ...["from", "weight", "gradient"].map((name) =>
+    make("thead", {}, make("tr", {}, ...["from", "weight", "gradient, of this row"].map((name) =>
       make("th", { scope: "col" }, name)))), body);
   const scroll = make("div", { className: "table" }, table);
   const close = make("button", {

@@ -36,7 +36,7 @@ export function mount(element, connect, { whole = false } = {}) {
   element.append(root);
 
   function send(header, bytes) {
-    if (!["ready", "look"].includes(header.type)) page.notice(""); // what was said is over with the next deed
+    if (!["ready", "look"].includes(header.type)) page.deed();
     connection.send(header, bytes);
   }
 

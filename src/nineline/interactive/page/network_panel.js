@@ -32,7 +32,7 @@ export function networkPanel(page) {
   function buildRule({ choices }) {
     const set = (name) => (value) => change({ [name]: value });
     fields = {
-      learning_rate: usualField("Learning rate", "learning_rate", RATES, { min: 0 }, null, set("learning_rate")),
+      learning_rate: usualField("Learning rate", "learning_rate", RATES, { min: 1e-12 }, null, set("learning_rate")),
       optimizer: choiceField("Optimizer", "optimizer", choices.optimizers.map(({ name, title }) => [name, title]),
         set("optimizer")),
       loss: choiceField("Loss", "loss", choices.losses, set("loss")),
@@ -74,7 +74,7 @@ export function networkPanel(page) {
     const more = button("more-nodes", "+", step(1), { "aria-label": `A node more in hidden layer ${i + 1}` });
     const activation = choiceField("Activation", `layers.${i}.activation`, activations,
       (value) => alter({ activation: value }));
-    const dropout = numberField("Dropout", `layers.${i}.dropout`, { min: 0, max: 0.9, step: 0.05 },
+    const dropout = numberField("Dropout", `layers.${i}.dropout`, { min: 0, max: 0.9 },
       (value) => alter({ dropout: value }));
     return {
       element: make("fieldset", { className: "layer" }, make("legend", {}, `Hidden layer ${i + 1}`),

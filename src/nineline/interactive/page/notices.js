@@ -16,6 +16,11 @@ export function notices(page) {
     box.hidden = !words;
   }
   page.notice = say;
+  page.deed = () => { // what was said is over with the next deed, and said again where it comes to that again
+    if (gone) return;
+    say("");
+    said = "";
+  };
 
   return {
     element,

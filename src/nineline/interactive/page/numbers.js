@@ -25,6 +25,7 @@ export function tiny(value) {
   const size = Math.abs(value);
   if (size >= 1e4) return short(value, 1);
   const text = value.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0);
+  if (Number(text) === 0 && size > 0) return value < 0 ? "−0.00" : "0.00";
   return (Number(text) === 0 ? "0" : text).replace("-", "−");
 }
 

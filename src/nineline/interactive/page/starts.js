@@ -5,7 +5,7 @@ import { answerTable } from "./colours.js";
 import { drawCurves } from "./curves.js";
 import { button, make, write } from "./elements.js";
 import { tickField } from "./fields.js";
-import { extent, short } from "./numbers.js";
+import { extent, percent, short } from "./numbers.js";
 
 const COUNT = 100;
 const EPOCHS = 200;
@@ -23,7 +23,7 @@ export function starts(page) {
     make("div", { className: "head" }, make("h2", {}, "A hundred networks, one shape"),
       make("div", { className: "group" }, stop, go, button("close-starts", "Close", () => dialog.close()))),
     make("p", { className: "aside" },
-      "Each begins with other initial weights. Choose one to go on with it; the best come first."),
+      "Each begins with other initial weights. Choose one to train it on the page, from its start; those of the smallest loss come first."),
     bar, summary, make("div", { className: "head" }, make("h3", {}, "Loss"), log.element), canvas.element, cards);
   let last = null; // the newest message
   let made = [];
@@ -54,6 +54,7 @@ export function starts(page) {
     made = Array.from({ length: count }, (_, number) => {
       const picture = make("canvas", { role: "presentation" });
       const loss = make("span", { className: "figure" });
+      const right = make("span", { className: "figure" });
       const reason = make("span", { className: "reason" });
       const card = make("button", {
         type: "button", data: { start: number },
@@ -62,10 +63,10 @@ export function starts(page) {
           page.send({ type: "stop_starts" });
           dialog.close();
         },
-      }, picture, loss, reason);
+      }, picture, loss, right, reason);
       for (const type of ["pointerenter", "focus"]) card.addEventListener(type, () => point(number));
       for (const type of ["pointerleave", "blur"]) card.addEventListener(type, () => point(null));
-      return { card, picture, loss, reason };
+      return { card, picture, loss, right, reason };
     });
     cards.replaceChildren(...made.map(({ card }) => card));
   }
@@ -86,13 +87,15 @@ export function starts(page) {
     stop.disabled = done;
     write(go, done ? "Train again" : "Begin again");
     write(summary, inWords(message));
-    made.forEach(({ card, loss, reason }, number) => {
+    made.forEach(({ card, loss, right, reason }, number) => {
       const bad = Boolean(failed[number]);
       card.classList.toggle("failed", bad);
       write(loss, short(losses[number]));
+      const share = message.scores ? `${percent(message.scores[number])} right` : "";
+      write(right, share);
       write(reason, bad ? reasons[number] || "not learned" : "");
       card.title = bad ? reasons[number] : "";
-      card.setAttribute("aria-label", `Network ${number + 1}, loss ${short(losses[number])}`
+      card.setAttribute("aria-label", `Network ${number + 1}, loss ${short(losses[number])}${share ? `, ${share}` : ""}`
         + (bad ? `, failed: ${reasons[number]}` : ""));
     });
     sort(order);

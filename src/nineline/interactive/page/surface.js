@@ -8,6 +8,7 @@ import { drawMark, markPath } from "./marks.js";
 import { atTick, short, ticks } from "./numbers.js";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [44, 8, 8, 36];
+const LEVELS = 30; // more at the left, where the names of levels stand
 const BANDS = 8; // of a number, as discrete output
 
 /** The surface with its options and its legend. */
@@ -41,7 +42,8 @@ export function surface(page) {
     page.redraw();
   }
 
-  const plot = () => ({ left: LEFT, top: TOP, right: canvas.width - RIGHT, bottom: canvas.height - BOTTOM });
+  const names = () => (page.data.y !== null && page.data.columns[page.data.y].levels ? LEVELS : 0);
+  const plot = () => ({ left: LEFT + names(), top: TOP, right: canvas.width - RIGHT, bottom: canvas.height - BOTTOM });
   const toX = (value, { left, right }) => left + share(value, page.data.x_range) * (right - left);
   const toY = (value, { top, bottom }) => bottom - share(value, page.data.y_range) * (bottom - top);
 
@@ -118,14 +120,16 @@ export function surface(page) {
     context.font = FONT;
     context.textAlign = "center";
     const rooms = (area.right - area.left) / 56;
+    const wide = (area.right - area.left) / Math.max(columns[x].levels?.length ?? 1, 1);
     for (const [at, text] of marksOf(columns[x], across, rooms)) {
-      context.fillText(cut(text, 9), toX(at, area), area.bottom + 14);
+      context.fillText(cut(text, columns[x].levels ? Math.max(2, Math.floor(wide / 6.5)) : 9), toX(at, area),
+        area.bottom + 14);
     }
     context.fillText(columns[x].name, (area.left + area.right) / 2, area.bottom + 30);
     context.textAlign = "right";
     const down = y === null ? null : columns[y];
     for (const [at, text] of marksOf(down, up, (area.bottom - area.top) / 40)) {
-      context.fillText(cut(text, 5), area.left - 5, toY(at, area) + 4);
+      context.fillText(cut(text, down?.levels ? 9 : 5), area.left - 5, toY(at, area) + 4);
     }
     context.save();
     context.translate(10, (area.top + area.bottom) / 2);
