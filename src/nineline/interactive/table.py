@@ -224,7 +224,7 @@ def _data(frame: nw.DataFrame[Any], settings: DataSettings, notes: list[str], na
         targets = scaling.targets(numbers)
         unscale = partial(_unscaled, scaling)
         notes.append(
-            f"Within the network {settings.target} is scaled, to mean 0 and standard deviation 1, and so it is in formulas."
+            f"Within the network {settings.target} is scaled to mean 0 and standard deviation 1, and so in formulas."
         )
     check_size(columns.width, targets.shape[1])
     return Data(
