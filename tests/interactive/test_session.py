@@ -464,6 +464,17 @@ def test_a_session_that_is_gone_leaves_its_set_up(pages):
         page.session.close()
 
 
+def test_a_set_up_that_cannot_be_kept_is_not_said_to_be(pages):
+    page = Page()
+    try:
+        page.say("hello", before={"data": {"kind": "table", "name": "x.csv"}})
+        assert "not open here" in page.hears("refused")[0]["text"]
+        page.say("hello", before=None, settings=None)  # as a page does then
+        assert page.hears("state")[0]["said"] == ""
+    finally:
+        page.session.close()
+
+
 def test_a_link_of_a_table_that_is_not_open_says_so(pages):
     page = pages()
     page.say("hello", settings={"data": {"kind": "table", "name": "x.csv"}})

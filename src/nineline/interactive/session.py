@@ -208,10 +208,10 @@ class Session:
         before = message.get("before") if self._new else None
         if self.opened.data is None and (linked is not None or before is not None):
             settings = Settings.of(before if linked is None else linked, Settings())
-            if linked is None:
-                self.said = "The training that was here is gone, for its page was away too long; its set-up is kept."
             if settings != self.run.settings:
                 self._begin(settings)
+            if linked is None:
+                self.said = "The training that was here is gone, for its page was away too long; its set-up is kept."
         if self._new:
             self._past.clear()  # what a page begins with is not undone
         self._new = False
