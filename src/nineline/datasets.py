@@ -8,7 +8,7 @@ any release of this library (but for the last digits); more noise moves the same
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -533,7 +533,7 @@ def _check(
 
 
 def _check_formula(given: object) -> Expression:
-    formula = given if isinstance(given, Expression) else Expression(given)  # type: ignore[arg-type]  # which checks it
+    formula = given if isinstance(given, Expression) else Expression(cast("str", given))  # which checks it
     if not formula.used <= {"x", "y"}:
         raise ValueError(f"expression is {formula!r}; expected a formula of x and y alone")
     if not formula.is_comparison and "y" in formula.used:

@@ -92,7 +92,7 @@ def test_steps_epochs_undo_and_back_to_the_start(page, playground):
     first = session_of(playground, page).run.network.parameters.copy()
     for action, step in [("step", 1), ("step", 2), ("epoch", 14), ("undo", 13), ("rewind", 0)]:
         press(page, action)
-        wait(page, lambda now: now.step == step)  # noqa: B023
+        wait(page, lambda now, step=step: now.step == step)
     assert (session_of(playground, page).run.network.parameters == first).all()
     press(page, "new-weights")
     page.wait_for_function("() => document.querySelector('[data-setting=seed]').value !== '0'")
@@ -339,7 +339,7 @@ def test_everything_can_be_done_by_keys(page, playground):
     wait(page, lambda now: not now.running)
     for key, step in [("r", 0), ("s", 1), ("e", 14), ("z", 13)]:
         page.keyboard.press(key)
-        wait(page, lambda now: now.step == step)  # noqa: B023
+        wait(page, lambda now, step=step: now.step == step)
     for _ in range(80):
         if page.evaluate("document.activeElement.dataset.node"):
             break

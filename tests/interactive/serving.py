@@ -8,12 +8,13 @@ import threading
 import time
 
 from nineline.interactive.opening import open_example
-from nineline.interactive.server import Playground
 
 
 @contextlib.contextmanager
 def served(opened=None, **options):
     """Yield a playground that answers at its address."""
+    from nineline.interactive.server import Playground
+
     playground = Playground(open_example("xor") if opened is None else opened, **options)
     server = playground.server()
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([playground.socket])))

@@ -18,15 +18,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytest.importorskip("starlette", reason="starlette is not installed (extra playground)")
+from nineline.interactive.table import BYTES_AT_MOST
+
+from .conftest import read
+from .serving import served
+
 websockets = pytest.importorskip("websockets", reason="websockets is not installed (extra playground)")
-from websockets.sync.client import connect  # noqa: E402
-
-from nineline.interactive import server as servers  # noqa: E402
-from nineline.interactive.table import BYTES_AT_MOST  # noqa: E402
-
-from .conftest import read  # noqa: E402
-from .serving import served  # noqa: E402
+connect = pytest.importorskip("websockets.sync.client").connect
+servers = pytest.importorskip("nineline.interactive.server", reason="starlette is not installed (extra playground)")
 
 
 @pytest.fixture(scope="module")

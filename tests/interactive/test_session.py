@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from nineline import Adam, Network, Networks
 from nineline.datasets import DATASETS
+from nineline.estimators import TabularRegressor
 from nineline.interactive import session as sessions
 from nineline.interactive.building import make_layers
-from nineline.interactive.opening import open_example, open_network
+from nineline.interactive.opening import open_example, open_network, open_path
 from nineline.interactive.session import _ANSWERS, Session
 from nineline.interactive.settings import OPTIMIZER_MAKERS
 
@@ -686,6 +687,26 @@ def test_a_network_that_was_opened_begins_with_its_weights(pages):
     assert page.asks("rewind", "state", seed=3)["settings"]["start"] == 0
     refused = page.asks("change", "refused", settings={"data": {"name": "xor"}})
     assert "given by the program" in refused["text"]
+
+
+def test_a_model_in_a_file_is_opened_or_says_what_to_open(pages, tmp_path):
+    network = Network(2, 3, 1, rng=0)
+    network.save(tmp_path / "small.nineline")
+    page = pages(open_path(str(tmp_path / "small.nineline"), None))
+    assert (page.parameters() == network.parameters.astype(np.float32)).all()
+    rows = pl.read_csv(FLATS)
+    for hidden, wide in (((8,), False), ((64,), True)):
+        model = TabularRegressor(hidden_layer_sizes=hidden, n_members=1, max_epochs=2, random_state=0)
+        model.fit(rows.drop("rent"), rows["rent"]).save(tmp_path / "flats.nineline")
+        if wide:
+            with pytest.raises(ValueError, match=r"Open the table that .*flats.nineline was trained on"):
+                open_path(str(tmp_path / "flats.nineline"), None)
+        else:
+            assert pages(open_path(str(tmp_path / "flats.nineline"), None)).frame()[0]["loss"] < 1e-10
+
+
+def test_one_spiral_is_as_good_as_two():
+    assert open_example("spiral").settings.data.name == "spirals"
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])

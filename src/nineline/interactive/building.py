@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 PARAMETERS_OF_LEVENBERG_MARQUARDT: Final = 1000
 
+_OUTPUTS: Final = {"binary_cross_entropy": "sigmoid", "cross_entropy": "softmax"}
+"""The output that a loss needs."""
+
 
 def make_layers(settings: Settings, inputs: int, outputs: int) -> list[AbstractLayer]:
     """Return the layers that the settings describe, between so many inputs and outputs."""
@@ -212,10 +215,6 @@ def reconciled(settings: Settings, before: Settings, data: Data) -> tuple[Settin
     if data.task != "classes":
         raise ValueError(f"{settings.loss.replace('_', ' ')} is for classes, and these data are numbers")
     return replace(settings, output=needed), f"The output is {needed} now, which this loss goes with."
-
-
-_OUTPUTS: Final = {"binary_cross_entropy": "sigmoid", "cross_entropy": "softmax"}
-"""The output that a loss needs."""
 
 
 def like_the_tutorial(settings: Settings) -> Settings:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline import _checks, datasets
-from nineline.rows import evenly_spaced, sampled
+from nineline.rows import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -314,8 +314,3 @@ def check_size(inputs: int, outputs: int) -> None:
             f"there are {outputs:,} classes or outputs, and the playground draws {OUTPUTS_AT_MOST} at most; train on "
             "the table with nineline train"
         )
-
-
-def few_rows(rows: int, most: int) -> npt.NDArray[np.intp]:
-    """Return the numbers of at most so many rows, evenly spaced."""
-    return np.asarray(evenly_spaced(rows, most))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nineline import _checks
-from nineline.interactive.views import dense_outputs, dense_places
+from nineline.interactive.views import dense_places
 from nineline.layers import Layer
 from nineline.network import Network
 from nineline.optimizers import GradientDescent
+from nineline.training.layer_statistics import dense_outputs
 from nineline.view.trace.tracing import whole_trace
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Look:
         if self.row is None:
             return None
         inputs = run.data.inputs[self.row][np.newaxis]
-        return np.concatenate([inputs, *dense_outputs(run.network, inputs)], axis=1)[0]
+        return np.concatenate([inputs, *dense_outputs(run.network, inputs).values()], axis=1)[0]
 
     def describe(self, run: Run) -> dict[str, Any] | None:
         """Return what is to be said of it, or None where nothing is looked at."""

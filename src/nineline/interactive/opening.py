@@ -118,7 +118,10 @@ def open_model(path: str | os.PathLike[str]) -> Opened:
     if files.read_header(path).get("kind") != "tabular":
         return open_network(Network.load(path))
     whole = estimators.load(path).network_
-    return open_network(whole.networks[0] if isinstance(whole, Ensemble) else whole)
+    try:
+        return open_network(whole.networks[0] if isinstance(whole, Ensemble) else whole)
+    except ValueError as error:
+        raise ValueError(f"{error}. Open the table that {path} was trained on: TABLE --target COLUMN") from None
 
 
 def open_path(path: str, target: str | None) -> Opened:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nineline import Networks
 from nineline.interactive.building import make_layers
-from nineline.interactive.views import accuracy
+from nineline.interactive.views import share_right
 from nineline.rows import evenly_spaced
 from nineline.training.layer_statistics import dead_and_saturated
 
@@ -164,16 +164,17 @@ def why_they_fail(networks: Networks, data: Data, losses: npt.NDArray[Any]) -> t
         NaN where a network had ended.
     """
     inputs, targets = data.train[0][:1000], data.train[1][:1000]
+    answers = networks.run(inputs)
     shares: list[float] | None = None
     if data.task == "classes":
-        scores = np.array([accuracy(network, inputs, targets) for network in networks])
+        scores = np.array([share_right(each, targets) for each in answers])
         guess = float(np.bincount(data.truth[~data.test].astype(np.intp)).max() / len(data.train[0]))
         something = scores >= guess + max(_CLOSE, _OF_THE_WAY * (1 - guess))
         learned = something & (scores >= np.nanmax(scores) - _CLOSE)
         shares = scores.tolist()
     else:
         mean = float(((targets - targets.mean(axis=0)) ** 2).mean())
-        errors = np.array([float(((network.run(inputs) - targets) ** 2).mean()) for network in networks])
+        errors = ((answers - targets) ** 2).mean(axis=(1, 2))
         something = errors <= 0.5 * mean
         learned = something & (errors <= 2 * np.nanmin(errors) + 0.05 * mean)
     diverged = ~np.isfinite(losses[-1]) if len(losses) else np.zeros(len(networks), bool)

@@ -15,8 +15,9 @@ import numpy as np
 
 from nineline import _checks
 from nineline.estimators.session import CLASSIFICATION, decide_task
-from nineline.interactive.data import Data, DataColumn, check_size, few_rows, held_out_rows
+from nineline.interactive.data import Data, DataColumn, check_size, held_out_rows
 from nineline.interactive.settings import DataSettings
+from nineline.rows import evenly_spaced
 from nineline.tables import read_table
 from nineline.tables.columns import Columns
 from nineline.tables.kinds import TRUE, Boolean, Category, EmbeddedCategory, Number
@@ -129,7 +130,7 @@ class Table(NamedTuple):
         )
         if len(frame) > ROWS_AT_MOST:
             notes.append(f"Of the {len(frame):,} rows of the table {ROWS_AT_MOST:,} are taken.")
-            frame = frame[few_rows(len(frame), ROWS_AT_MOST)]
+            frame = frame[evenly_spaced(len(frame), ROWS_AT_MOST)]
         if len(frame) < 4:
             raise ValueError(f"{self.name} has {len(frame)} rows with a target; expected 4 or more")
         return _data(nw.from_native(frame, eager_only=True), settings, notes, self.path or self.name)

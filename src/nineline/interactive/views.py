@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from nineline.interactive.data import Plane
-from nineline.layers import Dropout, Layer
+from nineline.layers import Layer
 from nineline.rows import sampled
-from nineline.training.layer_statistics import dead_and_saturated
+from nineline.training.layer_statistics import dead_and_saturated, dense_outputs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -56,7 +56,7 @@ class Views:
 
     def answers(self, network: Network) -> dict[str, Any]:
         """Return what each node answers over the plane, as bytes between two numbers, and what the network does."""
-        nodes = [self.grid, *dense_outputs(network, self.grid)]
+        nodes = [self.grid, *dense_outputs(network, self.grid).values()]
         kinds = ["identity", *(place.layer.activation.name for place in dense_places(network))]
         ranges: list[tuple[float, float]] = []
         images = np.empty((sum(each.shape[1] for each in nodes), len(self.grid)), np.uint8)
@@ -75,7 +75,7 @@ class Views:
         """Return of each dense layer how its weights, their gradients, and its outputs are spread."""
         network = run.network
         _, gradient = run.trainer.gradient(*self._some)
-        outputs = dense_outputs(network, self._some[0])
+        outputs = list(dense_outputs(network, self._some[0]).values())
         stuck = list(dead_and_saturated(network, self._some[0]).values())
         return [
             {
@@ -96,8 +96,9 @@ class Views:
         """
         if self.data.task != "classes":
             return None, None
-        held_out = self.data.held_out
-        return accuracy(network, *self.data.train), None if held_out is None else accuracy(network, *held_out)
+        rows = [self.data.train, self.data.held_out]
+        train, held_out = (None if part is None else _accuracy(network, *part) for part in rows)
+        return train, held_out
 
     def points(self) -> dict[str, Any]:
         """Return the rows that are drawn: where they lie on the plane, and what is true of them."""
@@ -166,25 +167,16 @@ def place_of(network: Network, layer: int, kind: str, at: tuple[int, ...]) -> in
     return where.start + int(np.ravel_multi_index(at, shape))
 
 
-def dense_outputs(network: Network, inputs: Array) -> list[Array]:
-    """Return what each dense layer answers; nothing is dropped."""
-    found, outputs = [], inputs
-    with np.errstate(over="ignore", invalid="ignore"):
-        for layer in network.layers:
-            if isinstance(layer, Dropout):
-                continue
-            outputs, _ = layer.compute(outputs)
-            found.append(outputs)
-    return found
-
-
-def accuracy(network: Network, inputs: Array, targets: Array) -> float:
-    """Return which share of some rows is answered rightly."""
-    some = sampled(len(inputs), 2000)
-    answers, truth = network.run(inputs[some]), targets[some]
+def share_right(answers: Array, truth: Array) -> float:
+    """Return which share of the rows is answered rightly: above a half where it is 1, or the largest of the outputs."""
     if truth.shape[1] == 1:
         return float(((answers > 0.5) == (truth > 0.5)).mean())
     return float((answers.argmax(axis=1) == truth.argmax(axis=1)).mean())
+
+
+def _accuracy(network: Network, inputs: Array, targets: Array) -> float:
+    some = sampled(len(inputs), 2000)
+    return share_right(network.run(inputs[some]), targets[some])
 
 
 def _ranges(outputs: Array, kind: str) -> tuple[Numbers, Numbers]:

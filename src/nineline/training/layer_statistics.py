@@ -92,7 +92,7 @@ class LayerStatistics:
         if len(rows) > _ROWS:
             self.inputs, self.targets = some_rows(self.inputs, self.targets, len(rows), _ROWS)
             rows = trainer.check(self.inputs, self.targets)
-        outputs = _outputs(looked_at, rows.inputs)
+        outputs = dense_outputs(looked_at, rows.inputs)
         self.layers = list(outputs)
         with np.errstate(over="ignore", invalid="ignore"):
             _, gradient = trainer.gradient(self.inputs, self.targets)
@@ -186,11 +186,11 @@ def dead_and_saturated(network: Network, inputs: Any) -> dict[int, tuple[float, 
     {0: (0.5, 0.0), 1: (0.0, 1.0)}
     """
     rows = network.check_inputs("inputs", inputs)
-    return {number: _stuck(network.layers[number], each) for number, each in _outputs(network, rows).items()}
+    return {number: _stuck(network.layers[number], each) for number, each in dense_outputs(network, rows).items()}
 
 
-def _outputs(network: Network, rows: Any) -> dict[int, Array]:
-    """Return the outputs of each dense layer, by its number."""
+def dense_outputs(network: Network, rows: Any) -> dict[int, Array]:
+    """Return the outputs of each dense layer, by its number; nothing is dropped."""
     found, outputs = {}, rows if isinstance(rows, np.ndarray) else rows.dense()
     with np.errstate(over="ignore", invalid="ignore"):
         for number, layer in enumerate(network.layers):
