@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.interactive.data import Data, Plane
     from nineline.interactive.settings import Settings
+    from nineline.network import Network
     from nineline.training.many_loop import ManyEpoch
 
     Say = Callable[["Starts", dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -183,18 +184,17 @@ def why_they_fail(networks: Networks, data: Data, losses: npt.NDArray[Any]) -> t
         if diverged[number]
         else ""
         if learned[number]
-        else _reason(network, inputs, losses[:, number], something=bool(something[number]))
+        else _reason(network, inputs, answers[number], losses[:, number], something=bool(something[number]))
         for number, network in enumerate(networks)
     ]
     return reasons, shares
 
 
-def _reason(network: Any, inputs: Array, losses: npt.NDArray[Any], *, something: bool) -> str:
+def _reason(network: Network, inputs: Array, answers: Array, losses: npt.NDArray[Any], *, something: bool) -> str:
     stuck = dead_and_saturated(network, inputs)
     dead, saturated = (max(shares, default=0.0) for shares in zip(*stuck.values(), strict=True))
     if dead >= 0.5:
         return f"{100 * dead:.0f} % of a layer's nodes are dead: they answer 0 to every row, and nothing moves them"
-    answers = network.run(inputs)
     if float(np.ptp(answers, axis=0).max()) < 1e-3:
         return "it answers the same to every row"
     if saturated >= 0.5:
