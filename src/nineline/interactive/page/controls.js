@@ -4,8 +4,8 @@ import { button, make, write } from "./elements.js";
 import { choiceField } from "./fields.js";
 import { counted, percent, short } from "./numbers.js";
 
-const SPEEDS = [["1", "1 a second"], ["5", "5 a second"], ["20", "20 a second"], ["100", "100 a second"],
-  ["500", "500 a second"], ["null", "full speed"]];
+const SPEEDS = [["1", "1 step/s"], ["5", "5/s"], ["20", "20/s"], ["100", "100/s"],
+  ["500", "500/s"], ["null", "full speed"]];
 
 /** The buttons, as `element`; the numbers, as `numbers`. */
 export function controls(page) {
