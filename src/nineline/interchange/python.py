@@ -162,11 +162,13 @@ def as_text(value):
 '''
 _NUMBER: Final = '''
 def number(column, value):
-    """Scale a number and bend it towards 3 and -3, and say how much of each interval it fills."""
+    """Scale a number and bend it towards 3 and -3, beside its waves and how much of each interval it fills."""
     x, edges = float(value), column["edges"]
     z = (x - column["center"]) / column["scale"]
+    bent = z / math.hypot(1, z / 3)
+    waves = [math.cos(2 * math.pi * frequency * bent + phase) for frequency, phase in column["waves"]]
     filled = [min(max((x - left) / (right - left), 0), 1) for left, right in zip(edges, edges[1:])]
-    return [z / math.hypot(1, z / 3), *filled]
+    return [*waves, bent, *filled]
 '''
 _PRESENCE: Final = '''
 def presence(column, value):
@@ -344,7 +346,8 @@ class _ColumnInPython(NamedTuple):
 
 
 def _number_facts(column: Number) -> dict[str, Any]:
-    return {"center": column.center, "scale": column.scale, "edges": list(column.edges)}
+    waves = list(zip(column.frequencies, column.phases, strict=True))
+    return {"center": column.center, "scale": column.scale, "edges": list(column.edges), "waves": waves}
 
 
 def _presence_facts(column: Presence) -> dict[str, Any]:

@@ -124,24 +124,30 @@ class Column(ABC):
 @final
 @dataclass(frozen=True)
 class Number(Column):
-    """A number, scaled robustly and bent towards ±3, and how much of each of its intervals it fills.
+    """A number, scaled robustly and bent towards ±3, and how much of each of its intervals it fills, or waves of it.
 
     First ``z = (x - median) / scale; z / sqrt(1 + (z / 3)**2)``. The scale is the distance between the quartiles, as a
     standard deviation (/ 1.349); the standard deviation itself where the quartiles are equal. Then, where the column
     has `edges`, its piecewise-linear encoding: for each interval ``clip((x - left) / (right - left), 0, 1)``, so that
-    all intervals below x are 1 and all above it are 0. A network can bend at every edge from the first step on. Of all
-    that a compact row holds z alone, before it is bent.
+    all intervals below x are 1 and all above it are 0. A network can bend at every edge from the first step on. Where it
+    has `frequencies`, the bent number's waves follow, ``cos(2 pi frequency * bent + phase)``: smooth in x, where
+    intervals have corners. Of all that a compact row holds z, before it is bent, and its waves.
 
     References
     ----------
     Holzmüller, Grinsztajn, Steinwart (2024), Better by default, arXiv 2407.04491, section 3; Gorishniy, Rubachev,
-    Babenko (2022), On embeddings for numerical features, arXiv 2203.05556, section 3.2.
+    Babenko (2022), On embeddings for numerical features, arXiv 2203.05556, section 3.2; Rahimi, Recht (2007), Random
+    features for large-scale kernel machines.
     """
 
     center: float
     scale: float
     edges: tuple[float, ...] = ()
     """Where intervals begin and end, ascending; none, or at least three."""
+    frequencies: tuple[float, ...] = ()
+    """Of its waves, in periods a unit of the bent number; none, or as many as there are phases."""
+    phases: tuple[float, ...] = ()
+    """In radians."""
 
     kind = "number"
     phrase = "numbers"
@@ -155,6 +161,13 @@ class Number(Column):
         if not floats or len(self.edges) in (1, 2) or any(a >= b for a, b in itertools.pairwise(scaled)):
             raise ValueError(
                 f"column {self.name!r} has the edges {self.edges!r}; expected ascending numbers, none or at least three"
+            )
+        waves = self.frequencies, self.phases
+        numbers = all(isinstance(w, tuple) and all(type(n) is float and math.isfinite(n) for n in w) for w in waves)
+        if not numbers or len(self.frequencies) != len(self.phases):
+            raise ValueError(
+                f"column {self.name!r} has the frequencies {self.frequencies!r} and the phases {self.phases!r}; expected "
+                "as many finite numbers of each"
             )
 
     @classmethod
@@ -193,6 +206,21 @@ class Number(Column):
                 kept.append(edge)
         return replace(self, edges=tuple(kept)) if len(kept) > 2 else self
 
+    def waved(self, rng: np.random.Generator) -> Number:
+        """Return the same column with waves, whose frequencies are drawn about 0."""
+        frequencies = rng.normal(0, _FREQUENCY, _WAVES)
+        return replace(
+            self, frequencies=tuple(frequencies.tolist()), phases=tuple(rng.uniform(-math.pi, math.pi, _WAVES).tolist())
+        )
+
+    def waves(self, scaled: Numbers) -> Numbers:
+        """Return the waves of scaled numbers, (rows, waves); NaN where one is missing."""
+        with np.errstate(over="ignore"):
+            bent = scaled / np.sqrt(1 + (scaled / 3) ** 2)
+        bent = np.where(np.isinf(scaled), np.copysign(3.0, scaled), bent)
+        waves: Numbers = np.cos(2 * math.pi * bent[:, np.newaxis] * np.array(self.frequencies) + np.array(self.phases))
+        return waves
+
     def _scaled(self, values: Numbers) -> Numbers:
         with np.errstate(over="ignore"):
             scaled: Numbers = (values - self.center) / self.scale
@@ -200,12 +228,13 @@ class Number(Column):
 
     @property
     def own_width(self) -> int:
-        return max(1, len(self.edges))
+        return max(1, len(self.edges)) + len(self.frequencies)
 
     @property
     def encoding(self) -> tuple[Part, ...]:
         edges = self._scaled(np.array(self.edges, np.float64)).tolist()
-        return (NumberPart(0, tuple(edges), bent=True, missing=self.missing),)
+        number = NumberPart(len(self.frequencies), tuple(edges), bent=True, missing=self.missing)
+        return (*(NumberPart(place) for place in range(len(self.frequencies))), number)
 
     def values(self, series: nw.Series[Any]) -> tuple[Values, ...]:
         values = numbers_of(series)
@@ -213,19 +242,24 @@ class Number(Column):
             raise self.mismatch(first_text(series))
         if np.isinf(values).any():
             raise self.mismatch(float(values[np.isinf(values)][0]))
-        return (self._scaled(values),)
+        scaled = self._scaled(values)
+        return (*self.waves(scaled).T, scaled) if self.frequencies else (scaled,)
 
     def one(self, value: object) -> tuple[float, ...] | None:
         number = one_number(value)
         if number is None or math.isinf(number):
             return None
-        return ((number - self.center) / self.scale,)
+        scaled = (number - self.center) / self.scale
+        return (*self.waves(np.array([scaled]))[0].tolist(), scaled) if self.frequencies else (scaled,)
 
     def summary(self) -> str:
         intervals = f", {len(self.edges) - 1} intervals" if self.edges else ""
-        return f"around {self.center:.4g} ± {self.scale:.3g}{intervals}"
+        waves = f", {len(self.frequencies)} waves" if self.frequencies else ""
+        return f"around {self.center:.4g} ± {self.scale:.3g}{intervals}{waves}"
 
 
+_WAVES: Final = 16  # of a column
+_FREQUENCY: Final = 0.3  # of a wave, as a standard deviation
 _CLOSEST: Final = 1e-6  # of two edges, as a share of how far the column reaches
 
 

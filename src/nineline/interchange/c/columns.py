@@ -54,7 +54,7 @@ def table_in_c(columns: Columns, real: Real, width: str, *, libm: bool) -> CTabl
     Raises
     ------
     ValueError
-        `libm` is False and a column holds an hour of the day, whose place on the circle needs sin and cos.
+        `libm` is False and a column holds an hour of the day or is seen by waves, which need sin and cos.
     """
     names = _names(columns)
     table = [_COLUMNS[type(column)](column, names[column.name], real) for column in columns.used]
@@ -160,20 +160,38 @@ class _NumberInC(_ColumnInC[Number]):
     def field(self) -> str:
         return f"  {self.real.name} {self.name}; /* {self.about}; NAN where it is missing */"
 
+    def check(self, *, libm: bool) -> None:
+        if self.column.frequencies and not libm:
+            raise ValueError(
+                f"column {self.column.name!r} is seen by waves, which need cos of math.h; export with it (libm=True, no "
+                "--no-libm)"
+            )
+
     def constants(self) -> str:
-        """Return the edges, as far from the center as the value is when it is compared with them."""
+        """Return the edges, as far from the center as the value is when it is compared with them, and the waves."""
         column, real = self.column, self.real
-        if not column.edges:
-            return ""
-        values = [real.literal(edge - column.center) for edge in column.edges]
-        declaration = f"static const {real.name} {self.name}_edges[{len(column.edges)}] = {{"
-        return f"\n/* {comment(column.name)}, from its center */\n{wrapped(values, declaration, '};')}\n"
+        edges = [real.literal(edge - column.center) for edge in column.edges]
+        waves = [
+            f"{{{real.literal(2 * math.pi * frequency)}, {real.literal(phase)}}}"
+            for frequency, phase in zip(column.frequencies, column.phases, strict=True)
+        ]
+        text = ""
+        if edges:
+            declaration = f"static const {real.name} {self.name}_edges[{len(edges)}] = {{"
+            text += f"\n/* {comment(column.name)}, from its center */\n{wrapped(edges, declaration, '};')}\n"
+        if waves:
+            declaration = f"static const {real.name} {self.name}_waves[{len(waves)}][2] = {{"
+            text += (
+                f"\n/* {comment(column.name)}, in radians a unit, and phases */\n{wrapped(waves, declaration, '};')}\n"
+            )
+        return text
 
     def flash(self) -> int:
-        return len(self.column.edges) * self.real.size
+        return (len(self.column.edges) + 2 * len(self.column.frequencies)) * self.real.size
 
     def helpers(self) -> list[str]:
-        return ["bent", "fill"] if self.column.edges else ["bent"]
+        column = self.column
+        return ["bent", *(["fill"] if column.edges else []), *(["waves"] if column.frequencies else [])]
 
     def statements(self, start: int) -> str:
         column, name, real = self.column, self.name, self.real
@@ -182,10 +200,12 @@ class _NumberInC(_ColumnInC[Number]):
         narrowest = min(column.scale, *np.diff(column.edges).tolist()) if column.edges else column.scale
         if abs(rest) > _SMALL * narrowest:  # what float leaves of a center that is large beside the scale
             given += f" - {real.literal(rest)}" if rest > 0 else f" + {real.literal(-rest)}"
-        bent = f"  inputs[{start}] = bent(({given}) / {real.literal(column.scale)});"
-        if not column.edges:
-            return bent
-        return f"{bent}\n  fill({given}, {name}_edges, {len(column.edges) - 1}, &inputs[{start + 1}]);"
+        scaled, count = f"({given}) / {real.literal(column.scale)}", len(column.frequencies)
+        lines = [f"  waves({scaled}, {name}_waves, {count}, &inputs[{start}]);"] if count else []
+        lines.append(f"  inputs[{start + count}] = bent({scaled});")
+        if column.edges:
+            lines.append(f"  fill({given}, {name}_edges, {len(column.edges) - 1}, &inputs[{start + count + 1}]);")
+        return "\n".join(lines)
 
     def gone(self) -> str:
         return f"row->{self.name} != row->{self.name}"

@@ -68,6 +68,17 @@ static void fill($real x, const $real edges[], int count, $real inputs[])
 }
 """
     ),
+    "waves": Helper(
+        """
+/* The waves of a scaled number; 0 where it is missing. */
+static void waves($real z, const $real turns_and_phases[][2], int count, $real inputs[])
+{
+  int i;
+  for (i = 0; i < count; ++i)
+    inputs[i] = z != z ? 0 : $cos(bent(z) * turns_and_phases[i][0] + turns_and_phases[i][1]);
+}
+"""
+    ),
     "blank_at": Helper(
         """
 #define UNSEEN (-1)

@@ -41,7 +41,8 @@ def _numeric(about: str, encode: Callable[[Graph, Any, str], list[str]]) -> Call
 
 
 def _number(graph: Graph, column: Number, known: str) -> list[str]:
-    return [_bent(graph, column, known), *_filled(graph, column, known)]
+    bent = _bent(graph, column, known)
+    return [*_waves(graph, column, bent), bent, *_filled(graph, column, known)]
 
 
 def _presence(graph: Graph, column: Presence, known: str) -> list[str]:
@@ -60,6 +61,16 @@ def _bent(graph: Graph, column: Number, given: str) -> str:
     z = graph.op("Div", z, graph.constant(column.scale, "float64"))
     third = graph.op("Div", z, three)
     return graph.op("Div", z, graph.op("Sqrt", graph.op("Add", one, graph.op("Mul", third, third))))
+
+
+def _waves(graph: Graph, column: Number, bent: str) -> list[str]:
+    """Add ``cos(2 pi frequency * bent + phase)`` for every wave, (rows, waves)."""
+    if not column.frequencies:
+        return []
+    turns = 2 * np.pi * np.array(column.frequencies)[np.newaxis]
+    quarters = np.array(column.phases)[np.newaxis] + np.pi / 2  # few runtimes know cos of float64
+    angle = graph.op("Mul", bent, graph.constant(turns, "float64"))
+    return [graph.op("Sin", graph.op("Add", angle, graph.constant(quarters, "float64")))]
 
 
 def _filled(graph: Graph, column: Number, given: str) -> list[str]:
