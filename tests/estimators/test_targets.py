@@ -29,7 +29,9 @@ from sklearn.metrics import (
 from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from typer.testing import CliRunner
 
+from nineline.cli import app
 from nineline.estimators import TabularClassifier, TabularRegressor, load
 from nineline.files import FileError
 from nineline.interactive.opening import open_model
@@ -408,6 +410,15 @@ class TestWhatWalksAModel:
         for export in (c.to_c, python.to_python, lambda model: onnx.to_onnx(model, tmp_path / "model.onnx")):
             with pytest.raises(ValueError, match="model predicts .*fit a model for each, or export a network of it"):
                 export(any_of)
+
+    def test_a_terminal_shows_what_it_predicts(self, any_of: Any, tmp_path: Any) -> None:
+        any_of.save(tmp_path / "model.nineline")
+        shown = CliRunner().invoke(app, ["show", str(tmp_path / "model.nineline")])
+        assert shown.exit_code == 0
+        heading, names = (
+            ("quantiles", LEVELS) if isinstance(any_of.target_, Quantiles) else ("targets", any_of.target_names_)
+        )
+        assert re.search(rf"^{heading} +{', '.join(map(str, names))}$", shown.output, re.MULTILINE)
 
     def test_the_playground_refuses(self, any_of: Any, tmp_path: Any) -> None:
         any_of.save(tmp_path / "model.nineline")
