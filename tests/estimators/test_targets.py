@@ -136,6 +136,8 @@ class TestOutputs:
         of_polars = TabularRegressor(**QUICK).fit(X, pl.from_pandas(NUMBERS))
         assert of_polars.target_names_ == ["price", "weight"]
         np.testing.assert_array_equal(of_polars.predict(X), model.predict(X))
+        of_arrow = TabularRegressor(**QUICK).fit(X, pl.from_pandas(NUMBERS).to_arrow())
+        assert of_arrow.target_names_ == ["price", "weight"]
         of_lists = TabularRegressor(**QUICK).fit(X, NUMBERS.to_numpy().tolist())
         np.testing.assert_array_equal(of_lists.predict(X), model.predict(X))
 
@@ -273,6 +275,7 @@ class TestQuantiles:
         model = TabularRegressor(quantiles=[0.5], **QUICK).fit(X, NUMBERS["price"])
         assert model.predict(X).shape == (300, 1)
         assert model.predict_one(X.iloc[0].to_dict()).keys() == {0.5}
+        assert "<svg" in model._repr_html_()
 
     def test_networks_begin_at_the_quantiles_of_the_target(self) -> None:
         y = np.random.default_rng(0).exponential(size=300)

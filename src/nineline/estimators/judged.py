@@ -10,6 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from nineline.rows import sampled
+from nineline.tables.several_targets import SeveralAnswers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -92,7 +93,7 @@ def judged_of(model: Any, X: Any, y: Any, *, classes: bool) -> Judged:
         judged = model
     else:
         check_is_fitted(model, "network_")
-        if len(model.target_names_) > 1:
+        if isinstance(model.target_, SeveralAnswers):
             raise TypeError(
                 f"this is a picture of one target, and the model predicts {model.target_.in_words()}; fit a model of "
                 "one of them for it"

@@ -114,11 +114,12 @@ def open_model(path: str | os.PathLike[str]) -> Opened:
         It is no model, or cannot be read.
     """
     from nineline import Ensemble, estimators, files
+    from nineline.tables.several_targets import SeveralAnswers
 
     if files.read_header(path).get("kind") != "tabular":
         return open_network(Network.load(path))
     model = estimators.load(path)
-    if len(model.target_names_) > 1:
+    if isinstance(model.target_, SeveralAnswers):
         raise ValueError(
             f"{path} predicts {model.target_.in_words()}, and a playground has one target; open the table that it was "
             "trained on with one of them: TABLE --target COLUMN"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, final
 
@@ -22,9 +23,17 @@ if TYPE_CHECKING:
 _LISTED: Final = 4  # names that are said one by one
 
 
+class SeveralAnswers(Target):
+    """A target with an answer for each output of a network, (rows, outputs), as `of` calls them."""
+
+    @abstractmethod
+    def find(self, of: Any) -> int:
+        """Return the number of an answer by its name, or of a quantile by its level; raise ValueError without one."""
+
+
 @final
 @dataclass(frozen=True, eq=False)
-class Quantities(Target):
+class Quantities(SeveralAnswers):
     """Several numbers a row, each standardised by its own scaling; no answer leaves its column's training range.
 
     Attributes
@@ -61,9 +70,8 @@ class Quantities(Target):
     def of(self, name: str) -> list[str]:
         return list(self.names)
 
-    def find(self, name: object) -> int:
-        """Return the number of an output by its name."""
-        return _find(self.names, name)
+    def find(self, of: Any) -> int:
+        return _find(self.names, of)
 
     def numbers(self, y: npt.NDArray[Any]) -> Numbers:
         return y.astype(np.float64)
@@ -99,7 +107,7 @@ class Quantities(Target):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Labels(Target):
+class Labels(SeveralAnswers):
     """Several labels a row, each of which is there, 1, or not, 0; what is learned is the probability of each.
 
     Attributes
@@ -134,9 +142,8 @@ class Labels(Target):
     def of(self, name: str) -> list[str]:
         return list(self.names)
 
-    def find(self, name: object) -> int:
-        """Return the number of an output by its name."""
-        return _find(self.names, name)
+    def find(self, of: Any) -> int:
+        return _find(self.names, of)
 
     def codes(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the number of each row's set of labels, to stratify by; sets that one row has are one."""
@@ -172,7 +179,7 @@ class Labels(Target):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Quantiles(Target):
+class Quantiles(SeveralAnswers):
     """Quantiles of a number, which is standardised: an output for each level, sorted so that no two cross.
 
     Sorting what a row's outputs say, the monotone rearrangement, never takes them further from the truth on average.
@@ -225,15 +232,15 @@ class Quantiles(Target):
         return {"level": self.levels}
 
     def of(self, name: str) -> list[str]:
-        return [f"{name}_{level:g}" for level in self.levels]
+        return [f"{name}_{level}" for level in self.levels]
 
-    def find(self, level: object) -> int:
+    def find(self, of: Any) -> int:
         """Return the number of a level; None is that nearest to the median."""
-        if level is None:
+        if of is None:
             return min(range(self.outputs), key=lambda number: abs(self.levels[number] - 0.5))
-        if level not in self.levels:
-            raise ValueError(f"of is {level!r}; expected one of the quantiles {', '.join(map(str, self.levels))}")
-        return self.levels.index(level)
+        if of not in self.levels:
+            raise ValueError(f"of is {of!r}; expected one of the quantiles {', '.join(map(str, self.levels))}")
+        return self.levels.index(of)
 
     def numbers(self, y: npt.NDArray[Any]) -> Numbers:
         return y.astype(np.float64)

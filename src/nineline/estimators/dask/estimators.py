@@ -13,7 +13,7 @@ from nineline import _checks
 from nineline.estimators import tabular
 from nineline.estimators.dask.fitting import fit_on_workers
 from nineline.estimators.dask.shares import shares_of
-from nineline.tables.several_targets import Quantiles
+from nineline.tables.several_targets import SeveralAnswers
 
 
 class OnDask:
@@ -257,7 +257,7 @@ def _answers(method: str, model: Any, arguments: tuple[Any, ...], part: Any) -> 
     import pandas as pd
 
     classes = model.classes_ if hasattr(model, "predict_proba") else np.empty(0)
-    several = model.target_names_ if len(model.target_names_) > 1 or isinstance(model.target_, Quantiles) else None
+    several = model.target_names_ if isinstance(model.target_, SeveralAnswers) else None
     columns = {"predict": several, "predict_proba": classes, "predict_interval": ["lower", "upper"]}[method]
     if len(part):
         found = getattr(model, method)(model.select(part.rename(columns=str)), *arguments)

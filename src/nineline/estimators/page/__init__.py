@@ -21,7 +21,7 @@ from nineline.estimators.judged import Judged, judged_of
 from nineline.estimators.page.bars import bars
 from nineline.estimators.page.pictures import explained, pictures
 from nineline.estimators.tabular.scoring import class_scores, number_scores, scores_of
-from nineline.tables.several_targets import Labels, Quantiles, Quantities
+from nineline.tables.several_targets import Labels, Quantiles, SeveralAnswers
 
 if TYPE_CHECKING:
     import os
@@ -165,7 +165,7 @@ def _in_short(evaluation: Evaluation) -> str:
 
 
 def _predicts(model: Any) -> str:
-    if isinstance(model.target_, Labels | Quantiles | Quantities):
+    if isinstance(model.target_, SeveralAnswers):
         return _checks.printable(model.target_.in_words(), 200)
     if not is_classifier(model):
         return "a number"
@@ -182,7 +182,7 @@ def _held_out(report: Any) -> Evaluation | None:
             return None
         where = "rows held out in training; a copy of a model does not have them, so there are no pictures of them"
         return Evaluation(None, where, {"network": dict(report.held_out)})
-    if isinstance(model.target_, Labels | Quantiles | Quantities):
+    if isinstance(model.target_, SeveralAnswers):
         return _several_held_out(report)
     judged = judged_of(model, None, None, classes=is_classifier(model))
     scores = {"network": dict(report.held_out)}

@@ -19,7 +19,7 @@ from nineline.tables.inference import ColumnLearner
 from nineline.tables.kinds import Category
 from nineline.tables.profile import NumberProfile, ValueProfile
 from nineline.tables.series import datetimes
-from nineline.tables.several_targets import Labels, Quantiles, Quantities
+from nineline.tables.several_targets import SeveralAnswers
 from nineline.view.axes import grid, labels_of, new_axes, plain, shortened, start_over
 from nineline.view.palette import palette_of
 
@@ -365,7 +365,7 @@ def _deciles(profile: ColumnProfile) -> Any:
 
 def _curves(model: Any, means: Any, of: Any) -> list[tuple[str, Any]]:
     """Return the names and the mean answers, (values,) each, that are drawn."""
-    if isinstance(model.target_, Labels | Quantiles | Quantities):
+    if isinstance(model.target_, SeveralAnswers):
         names = model.target_names_
         numbers = range(min(len(names), _CURVES)) if of is None else [model.target_.find(of)]
         return [(plain(shortened(names[number], 40)), means[:, number]) for number in numbers]

@@ -21,7 +21,7 @@ from nineline.estimators.tabular.given_targets import check_columns
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.predicting import predict_to
 from nineline.tables.series import is_missing
-from nineline.tables.several_targets import Labels, Quantiles, Quantities
+from nineline.tables.several_targets import Labels, Quantities, SeveralAnswers
 
 if TYPE_CHECKING:
     import os
@@ -182,12 +182,9 @@ class Tabular(Shown, Fitting):
 
     def _explained(self, row: Compact, of: Any) -> tuple[int, str]:
         """Return which answer is explained, and what it is called."""
-        if isinstance(self.target_, Quantiles):
+        if isinstance(self.target_, SeveralAnswers):
             output = self.target_.find(of)
             return output, self.target_names_[output]
-        if isinstance(self.target_, Quantities | Labels):
-            output = self.target_.find(of)
-            return output, self.target_.names[output]
         if of is not None:
             raise ValueError(f"of is {of!r}, and the target {self.target_name_!r} is a number; leave it out")
         return 0, self.target_name_

@@ -39,7 +39,7 @@ def names_of(y: Any, array: npt.NDArray[Any]) -> list[str] | None:
         return None
     if not hasattr(y, "columns"):
         return [f"target_{number}" for number in range(array.shape[1])]
-    names = [str(name) for name in y.columns]
+    names = [str(name) for name in getattr(y, "column_names", y.columns)]  # pyarrow's columns are arrays
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"y has two columns {twice!r}; expected a name of its own for each")
