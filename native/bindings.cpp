@@ -269,6 +269,11 @@ class Gate {
   std::atomic<unsigned long> owner_{0};
 };
 
+// A loss as Python describes it, with the numbers that its spec points to.
+struct BoundLoss : LossSpec {
+  std::shared_ptr<const std::vector<double>> kept;
+};
+
 // The layout
 
 // A layer as Python describes it, with the numbers that its spec points to.
@@ -325,6 +330,8 @@ class BoundLayout {
 
   void check_fits(const LossSpec& loss) const {
     if (!plainest::fits(loss.kind, layers_.back().spec.activation)) throw nb::value_error("the loss does not fit the output activation");
+    if (loss.settings != nullptr && loss.setting_count != outputs())
+      throw nb::value_error("the loss has settings for another number of outputs");
   }
 
   bool reads_levels() const { return first().columns > 0; }
@@ -633,7 +640,7 @@ struct Adding {
 
 class BoundTraining {
  public:
-  BoundTraining(nb::object layout, const LossSpec& loss, const RuleSpec& rule, nb::object parameters, int threads,
+  BoundTraining(nb::object layout, const BoundLoss& loss, const RuleSpec& rule, nb::object parameters, int threads,
                 const std::vector<double>& factors)
       : held_layout_{std::move(layout)}, held_parameters_{std::move(parameters)}, layout_{BoundLayout::of(held_layout_)},
         loss_{loss}, threads_{checked(threads)}, targets_{plainest::targets_of(loss.kind)} {
@@ -699,7 +706,7 @@ class BoundTraining {
     return done;
   }
 
-  double gradient(nb::handle inputs, nb::handle targets, nb::handle weights, const OwnArray& into, const LossSpec* loss,
+  double gradient(nb::handle inputs, nb::handle targets, nb::handle weights, const OwnArray& into, const BoundLoss* loss,
                   nb::handle order) {
     const LossSpec& spec = loss == nullptr ? loss_ : *loss;
     if (loss != nullptr) layout_.check_fits(*loss);
@@ -829,7 +836,7 @@ class BoundTraining {
 
   nb::object held_layout_, held_parameters_;  // alive as long as this
   BoundLayout& layout_;
-  LossSpec loss_;
+  BoundLoss loss_;
   std::atomic<int> threads_;
   Targets targets_;
   std::unique_ptr<Training> training_;
@@ -839,7 +846,7 @@ class BoundTraining {
 // Many networks of one shape, in lanes or one by one.
 class BoundMany {
  public:
-  BoundMany(nb::object layout, const LossSpec& loss, const RuleSpec& rule, const std::vector<double>& factors)
+  BoundMany(nb::object layout, const BoundLoss& loss, const RuleSpec& rule, const std::vector<double>& factors)
       : held_layout_{std::move(layout)}, layout_{BoundLayout::of(held_layout_)}, loss_{loss} {
     layout_.check_fits(loss);
     std::vector<double> each = layout_.factors_of(factors);
@@ -1022,7 +1029,7 @@ class BoundMany {
 
   nb::object held_layout_;  // alive as long as this
   BoundLayout& layout_;
-  LossSpec loss_;
+  BoundLoss loss_;
   int moments_ = 0;  // that the optimizer remembers
   std::unique_ptr<Many> lanes_, one_by_one_;
   Gate gate_;
@@ -1194,10 +1201,10 @@ class BoundRunner {
 // The loss of some rows around the parameters, to second order.
 class BoundCurvature {
  public:
-  BoundCurvature(nb::object layout, const LossSpec& loss, const RuleSpec& rule, nb::object parameters, int threads,
+  BoundCurvature(nb::object layout, const BoundLoss& loss, const RuleSpec& rule, nb::object parameters, int threads,
                  const std::vector<double>& factors, nb::handle inputs, nb::handle targets, nb::handle weights)
       : held_layout_{std::move(layout)}, held_parameters_{std::move(parameters)}, layout_{BoundLayout::of(held_layout_)},
-        threads_{checked(threads)}, given_{layout_, loss, inputs, targets, weights} {
+        loss_{loss}, threads_{checked(threads)}, given_{layout_, loss, inputs, targets, weights} {
     layout_.check_fits(loss);
     const OwnArray flat = own_array_of("parameters", held_parameters_);
     if (layout_.single()) throw nb::type_error("layout is of float32; a curvature is found in float64");
@@ -1283,6 +1290,7 @@ class BoundCurvature {
 
   nb::object held_layout_, held_parameters_;  // alive as long as this
   BoundLayout& layout_;
+  BoundLoss loss_;
   int threads_;
   GivenRows given_;
   std::unique_ptr<Curvature> curvature_;
@@ -1355,13 +1363,19 @@ NB_MODULE(_native, module) {
       },
       nb::arg("inputs"), nb::arg("from_"));
 
-  nb::class_<LossSpec>(module, "LossSpec");
+  nb::class_<BoundLoss>(module, "LossSpec");
   module.def(
       "loss",
-      [](const std::string& name, double setting, bool mean) {
-        return LossSpec{Loss(number_of(plainest::names().losses, name, "loss")), setting, mean};
+      [](const std::string& name, double setting, bool mean, std::vector<double> settings) {
+        BoundLoss loss{{Loss(number_of(plainest::names().losses, name, "loss")), setting, mean, nullptr, 0}, nullptr};
+        if (settings.empty()) return loss;
+        if (!plainest::has_setting_of_each(loss.kind)) throw nb::value_error((name + " has no setting for each output").c_str());
+        loss.kept = std::make_shared<const std::vector<double>>(std::move(settings));
+        loss.settings = loss.kept->data();
+        loss.setting_count = Index(loss.kept->size());
+        return loss;
       },
-      nb::arg("name"), nb::arg("setting") = 0.0, nb::arg("mean") = true);
+      nb::arg("name"), nb::arg("setting") = 0.0, nb::arg("mean") = true, nb::arg("settings") = std::vector<double>{});
 
   nb::class_<RuleSpec>(module, "RuleSpec");
   module.def(
@@ -1389,7 +1403,7 @@ NB_MODULE(_native, module) {
       .def("add_level", &BoundEncoding::add_level, nb::arg("column"), nb::arg("place"), nb::arg("levels"));
 
   nb::class_<BoundTraining>(module, "Training")
-      .def(nb::init<nb::object, const LossSpec&, const RuleSpec&, nb::object, int, const std::vector<double>&>(),
+      .def(nb::init<nb::object, const BoundLoss&, const RuleSpec&, nb::object, int, const std::vector<double>&>(),
            nb::arg("layout"), nb::arg("loss"), nb::arg("rule"), nb::arg("parameters"), nb::arg("threads"),
            nb::arg("factors") = std::vector<double>{})
       .def("step", &BoundTraining::step, nb::arg("inputs").none(), nb::arg("targets").none(), nb::arg("rate"))
@@ -1411,7 +1425,7 @@ NB_MODULE(_native, module) {
       .def_prop_rw("threads", &BoundTraining::threads, &BoundTraining::set_threads);
 
   nb::class_<BoundMany>(module, "Many")
-      .def(nb::init<nb::object, const LossSpec&, const RuleSpec&, const std::vector<double>&>(), nb::arg("layout"),
+      .def(nb::init<nb::object, const BoundLoss&, const RuleSpec&, const std::vector<double>&>(), nb::arg("layout"),
            nb::arg("loss"), nb::arg("rule"), nb::arg("factors"))
       .def_prop_ro("lanes", &BoundMany::lanes)
       .def("steps", &BoundMany::steps, nb::arg("in_lanes"), nb::arg("inputs"), nb::arg("targets"),
@@ -1443,7 +1457,7 @@ NB_MODULE(_native, module) {
       .def_ro("loss", &Curvature::Trial::loss)
       .def_ro("squares", &Curvature::Trial::squares);
   nb::class_<BoundCurvature>(module, "Curvature")
-      .def(nb::init<nb::object, const LossSpec&, const RuleSpec&, nb::object, int, const std::vector<double>&, nb::handle,
+      .def(nb::init<nb::object, const BoundLoss&, const RuleSpec&, nb::object, int, const std::vector<double>&, nb::handle,
                     nb::handle, nb::handle>(),
            nb::arg("layout"), nb::arg("loss"), nb::arg("rule"), nb::arg("parameters"), nb::arg("threads"), nb::arg("factors"),
            nb::arg("inputs"), nb::arg("targets"), nb::arg("weights").none())

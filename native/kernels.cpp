@@ -21,6 +21,12 @@ bool fits(Loss loss, Activation output) {
   return answer;
 }
 
+bool has_setting_of_each(Loss loss) {
+  bool answer = false;
+  with_loss(loss, [&](auto kind) { answer = kind.setting_of_each; });
+  return answer;
+}
+
 Index parameters_of(const LayerSpec& layer) {
   Index answer = 0;
   with_kind(layer.kind, [&](auto kind) { answer = kind.parameters(layer); });

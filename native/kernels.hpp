@@ -143,6 +143,7 @@ struct Names {
   Names names();                                                                                              \
   bool fits(Loss, Activation output);                                                                         \
   Targets targets_of(Loss);                                                                                   \
+  bool has_setting_of_each(Loss);                                                                             \
   Index parameters_of(const LayerSpec&);                                                                      \
   }
 NINELINE_DOORS(baseline)

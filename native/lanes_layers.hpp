@@ -265,11 +265,11 @@ inline void sweep_in_lanes(const OutputsInLanes<T>& at, T* delta, double* total,
     Vec<T> sum{};
     for (Index r = 0; r < at.rows; ++r) {
       const Vec<T> factor = load(at.factors + r * n + lane);
-      for (Index o = r * at.outputs; o < (r + 1) * at.outputs; ++o) {
-        const Index place = o * n + lane;
+      for (Index o = 0; o < at.outputs; ++o) {
+        const Index place = (r * at.outputs + o) * n + lane;
         const Vec<T> z = load(at.z + place), y = load(at.y + place), t = load(at.targets + place);
-        sum += factor * value(z, y, t);
-        store(delta + place, factor * gradient(y, t));
+        sum += factor * value(z, y, t, o);
+        store(delta + place, factor * gradient(y, t, o));
       }
     }
     add_lanes<T>(sum, total + lane);
@@ -307,21 +307,23 @@ inline void cross_entropy_in_lanes(const OutputsInLanes<T>& at, T* delta, double
 template <class T>
 inline void measure_in_lanes(const LossSpec& loss, const Layer& last, const OutputsInLanes<T>& at, T* delta, double* total) {
   using V = Vec<T>;
-  const V a = splat(T(loss.setting));
+  const auto setting = [&](Index output) {
+    return splat(T(loss.settings == nullptr ? loss.setting : loss.settings[output]));
+  };
   with_loss(loss.kind, [&](auto kind) {
     using Kind = decltype(kind);
     if constexpr (!std::is_void_v<typename Kind::Joins>) {
       if (joins<Kind>(last.activation)) {
         if constexpr (std::is_same_v<Kind, CrossEntropy>) cross_entropy_in_lanes(at, delta, total);
         else
-          sweep_in_lanes(at, delta, total, [](V z, V y, V t) { return Kind::joined_value(z, y, t); },
-                         [](V y, V t) { return y - t; });
+          sweep_in_lanes(at, delta, total, [](V z, V y, V t, Index) { return Kind::joined_value(z, y, t); },
+                         [](V y, V t, Index) { return y - t; });
         return;
       }
     }
     if constexpr (!Kind::only_joined) {
-      sweep_in_lanes(at, delta, total, [&](V, V y, V t) { return Kind::value(y, t, a); },
-                     [&](V y, V t) { return Kind::gradient(y, t, a); });
+      sweep_in_lanes(at, delta, total, [&](V, V y, V t, Index o) { return Kind::value(y, t, setting(o)); },
+                     [&](V y, V t, Index o) { return Kind::gradient(y, t, setting(o)); });
       carry_back_in_lanes(last, at.z, at.y, delta, at.rows);
     }
   });

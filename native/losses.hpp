@@ -9,9 +9,11 @@ namespace nineline::NINELINE_LEVEL {
 
 // value(y, t) is the loss of one output y with target t, gradient(y, t) its derivative by y; `a` is the setting.
 // A loss that `Joins` an activation has a closed form behind it: delta is y - t there, and the value is taken from the
-// weighted sum z. Where it is `only_joined` no other output fits it. variance(y) is that of targets with mean y.
+// weighted sum z. Where it is `only_joined` no other output fits it; with `setting_of_each` each output may have a setting
+// of its own. variance(y) is that of targets with mean y.
 struct AnyOutput {
   using Joins = void;
+  static constexpr bool setting_of_each = false;
   static constexpr bool only_joined = false;
   static constexpr Targets targets = Targets::any;
 };
@@ -45,6 +47,7 @@ struct Huber : AnyOutput {
 
 struct Quantile : AnyOutput {
   static constexpr const char* name = "quantile";
+  static constexpr bool setting_of_each = true;
   template <class V> static V value(V y, V t, V a) {
     const V r = t - y;
     return maximum((a - 1) * r, a * r);
@@ -64,6 +67,7 @@ inline V away_from_zero(V x) {
 struct Poisson {
   static constexpr const char* name = "poisson";
   using Joins = Exponential;
+  static constexpr bool setting_of_each = false;
   static constexpr bool only_joined = false;
   static constexpr Targets targets = Targets::not_negative;
   template <class V> static V value(V y, V t, V) { return y - t * log(away_from_zero(y)); }
@@ -76,6 +80,7 @@ struct BinaryCrossEntropy {
   static constexpr const char* name = "binary_cross_entropy";
   using Joins = Sigmoid;
   static constexpr bool only_joined = true;
+  static constexpr bool setting_of_each = false;
   static constexpr Targets targets = Targets::shares;
   template <class V> static V joined_value(V z, V, V t) { return softplus(z) - t * z; }
   template <class V> static V variance(V y) { return y * (1 - y); }
@@ -85,6 +90,7 @@ struct CrossEntropy {
   static constexpr const char* name = "cross_entropy";
   using Joins = Softmax;
   static constexpr bool only_joined = true;
+  static constexpr bool setting_of_each = false;
   static constexpr Targets targets = Targets::distributions;
   template <class V> static V variance(V y) { return y; }
 };
@@ -128,13 +134,33 @@ struct Outputs {
   Index rows, outputs, stride;
 };
 
-// Writes factor * gradient into delta and returns the sum of factor * value.
-template <class Kind, class T>
-inline T sweep(const Outputs<T>& at, T setting, T* delta) {
-  const Vec<T> a = splat(setting);
+// The settings of the outputs that lie in one vector after another; 0 in the padding.
+template <class T>
+class SettingsInTurn {
+ public:
+  SettingsInTurn(const LossSpec& loss, const Outputs<T>& at)
+      : settings_{loss.settings}, outputs_{at.outputs}, stride_{at.stride} {}
+
+  Vec<T> operator()() {
+    Vec<T> next{};
+    for (Index lane = 0; lane < width<T>; ++lane) {
+      if (output_ < outputs_) next[lane] = T(settings_[output_]);
+      if (++output_ == stride_) output_ = 0;
+    }
+    return next;
+  }
+
+ private:
+  const double* settings_;
+  Index outputs_, stride_, output_ = 0;
+};
+
+// Writes factor * gradient into delta and returns the sum of factor * value; `setting` says what that of each vector is.
+template <class Kind, class T, class Setting>
+inline T sweep_by(const Outputs<T>& at, T* delta, Setting setting) {
   Vec<T> total{};
   for (Index i = 0; i < at.rows * at.stride; i += width<T>) {
-    const Vec<T> y = load(at.y + i), t = load(at.targets + i), factor = load(at.factors + i);
+    const Vec<T> y = load(at.y + i), t = load(at.targets + i), factor = load(at.factors + i), a = setting();
     total += factor * Kind::value(y, t, a);
     store(delta + i, factor * Kind::gradient(y, t, a));
   }
@@ -142,7 +168,15 @@ inline T sweep(const Outputs<T>& at, T setting, T* delta) {
 }
 
 template <class Kind, class T>
-inline T joined_sweep(const Outputs<T>& at, T, T* delta) {
+inline T sweep(const Outputs<T>& at, const LossSpec& loss, T* delta) {
+  if constexpr (Kind::setting_of_each)
+    if (loss.settings != nullptr) return sweep_by<Kind>(at, delta, SettingsInTurn<T>{loss, at});
+  const Vec<T> a = splat(T(loss.setting));
+  return sweep_by<Kind>(at, delta, [&] { return a; });
+}
+
+template <class Kind, class T>
+inline T joined_sweep(const Outputs<T>& at, const LossSpec&, T* delta) {
   Vec<T> total{};
   for (Index i = 0; i < at.rows * at.stride; i += width<T>) {
     const Vec<T> y = load(at.y + i), t = load(at.targets + i), factor = load(at.factors + i);
@@ -154,7 +188,7 @@ inline T joined_sweep(const Outputs<T>& at, T, T* delta) {
 
 // log(sum_j exp(z_j)) - sum_j t_j z_j, row by row, with the largest z taken off first.
 template <class T>
-inline T cross_entropy_of_softmax(const Outputs<T>& at, T, T* delta) {
+inline T cross_entropy_of_softmax(const Outputs<T>& at, const LossSpec&, T* delta) {
   T total = 0;
   for (Index r = 0; r < at.rows; ++r) {
     const T *z = at.z + r * at.stride, *y = at.y + r * at.stride, *t = at.targets + r * at.stride;
@@ -176,7 +210,7 @@ inline T cross_entropy_of_softmax(const Outputs<T>& at, T, T* delta) {
 // A loss behind an activation as one of these sweeps. After one that is not joined, delta has to be carried back.
 template <class T>
 struct Sweep {
-  T (*over)(const Outputs<T>&, T setting, T* delta) = nullptr;
+  T (*over)(const Outputs<T>&, const LossSpec&, T* delta) = nullptr;
   bool joined = false;
 };
 
@@ -197,7 +231,7 @@ inline Sweep<T> sweep_of(Loss loss, Activation activation) {
 template <class T>
 inline T measure(const LossSpec& loss, Activation activation, T activation_setting, const Outputs<T>& at, T* delta) {
   const Sweep<T> sweep = sweep_of<T>(loss.kind, activation);
-  const T total = sweep.over(at, T(loss.setting), delta);
+  const T total = sweep.over(at, loss, delta);
   if (!sweep.joined) carry_back(activation, activation_setting, at.z, at.y, delta, at.rows, at.outputs, at.stride);
   return total;
 }

@@ -43,6 +43,8 @@ struct LossSpec {
   Loss kind{};
   double setting = 0;  // the delta of huber, the level of quantile
   bool mean = true;    // over the rows of a batch, or their sum
+  const double* settings = nullptr;  // in place of the setting one for each output, or null
+  Index setting_count = 0;
 };
 
 struct RuleSpec {

@@ -226,7 +226,7 @@ class Tiny {
     run(0, behind_loss_, rows);
     const Outputs<T> at{last_.z, last_.outputs, workspace_->targets.data(), workspace_->factors.data(), rows,
                         layout_->outputs(), layout_->last().stride};
-    const T value = sweep_.over(at, setting_, last_.errors);
+    const T value = sweep_.over(at, loss, last_.errors);
     run(sweep_.joined ? behind_activation_ : behind_loss_, learning_, rows);
     return value;
   }
@@ -248,7 +248,7 @@ class Tiny {
   void lay_out(const LossSpec& loss, const Batch<T>& batch) {
     Workspace<T>& to = *workspace_;
     const Index n = layout_->inputs(), stride = layout_->last().stride;
-    if (rows_ == 0) sweep_ = sweep_of<T>(loss.kind, layout_->last().activation), setting_ = T(loss.setting);
+    if (rows_ == 0) sweep_ = sweep_of<T>(loss.kind, layout_->last().activation);
     rows_ = batch.rows;
     if (!NINELINE_LEVEL::lay_out<T>(*layout_, batch, 0, rows_, batch.total_weight(), loss.mean, nullptr, nullptr, to)) return;
     if (to.is_sparse)
@@ -343,7 +343,6 @@ class Tiny {
   Array<T> spread_out_;  // sparse rows
   Index behind_loss_ = 0, behind_activation_ = 0, learning_ = 0, end_ = 0;  // where operations begin
   Sweep<T> sweep_;
-  T setting_ = 0;   // of the loss
   Index rows_ = 0;  // of the batch that is laid out
 };
 

@@ -35,6 +35,7 @@ BY_HAND = [
     (Quantile(level=0.9), [1.0], [3.0], 0.9 * 2, [-0.9]),
     (Quantile(level=0.9), [3.0], [1.0], 0.1 * 2, [0.1]),
     (Quantile(level=0.9), [1.0], [1.0], 0, [0]),
+    (Quantile(level=(0.9, 0.2)), [1.0, 3.0], [3.0, 1.0], 0.9 * 2 + 0.8 * 2, [-0.9, 0.8]),
     (Poisson(), [2.0], [3.0], 2 - 3 * math.log(2), [1 - 3 / 2]),
     (Poisson(), [2.0], [0.0], 2, [1]),
     (BinaryCrossEntropy(), [0.25], [1.0], math.log(4), [-4]),
@@ -62,7 +63,11 @@ def test_values_and_gradients_by_hand(loss, outputs, targets, value, gradient, d
     assert found.dtype == slope.dtype == dtype
 
 
-@pytest.mark.parametrize("loss", [Huber(delta=np.float64(0.3)), Quantile(level=np.float64(0.3))], ids=repr)
+@pytest.mark.parametrize(
+    "loss",
+    [Huber(delta=np.float64(0.3)), Quantile(level=np.float64(0.3)), Quantile(level=np.array([0.3, 0.6]))],
+    ids=repr,
+)
 def test_a_parameter_that_is_a_numpy_number_does_not_widen_float32(loss):
     outputs, targets = np.float32([[1, 2]]), np.float32([[0, 3]])
     assert loss.value(outputs, targets).dtype == np.float32
@@ -110,6 +115,29 @@ def test_the_quantile_loss_is_lowest_at_the_quantile():
     for level in (0.1, 0.5, 0.9):
         losses = [Quantile(level=level).value(np.full_like(data, c), data).mean() for c in candidates]
         assert candidates[np.argmin(losses)] == np.quantile(data, level)
+
+
+def test_a_quantile_of_each_output_is_the_sum_of_single_ones():
+    rng, levels = np.random.default_rng(0), (0.1, 0.5, 0.9)
+    outputs, targets = rng.normal(size=(2, 20, 3))
+    loss = Quantile(level=levels)
+    singles = [Quantile(level=level) for level in levels]
+    columns = [(outputs[:, [i]], targets[:, [i]]) for i in range(3)]
+    values = [single.value(*column) for single, column in zip(singles, columns, strict=True)]
+    np.testing.assert_allclose(loss.value(outputs, targets), np.sum(values, axis=0))
+    gradients = [single.gradient(*column) for single, column in zip(singles, columns, strict=True)]
+    np.testing.assert_array_equal(loss.gradient(outputs, targets), np.hstack(gradients))
+    assert loss == Quantile(level=np.array(levels))
+    assert loss == eval(repr(loss))
+    assert hash(loss) == hash(Quantile(level=list(levels)))
+
+
+def test_a_quantile_of_each_output_asks_for_as_many_outputs():
+    loss, rows = Quantile(level=(0.1, 0.9)), np.ones((4, 3))
+    for outputs in (1, 3):
+        network = Network(3, 4, outputs, output="identity", rng=0)
+        with pytest.raises(ValueError, match=rf"level has 2 numbers, and the network {outputs} outputs; expected one"):
+            network.train(rows, rows[:, :outputs], loss=loss, iterations=1)
 
 
 # Joined with their activations
@@ -260,6 +288,8 @@ def test_a_row_of_weight_2_counts_as_two_rows(name, reduction, dtype):
         (lambda: Huber(delta=1, reduction="avg"), "reduction is 'avg'"),
         (lambda: Quantile(level=1), "level is 1; expected a finite number in (0, 1)"),
         (lambda: Quantile(level=math.nan), "level is nan"),
+        (lambda: Quantile(level=(0.5, 1.0)), "level of output 1 is 1.0; expected a finite number in (0, 1)"),
+        (lambda: Quantile(level=()), "level is empty; expected a number in (0, 1), or one for each output"),
     ],
 )
 def test_wrong_constants_are_refused(make, message):

@@ -33,6 +33,7 @@ from nineline.engines.one_by_one import OneByOne
 from nineline.engines.reference import Reference
 from nineline.engines.stacked import Stacked
 from nineline.files import FileError, read, write
+from nineline.losses import Quantile
 from nineline.rows import Rows
 
 
@@ -170,12 +171,13 @@ def engines_of(make, rule, count, rows, seed=0):
 @native
 @pytest.mark.parametrize("batch", ["whole", "shuffled", "own", "own, of other lengths", "own, whole"])
 @pytest.mark.parametrize("optimizer", ["gradient_descent", "adam"])
+@pytest.mark.parametrize("loss", ["squared_error", Quantile(level=(0.1, 0.5, 0.8))], ids=repr)
 @pytest.mark.parametrize("kind", KINDS)
-def test_engines_agree(kind, optimizer, batch):
+def test_engines_agree(kind, loss, optimizer, batch):
     count, rng = 11, np.random.default_rng(3)
     networks = Networks(count, *KINDS[kind](), rng=0)
     rows = Rows(TABLE, rng.uniform(size=(60, 3)), None if optimizer == "adam" else rng.uniform(size=60))
-    rule = Rule("squared_error", optimizer, clip_norm=0.4)
+    rule = Rule(loss, optimizer, clip_norm=0.4)
     results = {}
     for name, engine in engines_of(list(networks), rule, count, rows).items():
         draws, losses = np.random.default_rng(1), []

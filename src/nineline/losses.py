@@ -14,14 +14,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 import numpy as np
 
+from nineline import _checks
 from nineline._value import Value
 from nineline.activations import Activation, Exponential, Sigmoid, Softmax, Softplus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nineline._typing import Array
 
 
@@ -56,10 +59,14 @@ class Loss(Value, ABC):
     def check(self, activation: Activation, targets: Array) -> None:
         """Raise ValueError where the output activation or the targets do not fit this loss."""
         self.check_output(activation)
+        self.check_count(targets.shape[-1])
         self.check_targets(targets)
 
     def check_output(self, activation: Activation) -> None:
         """Raise ValueError where the output activation does not fit this loss."""
+
+    def check_count(self, outputs: int) -> None:
+        """Raise ValueError where a network with so many outputs does not fit this loss."""
 
     def check_targets(self, targets: Array) -> None:
         """Raise ValueError where targets, (rows, outputs), do not fit this loss."""
@@ -172,25 +179,57 @@ class Quantile(Loss):
 
     The gradient is ``-level`` where the output is below the target, ``1 - level`` where it is above.
 
+    Parameters
+    ----------
+    level : float or sequence of float
+        In (0, 1): one for all outputs, or one for each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nineline.losses import Quantile
+    >>> Quantile(level=(0.25, 0.75)).gradient(np.array([[1.0, 1.0]]), np.array([[2.0, 2.0]]))
+    array([[-0.25, -0.75]])
+
     References
     ----------
     Koenker, Bassett (1978), Regression quantiles.
     """
 
     name = "quantile"
-    level: float = 0.5
+    level: float | Sequence[float] = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_number("level", low=0, high=1, low_open=True, high_open=True)
+        if isinstance(self.level, (str, bytes)) or not np.ndim(self.level):
+            self.check_number("level", low=0, high=1, low_open=True, high_open=True)
+            return
+        levels = tuple(
+            _checks.number(f"level of output {output}", level, low=0, high=1, low_open=True, high_open=True)
+            for output, level in enumerate(self.level)  # type: ignore[arg-type]
+        )
+        if not levels:
+            raise ValueError("level is empty; expected a number in (0, 1), or one for each output")
+        vars(self)["level"] = levels
+
+    def check_count(self, outputs: int) -> None:
+        if isinstance(self.level, tuple) and len(self.level) != outputs:
+            raise ValueError(
+                f"level has {len(self.level)} numbers, and the network {outputs} outputs; expected one for each, "
+                "or one number for all"
+            )
 
     def value(self, outputs: Array, targets: Array) -> Array:
-        r = targets - outputs
-        return np.maximum(self.level * r, (self.level - 1) * r).sum(axis=-1)
+        r, level = targets - outputs, self._level(outputs)
+        return np.maximum(level * r, (level - 1) * r).sum(axis=-1)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
-        r = targets - outputs
-        return np.where(r > 0, -self.level, np.where(r < 0, 1 - self.level, 0)).astype(outputs.dtype)
+        r, level = targets - outputs, self._level(outputs)
+        return np.where(r > 0, -level, np.where(r < 0, 1 - level, 0)).astype(outputs.dtype)
+
+    def _level(self, outputs: Array) -> Any:
+        """Return the level, which does not widen float32: a number, or an array that meets outputs, (outputs,)."""
+        return np.array(self.level, outputs.dtype) if isinstance(self.level, tuple) else self.level
 
 
 class JoinedLoss(Loss):

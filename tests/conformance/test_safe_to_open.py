@@ -37,8 +37,14 @@ from nineline.files import FORMAT_VERSION, FileError, read_header
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MANY = ["networks", "checkpoint of networks"]
-KINDS = ["network", "layers", "checkpoint", "classifier", "regressor", "trainer", *MANY]
-SINCE = {"trainer": 3, "layers": 4, **dict.fromkeys(MANY, 4)}  # the version of the format that first had it
+SEVERAL = ["outputs", "labels", "quantiles"]  # tables with several answers a row
+KINDS = ["network", "layers", "checkpoint", "classifier", "regressor", "trainer", *MANY, *SEVERAL]
+SINCE = {
+    "trainer": 3,
+    "layers": 4,
+    **dict.fromkeys(MANY, 4),
+    **dict.fromkeys(SEVERAL, 5),
+}  # the version of the format that first had it
 MUTANTS = int(os.environ.get("NINELINE_FUZZ", "800"))
 MEMORY = 256 * 2**20  # bytes beyond what the process has taken already
 
@@ -83,7 +89,7 @@ def test_golden_files_answer_as_they_did(kind: str, version: int) -> None:
     elif kind in ("network", "checkpoint", *MANY):
         answers = model.run(np.linspace(-1, 1, 12).reshape(4, 3))
     else:
-        answers = model.predict_proba(table()[:8]) if kind == "classifier" else model.predict(table()[:8])
+        answers = model.predict_proba(table()[:8]) if kind in ("classifier", "labels") else model.predict(table()[:8])
     np.testing.assert_allclose(answers, expected, rtol=1e-5 if kind == "checkpoint" else 1e-9)
 
 
@@ -479,7 +485,7 @@ def test_a_file_sets_nothing_that_writes_or_takes_a_machine(kind: str, setting: 
 def test_every_setting_is_one_of_a_file_or_one_of_a_machine() -> None:
     for kind in (TabularClassifier, TabularRegressor):
         there = set(kind().get_params())
-        assert there | {"class_weight"} == SETTINGS | {"checkpoint", "resume", "n_jobs"}
+        assert there | {"class_weight", "quantiles"} == SETTINGS | {"checkpoint", "resume", "n_jobs"}
 
 
 # Messages

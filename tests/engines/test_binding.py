@@ -14,6 +14,7 @@ import scipy.sparse
 from nineline import Adam, Dropout, Layer, Network
 from nineline.activations import ACTIVATIONS
 from nineline.engines import native
+from nineline.losses import Quantile
 from nineline.rows import Compact, Encoding, NumberPart, Sparse
 
 pytestmark = pytest.mark.skipif(
@@ -601,6 +602,25 @@ def test_a_loss_that_does_not_fit_the_output(loss, output):
     layout = module.Layout(native.level(), "float64", [dense(activation=output)])
     with pytest.raises(ValueError, match="the loss does not fit"):
         module.Training(layout, module.loss(loss), module.rule("rmsprop"), np.ones(8), 1)
+
+
+def test_a_loss_with_settings_for_other_outputs():
+    layout = module.Layout(native.level(), "float64", [dense(activation="identity")])
+    loss = module.loss("quantile", settings=[0.1, 0.5, 0.9])
+    with pytest.raises(ValueError, match="settings for another number of outputs"):
+        module.Training(layout, loss, module.rule("rmsprop"), np.ones(8), 1)
+    with pytest.raises(ValueError, match="huber has no setting for each output"):
+        module.loss("huber", settings=[0.1, 0.5])
+
+
+def test_a_training_keeps_the_settings_of_its_loss():
+    network = network_of(sizes=(3, 2))
+    layout, loss = native._new_layout(network), module.loss("quantile", settings=[0.1, 0.9])
+    training = module.Training(layout, loss, module.rule("rmsprop"), network.parameters, 1)
+    del loss
+    gc.collect()
+    expected = Quantile(level=(0.1, 0.9)).value(network.run(X), Y).mean()
+    assert training.evaluate(X, Y, None) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, 2.0, -1.0, np.nan, np.inf])

@@ -35,7 +35,7 @@ from nineline.activations import ACTIVATIONS, Activation, Elu, Exponential, Iden
 from nineline.engines import native
 from nineline.engines.contract import Rule
 from nineline.layers import LAYERS, AbstractLayer
-from nineline.losses import LOSSES, CrossEntropy, Loss, SquaredError
+from nineline.losses import LOSSES, CrossEntropy, Loss, Quantile, SquaredError
 from nineline.optimizers import OPTIMIZERS, Optimizer, WholeBatchOptimizer
 from nineline.rows import Compact, Encoding, LevelPart, NumberPart, Rows
 
@@ -53,7 +53,10 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 # The features. Each list begins with the plainest, and holds all there is of its kind.
 
 HIDDEN = [*(kind() for kind in ACTIVATIONS.values()), LeakyRelu(0.2), LeakyRelu(-0.1), Elu(0.5)]
-SETTINGS = {"huber": [{}, {"delta": 0.25}], "quantile": [{}, {"level": 0.9}]}  # of losses that have one
+SETTINGS = {  # of losses that have one
+    "huber": [{}, {"delta": 0.25}],
+    "quantile": [{}, {"level": 0.9}, {"level": (0.1, 0.5, 0.8)}],  # of each output in turn
+}
 STEPWISE = [kind for kind in OPTIMIZERS.values() if not issubclass(kind, WholeBatchOptimizer)]  # see test_second_order
 OPTIMIZERS_TRIED = [
     *(kind(0.01) for kind in STEPWISE),
@@ -163,6 +166,11 @@ def losses():
     return [kind(**settings) for name, kind in LOSSES.items() for settings in SETTINGS.get(name, [{}])]
 
 
+def has_levels(loss):
+    """Return whether each output has a level of its own."""
+    return isinstance(getattr(loss, "level", None), tuple)
+
+
 def goals():
     """Return every loss with every output activation that fits it."""
     rng = np.random.default_rng(0)
@@ -245,7 +253,10 @@ def network_of(case):
 
 
 def data_of(case, rng, rows):
-    targets = targets_for(*case.goal, rng, rows, case.outputs)
+    loss, activation = case.goal
+    if has_levels(loss):
+        loss = with_settings(loss, level=0.5)
+    targets = targets_for(loss, activation, rng, rows, case.outputs)
     assert targets is not None, f"possible_targets has none that fit {case.goal}"
     weights = {
         "none": None,
@@ -325,6 +336,8 @@ def options_of(case, network):
     if not isinstance(case.optimizer, GradientDescent) and case.dtype == "float32" and "l1" in dict(case.penalty):
         rate /= 300  # weights that hover about 0, where |w| has its kink, are told apart by their last bit
     loss = with_settings(case.goal[0], reduction=case.reduction)
+    if has_levels(loss):
+        loss = with_settings(loss, level=np.resize(loss.level, case.outputs))
     if case.layout == "sparse" and not columns_of_levels(case):
         inputs = csr_array(np.where(np.abs(inputs) > 0.7, inputs, 0))
     if case.layout == "compact":
@@ -558,7 +571,7 @@ def test_training_takes_denormal_numbers_for_zeros_and_leaves_pythons_alone(dtyp
 
 FEATURES = {
     "hidden": HIDDEN,
-    "goal": main_goals(),
+    "goal": [goal for goal in main_goals() if not has_levels(goal[0])],  # see test_levels_with_every_feature
     "optimizer": OPTIMIZERS_TRIED,
     "factors": list(FACTORS),
     "dtype": DTYPES,
@@ -615,6 +628,15 @@ def table_of_pairs():
 @pytest.mark.parametrize("case", table_of_pairs(), ids=lambda case: f"{case.hidden}-{case.goal[0]}-{case.dtype}")
 def test_every_pair_of_features(case):
     agree(case)
+
+
+@pytest.mark.parametrize(
+    ("feature", "number"),
+    [(name, number) for name, values in FEATURES.items() if name != "goal" for number in range(len(values))],
+)
+def test_levels_with_every_feature(feature, number):
+    goal = Quantile(level=SETTINGS["quantile"][-1]["level"]), Identity()
+    agree(replace(Case(goal=goal, outputs=3), **{feature: FEATURES[feature][number]}))
 
 
 def test_the_table_has_every_pair():

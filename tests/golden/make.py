@@ -77,6 +77,13 @@ def main() -> None:
     regressor = TabularRegressor(**settings).fit(frame, np.arange(60) * 10.0)
     regressor.evaluation_ = {"test rows": 0.0}
     regressor.save(folder / "regressor.nineline")
+    i = np.arange(60)
+    outputs = TabularRegressor(**settings).fit(frame, pl.DataFrame({"one": i * 10.0, "other": np.cos(i)}))
+    outputs.save(folder / "outputs.nineline")
+    labels = TabularClassifier(**settings).fit(frame, np.column_stack([i % 2, i % 3 == 0, i < 40]).astype(int))
+    labels.save(folder / "labels.nineline")
+    quantiles = TabularRegressor(quantiles=(0.1, 0.5, 0.9), **settings).fit(frame, i * 10.0)
+    quantiles.save(folder / "quantiles.nineline")
     answers = {
         "network": network.run(inputs).tolist(),
         "layers": deep.run(levels()).tolist(),
@@ -84,6 +91,9 @@ def main() -> None:
         "trainer": lived.run(inputs).tolist(),
         "classifier": classifier.predict_proba(frame[:8]).tolist(),
         "regressor": regressor.predict(frame[:8]).tolist(),
+        "outputs": outputs.predict(frame[:8]).tolist(),
+        "labels": labels.predict_proba(frame[:8]).tolist(),
+        "quantiles": quantiles.predict(frame[:8]).tolist(),
         **many(folder),
     }
     (folder / "answers.json").write_text(json.dumps(answers, indent=1) + "\n")

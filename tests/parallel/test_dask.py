@@ -130,6 +130,14 @@ def test_a_regressor(client):
     np.testing.assert_array_equal(bounds.compute(), model.predict_interval(columns, 0.8))
 
 
+def test_quantiles(client):
+    X = dd.from_pandas(TABLE, npartitions=4)
+    model = nineline.dask.TabularRegressor(client=client, quantiles=(0.1, 0.9), **QUICK).fit(X, target="price")
+    found = model.predict(X)
+    assert list(found.columns) == ["price_0.1", "price_0.9"]
+    np.testing.assert_array_equal(found.compute(), model.predict(TABLE[model.names_]))
+
+
 def test_what_is_kept_is_without_the_cluster(client, tmp_path):
     model = nineline.dask.TabularClassifier(client=client, **{**QUICK, "n_members": 1})
     assert model.get_params()["client"] is client
@@ -156,6 +164,12 @@ def test_what_cannot_be_fitted(client):
         (X, {"target": "kinds"}, ValueError, "target is 'kinds', which is no column of X; did you mean 'kind'"),
         (X, {"target": "kind", "sample_weight": X["weight"]}, TypeError, "sample_weight is Series; expected a column"),
         (X, {"y": TABLE["kind"]}, TypeError, "y is Series; expected a Dask Series"),
+        (
+            X,
+            {"y": X[["kind", "place"]]},
+            TypeError,
+            "y is a Dask DataFrame; expected a Dask Series: on a cluster a model",
+        ),
         (X, {"target": "kind", "memory": "much"}, ValueError, "memory"),
     ]:
         with pytest.raises(error, match=message):

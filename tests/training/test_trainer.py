@@ -28,6 +28,7 @@ from nineline import (
 )
 from nineline.engines import native
 from nineline.files import FileError
+from nineline.losses import Quantile
 
 NO_NATIVE = pytest.mark.skipif(
     native._native is None or os.environ.get("NINELINE_SIMD") == "none",
@@ -363,6 +364,16 @@ def test_a_snapshot_a_file_a_pickle_and_a_copy_go_on_to_the_same_bits(how, engin
     trainer.restore(there)
     assert (trainer.steps(X, Y, batch_size=9, epochs=3).tolist(), bits(trainer.network)) == truth
     assert bits(Network.load(tmp_path / "run.nineline")) == there.parameters.tobytes()
+
+
+def test_a_file_holds_a_quantile_for_each_output(tmp_path):
+    loss = Quantile(level=(0.1, 0.5, 0.9))
+    trainer = Trainer(Network(4, 5, 3, output="identity", rng=0), loss=loss, rng=0)
+    trainer.save(tmp_path / "run.nineline")
+    again = Trainer.load(tmp_path / "run.nineline")
+    assert again.rule.loss == loss
+    rows, targets = np.ones((6, 4)), np.ones((6, 3))
+    assert again.step(rows, targets) == trainer.step(rows, targets)
 
 
 def test_what_cannot_be_written_says_so_and_writes_nothing(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from nineline import Dropout, Embedding, Layer, LayerNorm, Network, Residual, Trainer, sigmoid, sigmoid_prime
 from nineline.activations import ACTIVATIONS, Activation
 from nineline.layers import AbstractLayer
-from nineline.losses import LOSSES, Huber, Loss, SquaredError
+from nineline.losses import LOSSES, Huber, Loss, Quantile, SquaredError
 from nineline.optimizers import LBFGS, Adam, AdamW, GradientDescent, Optimizer, RMSprop
 from nineline.training.errors import DivergenceError
 from nineline.view.trace import numbers
@@ -193,7 +193,9 @@ def test_every_activation(activation, where):
     check_against_the_trainer(network, *rows_for(network), loss="squared_error")
 
 
-@pytest.mark.parametrize("loss", [*sorted(LOSSES), Huber(delta=0.3), Quartic(), SquaredError(reduction="sum")])
+@pytest.mark.parametrize(
+    "loss", [*sorted(LOSSES), Huber(delta=0.3), Quantile(level=(0.2, 0.9)), Quartic(), SquaredError(reduction="sum")]
+)
 @pytest.mark.parametrize("optimizer", ["gradient_descent", "adam"])
 def test_every_loss(loss, optimizer):
     network = small(output=FITTING.get(loss if isinstance(loss, str) else "", "identity"))

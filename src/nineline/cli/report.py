@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _CLASSES_SHOWN = 12
 _DECIDING = 8
-_CLASSES_NAMED = 100
+_NAMED = 100
+_LISTS_OF_A_TARGET = {"classes": "classes", "names": "targets", "levels": "quantiles"}  # headings of what a file says
 _COLUMNS_SHOWN = 20
 _CHARACTERS_SHOWN = 4000
 
@@ -82,7 +83,7 @@ def print_file(console: Console, path: str, header: dict[str, Any]) -> None:
         raise FileError(f"{path} says nothing sensible of what is inside: {error!r}") from error
     console.print(line("file", f"{path}, {lines.pop('what')}, format {header['format_version']}"))
     network = lines.pop("network")
-    for heading in ("target", "classes"):
+    for heading in ("target", *_LISTS_OF_A_TARGET.values()):
         if heading in lines:
             console.print(line(heading, lines.pop(heading)))
     if columns is not None:
@@ -113,10 +114,11 @@ def _inside(header: dict[str, Any]) -> tuple[dict[str, str], Columns | None]:
     if kind == "tabular":
         lines["what"] = str(header["estimator"])
         lines["target"] = str(header["target"]["name"])
-        if "classes" in header["target"]:
-            classes = [str(value) for value in header["target"]["classes"]]
-            more = [f"and {len(classes) - _CLASSES_NAMED:,} more"] if len(classes) > _CLASSES_NAMED else []
-            lines["classes"] = ", ".join([*classes[:_CLASSES_NAMED], *more])
+        for key, heading in _LISTS_OF_A_TARGET.items():
+            if key in header["target"]:
+                each = [str(value) for value in header["target"][key]]
+                more = [f"and {len(each) - _NAMED:,} more"] if len(each) > _NAMED else []
+                lines[heading] = ", ".join([*each[:_NAMED], *more])
         columns = Columns.rebuild(header["columns"])
         importances = {str(name): float(value) for name, value in header.get("importances", {}).items()}
         if importances:

@@ -82,6 +82,7 @@ class Rule(Value):
     def check(self, network: Network) -> None:
         """Raise ValueError where the loss does not fit the output, or the optimizer names a block that is not there."""
         self.loss.check_output(network.output_layer.activation)
+        self.loss.check_count(network.n_outputs)
         factors = self.optimizer.factors
         if factors:
             known = {block.name for block in network.blocks} | {block.kind for block in network.blocks}

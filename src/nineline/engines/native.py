@@ -337,8 +337,9 @@ def _activation(activation: Activation) -> tuple[str, float]:
 def _loss(loss: Loss) -> Any:
     if type(loss) not in (LOSSES.get(loss.name), OutputErrors):
         raise NotNativeError(f"loss {loss!r} is not known to the native engine")
-    settings = [value for setting, value in vars(loss).items() if setting != "reduction"]  # one at most
-    return _module().loss(loss.name, *settings, mean=loss.reduction == "mean")
+    given = [value for setting, value in vars(loss).items() if setting != "reduction"]  # one at most
+    setting = {"settings" if isinstance(value, tuple) else "setting": value for value in given}
+    return _module().loss(loss.name, mean=loss.reduction == "mean", **setting)
 
 
 def _rule(rule: Rule) -> Any:

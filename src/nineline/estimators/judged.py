@@ -10,6 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from nineline.rows import sampled
+from nineline.tables.several_targets import SeveralAnswers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -92,6 +93,11 @@ def judged_of(model: Any, X: Any, y: Any, *, classes: bool) -> Judged:
         judged = model
     else:
         check_is_fitted(model, "network_")
+        if isinstance(model.target_, SeveralAnswers):
+            raise TypeError(
+                f"this is a picture of one target, and the model predicts {model.target_.in_words()}; fit a model of "
+                "one of them for it"
+            )
         judged = _answered(model, X, y)
     if (judged.classes is not None) != classes:
         what, other = ("classes", "a number") if classes else ("a number", "classes")
@@ -111,7 +117,7 @@ def _answered(model: Any, X: Any, y: Any) -> Judged:
             raise ValueError(NO_ROWS)
         truth, answers, weights = model._held_out.judged()
     else:
-        truth = model._check_target(y)
+        truth = model._truth(y)
         answers = model._answers(model._run(X))
         if len(truth) != len(answers):
             raise ValueError(f"X has {len(answers)} rows and y has {len(truth)}; expected as many of each")

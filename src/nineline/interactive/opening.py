@@ -114,10 +114,17 @@ def open_model(path: str | os.PathLike[str]) -> Opened:
         It is no model, or cannot be read.
     """
     from nineline import Ensemble, estimators, files
+    from nineline.tables.several_targets import SeveralAnswers
 
     if files.read_header(path).get("kind") != "tabular":
         return open_network(Network.load(path))
-    whole = estimators.load(path).network_
+    model = estimators.load(path)
+    if isinstance(model.target_, SeveralAnswers):
+        raise ValueError(
+            f"{path} predicts {model.target_.in_words()}, and a playground has one target; open the table that it was "
+            "trained on with one of them: TABLE --target COLUMN"
+        )
+    whole = model.network_
     try:
         return open_network(whole.networks[0] if isinstance(whole, Ensemble) else whole)
     except ValueError as error:

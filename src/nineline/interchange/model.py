@@ -12,6 +12,7 @@ from nineline.activations import ACTIVATIONS, Softmax
 from nineline.ensemble import Ensemble
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
 from nineline.network import Network
+from nineline.tables.several_targets import SeveralAnswers
 from nineline.tables.targets import TargetScaling
 
 if TYPE_CHECKING:
@@ -188,6 +189,12 @@ _LAYERS: Final[dict[type[AbstractLayer], Callable[[Any], str]]] = {
 
 def _target(model: object, network: Network | Ensemble) -> Target | None:
     """Return what an estimator predicts; None for several labels or numbers at once, which the outputs are."""
+    learned = getattr(model, "target_", None)
+    if isinstance(learned, SeveralAnswers):
+        raise ValueError(
+            f"model predicts {learned.in_words()}, and what is exported of a model of a table has one target; fit a "
+            "model for each, or export a network of it, whose outputs are scaled: model.members_[0].to_onnx(path)"
+        )
     name = getattr(model, "target_name_", "target")
     if (classes := getattr(model, "classes_", None)) is not None:
         outputs = 1 if len(classes) == 2 else len(classes)

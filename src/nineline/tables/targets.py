@@ -24,6 +24,9 @@ _FIXED_WIDTH: Final = 64  # characters; in an array of text each takes as much m
 class Target(ABC):
     """What an estimator of a table predicts: how it is learned, and what a network's outputs say about it."""
 
+    kind: ClassVar[str]
+    """What a file calls it, where an estimator may have another kind."""
+
     @property
     @abstractmethod
     def outputs(self) -> int:
@@ -39,9 +42,22 @@ class Target(ABC):
     def loss(self) -> str:
         """What is descended on."""
 
+    @property
+    def loss_settings(self) -> dict[str, Any]:
+        """What the loss is made with."""
+        return {}
+
+    def of(self, name: str) -> list[str]:
+        """Return what each answer is called, where the target is called `name`."""
+        return [name]
+
     @abstractmethod
     def encode(self, y: npt.NDArray[Any]) -> Array:
         """Return what the networks learn, (rows, outputs), float32."""
+
+    def begin(self, mean: Numbers) -> Numbers:
+        """Return what networks answer before they learn, (outputs,), where what they learn has this mean."""
+        return mean
 
     def codes(self, y: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         """Return the number of each row's class, to stratify by; None of a quantity."""
@@ -49,7 +65,7 @@ class Target(ABC):
 
     @abstractmethod
     def numbers(self, y: npt.NDArray[Any]) -> Numbers:
-        """Return each row's target as a number, (rows,): of classes their numbers."""
+        """Return each row's target as numbers, (rows,) or (rows, outputs): of classes their numbers."""
 
     @abstractmethod
     def values(self, numbers: Numbers) -> npt.NDArray[Any]:
@@ -61,7 +77,11 @@ class Target(ABC):
 
     @abstractmethod
     def answers(self, outputs: Array) -> Numbers:
-        """Return what outputs, (rows, outputs), say: probabilities, (rows, classes), or numbers, (rows,)."""
+        """Return what outputs say: probabilities, (rows, classes), or numbers, (rows,) or (rows, outputs)."""
+
+    def predicted(self, answers: Numbers) -> npt.NDArray[Any]:
+        """Return what is predicted where outputs say so: of probabilities the classes, else the numbers."""
+        return answers
 
     @abstractmethod
     def in_words(self) -> str:
@@ -102,6 +122,8 @@ class Classes(Target):
     """
 
     classes: npt.NDArray[Any]
+
+    kind: ClassVar[str] = "classes"
 
     @classmethod
     def learn(cls, y: npt.NDArray[Any]) -> Self:
@@ -145,6 +167,9 @@ class Classes(Target):
         probabilities: Numbers = outputs / outputs.sum(axis=1, keepdims=True)
         return probabilities
 
+    def predicted(self, answers: Numbers) -> npt.NDArray[Any]:
+        return self.classes[answers.argmax(axis=1)]
+
     def in_words(self) -> str:
         return f"one of {len(self.classes)} classes"
 
@@ -181,6 +206,7 @@ class Quantity(Target):
     scaling: TargetScaling
     residuals: Numbers = field(default_factory=lambda: np.empty(0))
 
+    kind: ClassVar[str] = "quantity"
     outputs: ClassVar[int] = 1
     activation: ClassVar[str] = "identity"
     loss: ClassVar[str] = "squared_error"

@@ -13,6 +13,7 @@ from nineline import _checks
 from nineline.estimators import tabular
 from nineline.estimators.dask.fitting import fit_on_workers
 from nineline.estimators.dask.shares import shares_of
+from nineline.tables.several_targets import SeveralAnswers
 
 
 class OnDask:
@@ -84,7 +85,7 @@ class OnDask:
         """Return the answer for each row.
 
         Of a Dask DataFrame it is a Series, with its index and the name of the target, computed by partition when it is
-        asked for.
+        asked for; of quantiles a DataFrame with a column for each.
         """
         return self._by_partition("predict", X)
 
@@ -231,6 +232,11 @@ def _as_one(X: Any, y: Any, sample_weight: Any, target: str | None) -> tuple[Any
     for role, given in added.items():
         if not _is_collection(given, 1):
             name = "y" if role == "target" else role
+            if _is_collection(given, 2):
+                raise TypeError(
+                    f"{name} is a Dask DataFrame; expected a Dask Series: on a cluster a model has one target, so fit "
+                    "one for each column, or compute the table and take nineline.estimators"
+                )
             raise TypeError(f"{name} is {type(given).__name__}; expected a Dask Series, with the divisions of X")
         name = role
         while name in names:
@@ -251,7 +257,8 @@ def _answers(method: str, model: Any, arguments: tuple[Any, ...], part: Any) -> 
     import pandas as pd
 
     classes = model.classes_ if hasattr(model, "predict_proba") else np.empty(0)
-    columns = {"predict_proba": classes, "predict_interval": ["lower", "upper"]}.get(method)
+    several = model.target_names_ if isinstance(model.target_, SeveralAnswers) else None
+    columns = {"predict": several, "predict_proba": classes, "predict_interval": ["lower", "upper"]}[method]
     if len(part):
         found = getattr(model, method)(model.select(part.rename(columns=str)), *arguments)
     else:

@@ -20,7 +20,8 @@ from nineline._version import __version__
 from nineline.estimators.judged import Judged, judged_of
 from nineline.estimators.page.bars import bars
 from nineline.estimators.page.pictures import explained, pictures
-from nineline.estimators.tabular.scoring import class_scores, number_scores
+from nineline.estimators.tabular.scoring import class_scores, number_scores, scores_of
+from nineline.tables.several_targets import Labels, Quantiles, SeveralAnswers
 
 if TYPE_CHECKING:
     import os
@@ -154,6 +155,9 @@ def _in_short(evaluation: Evaluation) -> str:
     if "accuracy" in network:
         said = f"It is right in {100 * network['accuracy']:.1f} % of rows"
         beside = f", where the {other} alone would be in {100 * plainest['accuracy']:.1f} %"
+    elif "pinball loss" in network:
+        said = f"Its quantiles have a pinball loss of {network['pinball loss']:,.4g}"
+        beside = f", where the {other} have one of {plainest['pinball loss']:,.4g}"
     else:
         said = f"Its answers are off by {network['MAE']:,.4g} on average"
         beside = f", where the {other} is by {plainest['MAE']:,.4g}"
@@ -161,6 +165,8 @@ def _in_short(evaluation: Evaluation) -> str:
 
 
 def _predicts(model: Any) -> str:
+    if isinstance(model.target_, SeveralAnswers):
+        return _checks.printable(model.target_.in_words(), 200)
     if not is_classifier(model):
         return "a number"
     classes = [_checks.printable(str(value), 40) for value in model.classes_.tolist()[:8]]
@@ -176,6 +182,8 @@ def _held_out(report: Any) -> Evaluation | None:
             return None
         where = "rows held out in training; a copy of a model does not have them, so there are no pictures of them"
         return Evaluation(None, where, {"network": dict(report.held_out)})
+    if isinstance(model.target_, SeveralAnswers):
+        return _several_held_out(report)
     judged = judged_of(model, None, None, classes=is_classifier(model))
     scores = {"network": dict(report.held_out)}
     if judged.classes is not None:
@@ -185,9 +193,28 @@ def _held_out(report: Any) -> Evaluation | None:
     else:
         mean = np.average(judged.truth, weights=judged.weights)
         scores["mean"] = number_scores(judged.truth, np.full(len(judged.truth), mean), judged.weights)
-    weighed = "" if judged.weights is None else " different"
-    where = f"{len(judged.truth):,}{weighed} rows held out in training, each judged by the network that did not see it"
-    return Evaluation(judged, where, scores, rows=report.examples)
+    return Evaluation(judged, _where(judged.truth, judged.weights), scores, rows=report.examples)
+
+
+def _several_held_out(report: Any) -> Evaluation:
+    """Return the same of several outputs, labels or quantiles, of which there are no pictures."""
+    model = report.model
+    truth, answers, weights = model._held_out.judged()
+    if isinstance(model.target_, Quantiles):
+        name, plainest = "quantiles of the target", np.array(model.target_.plain)
+    else:
+        name = "share of each label" if isinstance(model.target_, Labels) else "mean of each"
+        plainest = np.average(truth, axis=0, weights=weights)
+    scores = {
+        "network": dict(report.held_out),
+        name: scores_of(model, truth, np.broadcast_to(plainest, answers.shape), weights),
+    }
+    return Evaluation(None, _where(truth, weights), scores, rows=report.examples)
+
+
+def _where(truth: Any, weights: Any) -> str:
+    weighed = "" if weights is None else " different"
+    return f"{len(truth):,}{weighed} rows held out in training, each judged by the network that did not see it"
 
 
 def _by_class(judged: Judged | None) -> list[dict[str, Any]]:

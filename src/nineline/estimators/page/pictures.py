@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from nineline.estimators import plots
+from nineline.tables.several_targets import Labels, Quantiles, Quantities
 from nineline.view.svg import to_svg
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def explained(model: Any, evaluation: Any) -> Picture | None:
     """Return the picture of one row's explanation: of some rows the one with the highest answer."""
     if evaluation is None or not evaluation.rows or model._held_out is None or not model._held_out.parts:
         return None
+    if isinstance(model.target_, Labels | Quantities):
+        return None  # which of them?
     explanation = model.explain(max(evaluation.rows, key=lambda row: _highest(model, row)))
     return _picture(
         partial(plots.plot_explanation, explanation),
@@ -62,6 +65,8 @@ def explained(model: Any, evaluation: Any) -> Picture | None:
 
 def _highest(model: Any, row: dict[str, Any]) -> float:
     """Return the number for a row, the probability of the second of two classes, or that of the likeliest."""
+    if isinstance(model.target_, Quantiles):
+        return float(model.predict_one(row)[model.target_.levels[model.target_.find(None)]])
     if not is_classifier(model):
         return float(model.predict_one(row))
     shares = list(model.predict_proba_one(row).values())

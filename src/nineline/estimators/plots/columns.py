@@ -14,10 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from nineline import _checks
 from nineline.estimators.judged import NO_ROWS
 from nineline.estimators.tabular.held_out import HeldOut
+from nineline.estimators.tabular.scoring import error_name
 from nineline.tables.inference import ColumnLearner
 from nineline.tables.kinds import Category
 from nineline.tables.profile import NumberProfile, ValueProfile
 from nineline.tables.series import datetimes
+from nineline.tables.several_targets import SeveralAnswers
 from nineline.view.axes import grid, labels_of, new_axes, plain, shortened, start_over
 from nineline.view.palette import palette_of
 
@@ -121,7 +123,9 @@ def plot_importance(
     )
     axes.set_yticks(places, [plain(shortened(found.names[place], _CHARACTERS)) for place in order])
     axes.invert_yaxis()
-    measure = "log-loss" if is_classifier(model) else f"RMSE of {plain(shortened(model.target_name_, _CHARACTERS))}"
+    measure = error_name(model)
+    if not is_classifier(model):
+        measure += f" of {plain(shortened(model.target_name_, _CHARACTERS))}"
     left = len(found.names) - len(order)
     axes.set_xlabel(f"rise of the {measure} when shuffled{f' (the first {top} of {len(found.names)})' if left else ''}")
     grid(axes, colours)
@@ -144,7 +148,8 @@ def plot_dependence(
     X : optional
         Rows whose answers are averaged; by default those that were held out in `fit`.
     of : optional
-        A class whose probability is drawn; by default the second of two, or the four most probable ones.
+        A class whose probability is drawn; by default the second of two, or the four most probable ones. Of several
+        outputs or labels the name of one, of quantiles a level; by default the first four.
     profile : ColumnProfile, optional
         Says which values the column has; by default the one of the model's report, or of X.
     axes : matplotlib.axes.Axes, optional
@@ -360,6 +365,10 @@ def _deciles(profile: ColumnProfile) -> Any:
 
 def _curves(model: Any, means: Any, of: Any) -> list[tuple[str, Any]]:
     """Return the names and the mean answers, (values,) each, that are drawn."""
+    if isinstance(model.target_, SeveralAnswers):
+        names = model.target_names_
+        numbers = range(min(len(names), _CURVES)) if of is None else [model.target_.find(of)]
+        return [(plain(shortened(names[number], 40)), means[:, number]) for number in numbers]
     if not is_classifier(model):
         if of is not None:
             raise ValueError(f"of is {of!r}, and the target {model.target_name_!r} is a number; leave it out")

@@ -17,9 +17,11 @@ from nineline.estimators.notebook import Shown
 from nineline.estimators.tabular import file
 from nineline.estimators.tabular.explaining import explain
 from nineline.estimators.tabular.fitting import Fitting
+from nineline.estimators.tabular.given_targets import check_columns
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.predicting import predict_to
 from nineline.tables.series import is_missing
+from nineline.tables.several_targets import Labels, Quantities, SeveralAnswers
 
 if TYPE_CHECKING:
     import os
@@ -82,8 +84,10 @@ class Tabular(Shown, Fitting):
         -------
         sklearn.utils.Bunch
             ``names`` of the columns in use, and for each ``importances_mean`` and ``importances_std``, in the order of
-            the table; ``importances`` is (columns, n_repeats). The measure is the log-loss of a classifier and the
-            root mean squared error of a regressor, in units of the target.
+            the table; ``importances`` is (columns, n_repeats). The measure is the log-loss of a classifier (of several
+            labels its mean over them) and the root mean squared error of a regressor in units of the target; of
+            several outputs, in units of each one's standard deviation, the mean over them; of quantiles the pinball
+            loss.
 
         Raises
         ------
@@ -105,7 +109,7 @@ class Tabular(Shown, Fitting):
             held_out = self._held_out
         else:
             frame = self._frame(X)
-            labels = self._check_target(y)
+            labels = self._truth(y)
             if len(labels) != len(frame):
                 raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
             held_out = HeldOut.on(self.network_, self.columns_.compact(frame, np.float64), labels)
@@ -122,7 +126,8 @@ class Tabular(Shown, Fitting):
         row : dict, or DataFrame or array_like of one row
             A dict has each column's name and its value, None or NaN where it is missing.
         of : optional
-            Of a classifier: the class whose probability is explained; by default the most probable one.
+            Of a classifier: the class whose probability is explained; by default the most probable one. Of several
+            outputs or labels, the name of one of `target_names_`. Of quantiles, a level; by default the middle one.
         background : DataFrame or array_like, optional
             The rows whose mean is the baseline; by default those that were held out in `fit`, a few thousand at most.
 
@@ -177,9 +182,18 @@ class Tabular(Shown, Fitting):
 
     def _explained(self, row: Compact, of: Any) -> tuple[int, str]:
         """Return which answer is explained, and what it is called."""
+        if isinstance(self.target_, SeveralAnswers):
+            output = self.target_.find(of)
+            return output, self.target_names_[output]
         if of is not None:
             raise ValueError(f"of is {of!r}, and the target {self.target_name_!r} is a number; leave it out")
         return 0, self.target_name_
+
+    def _truth(self, y: Any) -> npt.NDArray[Any]:
+        """Return the target of other rows, checked: as many columns as were learned."""
+        labels = self._check_target(y)
+        check_columns(labels, self.target_names_ if isinstance(self.target_, Quantities | Labels) else None)
+        return labels
 
     def _importance_soon(self) -> Bunch:
         """Return what `feature_importance` does of some of the held-out rows, which are there; measured once a fit."""
@@ -236,9 +250,10 @@ class Tabular(Shown, Fitting):
         X
             Files, a LazyFrame and so on, as `fit` takes them.
         path : path
-            ``.csv``, ``.parquet`` and so on: its ending says what is written. One column, named as the target.
+            ``.csv``, ``.parquet`` and so on: its ending says what is written. One column, named as the target; of
+            several outputs, labels or quantiles one for each, as `target_names_` has them.
         proba : bool
-            Of a classifier: also the probability of each class.
+            Of a classifier: also the probability of each class, or label.
         dtype : dtype
             In which the networks compute. With float32 it is two to three times as fast, and answers are right to some
             1e-6 of their size, so that of classes that are as good as equally probable another may come first.

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from nineline import _checks
 from nineline.estimators.tabular.base import Tabular
-from nineline.estimators.tabular.fitting import refuse_missing
+from nineline.estimators.tabular.given_targets import classes_of
+from nineline.tables.several_targets import Labels
 from nineline.tables.summaries import ClassSummary
 from nineline.tables.targets import Classes
 
@@ -33,6 +32,9 @@ class TabularClassifier(ClassifierMixin, Tabular):
     missing values an indicator, and trains several networks with AdamW, each on all rows but some that it holds out to
     stop in time. Their mean probabilities are the answer. Whether numbers are divided into intervals (piecewise-linear
     encoding) is decided by two short trainings, side by side, on the rows that those hold out.
+
+    A y of several columns that are 0 or 1 has a label a column, all of which are learned at once: `predict` returns
+    such a table, `predict_proba` the probability of each label, and `score` the share of rows that are right in all.
 
     Parameters
     ----------
@@ -92,6 +94,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
     Attributes
     ----------
     classes_ : array, (classes,)
+        Of several labels their numbers.
     columns_ : Columns
         What became of every column.
     members_ : list of Network
@@ -103,6 +106,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         not kept in a file.)
     histories_ : list of History
     target_name_ : str
+    target_names_ : list of str
+        Of several labels the name of each.
     n_features_in_ : int
     feature_names_in_ : array of str
         Only where the columns have names.
@@ -124,8 +129,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     docs/guide/how-the-defaults-were-chosen.md.
     """
 
-    target_kind = Classes
-    target_: Classes
+    target_kinds = Classes, Labels
+    target_: Classes | Labels
 
     def __init__(
         self,
@@ -171,18 +176,16 @@ class TabularClassifier(ClassifierMixin, Tabular):
         self.resume = resume
 
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
-        labels: npt.NDArray[Any] = column_or_1d(np.asarray(y), warn=True)
-        refuse_missing(labels)
-        if labels.dtype.kind not in "USOiufb" or (labels.dtype.kind == "f" and labels.dtype.itemsize > 8):
-            raise TypeError(
-                f"y holds values of dtype {labels.dtype}; expected text, whole numbers or booleans as classes"
-            )
-        if labels.dtype.kind == "f" and np.isinf(labels).any():
-            raise ValueError("y holds infinity; expected classes")
-        check_classification_targets(labels)
-        return labels
+        return classes_of(y)
 
     def _row_weights(self, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
+        if labels.ndim == 2:
+            if self.class_weight is not None:
+                raise ValueError(
+                    f"class_weight is {self.class_weight!r} and y has {labels.shape[1]} labels; it is for one column "
+                    "of classes: leave it out, or weigh rows by sample_weight"
+                )
+            return weights
         seen = self._summary()
         seen.see(labels, None if weights is None else weights.astype(np.float64))
         return self._weights_by(seen, labels, weights)
@@ -224,24 +227,28 @@ class TabularClassifier(ClassifierMixin, Tabular):
     def _summary(self) -> ClassSummary:
         return ClassSummary()
 
-    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> Classes:
-        return Classes.learn(y)
+    def _learn_target(
+        self, y: npt.NDArray[Any], weights: Array | None, names: Sequence[str] | None = None
+    ) -> Classes | Labels:
+        return Classes.learn(y) if names is None else Labels(tuple(names))
 
     @property
     def classes_(self) -> npt.NDArray[Any]:
-        """The classes in ascending order, (classes,)."""
+        """The classes in ascending order, (classes,); of several labels their numbers, as scikit-learn has them."""
         return self.target_.classes
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return the probability of each class, in the order of `classes_`, (rows, classes)."""
+        """Return the probability of each class, in the order of `classes_`, or of each label: (rows, classes)."""
         return self._answers(self._run(X))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most probable class of each row, (rows,)."""
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        """Return the most probable class of each row, (rows,); of labels 1 where one is probable, else 0."""
+        shares = self.predict_proba(X)
+        return self.target_.predicted(shares)
 
     def _explained(self, row: Compact, of: Any) -> tuple[int, str]:
+        if isinstance(self.target_, Labels):
+            return super()._explained(row, of)
         if of is None:
             number = int(self._answers(self.network_.run(row))[0].argmax())
         elif of in self.classes_.tolist():
@@ -252,7 +259,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         return number, f"{self.target_name_} is {self.classes_.tolist()[number]}"
 
     def predict_proba_one(self, row: Mapping[str, Any]) -> dict[Any, float]:
-        """Return the probability of each class for one row, by class.
+        """Return the probability of each class for one row, by class; or of each label, by its name.
 
         Parameters
         ----------
@@ -260,10 +267,13 @@ class TabularClassifier(ClassifierMixin, Tabular):
             Each column's name to its value, None or NaN where it is missing; columns that are not used may be left out.
         """
         shares = self._answers(self._run_one(row))[0]
-        return dict(zip(self.classes_.tolist(), shares.tolist(), strict=True))
+        names = self.target_.names if isinstance(self.target_, Labels) else self.classes_.tolist()
+        return dict(zip(names, shares.tolist(), strict=True))
 
     def predict_one(self, row: Mapping[str, Any]) -> Any:
         """Return the most probable class for one row, as `predict_proba_one` takes it: as `predict`, without a table.
+
+        Of several labels it is a dict of each label's name to 1 or 0.
 
         Examples
         --------
@@ -274,4 +284,12 @@ class TabularClassifier(ClassifierMixin, Tabular):
         >>> model.predict_one({"colour": "red", "size": 3})
         True
         """
-        return self.classes_.tolist()[int(self._answers(self._run_one(row))[0].argmax())]
+        shares = self._answers(self._run_one(row))
+        said = self.target_.predicted(shares)[0].tolist()
+        return dict(zip(self.target_.names, said, strict=True)) if isinstance(self.target_, Labels) else said
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
+        return tags

@@ -97,7 +97,7 @@ def explain(
     weights : array, (rows,), or None
         What each of them counts.
     output : int
-        Which of the answers, of classes; 0 of a number.
+        Which of the answers, of classes, labels or several numbers; 0 of a number.
     values : list of str
         What the row has in each column.
     of : str
@@ -163,8 +163,8 @@ def _answer(model: Any, outputs: Array, output: int) -> Numbers:
 def _slopes(model: Any, outputs: Array, output: int) -> Numbers:
     """Return how fast the answer moves with the output that it is made of, (rows,): by a little up and down.
 
-    Of several outputs, probabilities, each is an answer.
+    Of a softmax, probabilities, each output is an answer.
     """
-    if outputs.shape[1] > 1:
+    if model.target_.activation == "softmax":
         return np.ones(len(outputs))
     return (_answer(model, outputs + _LITTLE, output) - _answer(model, outputs - _LITTLE, output)) / (2 * _LITTLE)

@@ -34,6 +34,7 @@ SETTINGS: Final = frozenset(
         "max_epochs",
         "n_members",
         "patience",
+        "quantiles",
         "random_state",
         "time_limit",
         "validation_fraction",
@@ -55,6 +56,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     settings["hidden_layer_sizes"] = sizes if isinstance(sizes, str) else tuple(int(size) for size in sizes)
     if callable(model.eval_metric):
         raise ValueError("eval_metric is a function, and a file holds no code; set_params(eval_metric='loss') first")
+    if settings.get("quantiles") is not None:
+        settings["quantiles"] = [float(level) for level in settings["quantiles"]]
     if isinstance(settings.get("class_weight"), dict):
         settings["class_weight"] = [[_plain(k), _plain(v)] for k, v in settings["class_weight"].items()]
     names = getattr(model, "feature_names_in_", None)
@@ -104,11 +107,15 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
             settings["activation"] = rebuild_activation(settings["activation"])
         if isinstance(settings["hidden_layer_sizes"], list):
             settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
+        if isinstance(settings.get("quantiles"), list):
+            settings["quantiles"] = tuple(settings["quantiles"])
         if isinstance(settings.get("class_weight"), list):
             settings["class_weight"] = {key: float(value) for key, value in settings["class_weight"]}
         model = kinds[header["estimator"]](**settings)
         model.target_name_ = header["target"]["name"]
-        model.target_ = model.target_kind.rebuild(header["target"])
+        kinds_of_target = {kind.kind: kind for kind in model.target_kinds}
+        kind = header["target"].get("kind", model.target_kinds[0].kind)
+        model.target_ = kinds_of_target[kind].rebuild(header["target"])
         model.names_ = header["features"]["names"]
         model.n_features_in_ = len(model.names_)
         if header["features"]["named"]:

@@ -20,6 +20,7 @@ from nineline.estimators.frames import as_frame
 from nineline.estimators.pickles import Pickled
 from nineline.estimators.tabular import file
 from nineline.estimators.tabular.folds import Folds, merge
+from nineline.estimators.tabular.given_targets import name_of, names_of
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.interruption import Interruption
 from nineline.estimators.tabular.member import Lessons, Member, MemberSettings
@@ -34,7 +35,6 @@ from nineline.estimators.tabular.sweep import sweep
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
 from nineline.rows import Rows, evenly_spaced
 from nineline.tables.columns import Columns, ColumnsLearner
-from nineline.tables.series import is_missing
 from nineline.tables.sources import TableSource
 from nineline.training.shared.together import together_of
 
@@ -87,14 +87,19 @@ class Fitting(Pickled, BaseEstimator):
 
     @abstractmethod
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
-        """Return the target as an array of labels or numbers, (rows,), or raise."""
+        """Return the target as an array of labels or numbers, (rows,) or (rows, outputs), or raise."""
 
     @abstractmethod
-    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None) -> Target:
-        """Return the target as it is learned."""
+    def _learn_target(self, y: npt.NDArray[Any], weights: Array | None, names: Sequence[str] | None = None) -> Target:
+        """Return the target as it is learned; `names` are those of several columns."""
 
-    target_kind: ClassVar[type[Target]]
-    """What a file holds the target as."""
+    target_kinds: ClassVar[tuple[type[Target], ...]]
+    """What a file may hold the target as; the first is what it is where the file does not say."""
+
+    @property
+    def target_names_(self) -> list[str]:
+        """What each of the answers is called: the target, or each column of several, or the target's quantiles."""
+        return self.target_.of(self.target_name_)
 
     def _try_targets(
         self,
@@ -113,7 +118,7 @@ class Fitting(Pickled, BaseEstimator):
         return HeldOut.of(members, rows, labels, self.target_.answers)
 
     def _error(self, members: list[Member], rows: Rows, labels: npt.NDArray[Any]) -> float:
-        """Return the log-loss, or the root mean squared error, on held-out rows."""
+        """Return what trials are judged by, on held-out rows; see `error_of`."""
         return HeldOut.of(members, rows, labels, self.target_.answers).error(self)
 
     def _row_weights(self, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
@@ -147,8 +152,9 @@ class Fitting(Pickled, BaseEstimator):
             that is read piece by piece, and may be larger than the memory: the name of a file, a pattern such as
             ``"data/*.parquet"``, a folder, a list of them; a polars LazyFrame; a function that returns an iterable of
             DataFrames. See `nineline.tables.sources.TableSource`.
-        y : array_like, (rows,)
-            The target, without missing values.
+        y : array_like, (rows,) or (rows, outputs)
+            The target, without missing values. Of several columns, numbers for a regressor or labels that are 0 or 1
+            for a classifier, all are learned at once; a DataFrame's have names.
         sample_weight : array_like, (rows,), optional
             0 or more; a row of weight 2 is the same as two rows. With `target`, a column's name.
         target : str, optional
@@ -195,6 +201,11 @@ class Fitting(Pickled, BaseEstimator):
     ) -> None:
         """Fit what is in memory, or what is read piece by piece."""
         streamed = is_streamed(X)
+        if target is not None and not isinstance(target, str):
+            raise TypeError(
+                f"target is {_checks.quoted(target)}; expected the name of one column: of several, read the table and "
+                "give them as y: fit(table[columns], table[targets])"
+            )
         if target is None and together.size > 1:
             raise ValueError(
                 f"parallel is {together.size} processes, and target is not given; name the column of their tables to "
@@ -297,6 +308,7 @@ class Fitting(Pickled, BaseEstimator):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         labels = self._check_target(y)
+        target_columns = names_of(y, labels)
         if len(labels) != len(frame):
             raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
         if len(frame) < 2:
@@ -321,7 +333,7 @@ class Fitting(Pickled, BaseEstimator):
         divided = learner.divided(columns, min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
         profiles = learner.profiles()
         del learner
-        self.target_ = self._learn_target(labels, weights)
+        self.target_ = self._learn_target(labels, weights, target_columns)
         file.check_room(divided, names, self.target_.describe())
         recipe = self._recipe(len(kept))
         folds = Folds(len(kept), recipe.share, self.target_.codes(labels), np.random.default_rng([seed, 2**31]))
@@ -332,7 +344,7 @@ class Fitting(Pickled, BaseEstimator):
         plain = Rows(inputs, self.target_.encode(labels), weights)
         rows = replace(plain, inputs=replace(inputs, encoding=divided.encoding))
         self.names_ = names
-        self.target_name_ = str(getattr(y, "name", None) or "target")
+        self.target_name_ = name_of(y, target_columns)
         settings = self._settings(recipe, labels, weights, seed)
         budget = Budget(_left(time_limit, began), jobs, spreading=spreading)
         ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
@@ -492,18 +504,3 @@ def _double(weights: Array | None) -> npt.NDArray[np.float64] | None:
 def _left(limit: float | None, began: float) -> float | None:
     """Return what is left of a time limit for training."""
     return None if limit is None else max((1 - _FOR_JUDGING) * limit - (time.perf_counter() - began), 1e-9)
-
-
-def refuse_missing(y: npt.NDArray[Any]) -> None:
-    """Raise ValueError where a target is missing."""
-    if y.dtype.kind == "f":
-        missing = np.flatnonzero(np.isnan(y))
-    elif y.dtype.kind in "iubUS":
-        return
-    else:
-        missing = np.flatnonzero([is_missing(value) for value in y.tolist()])
-    if len(missing):
-        raise ValueError(
-            f"y is missing (NaN or None) in {len(missing)} of {len(y)} rows, first in row {missing[0]}; "
-            "drop these rows first: Input y contains NaN"
-        )

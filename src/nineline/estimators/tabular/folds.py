@@ -29,7 +29,7 @@ def merge(inputs: Compact, labels: npt.NDArray[Any], weights: Array | None) -> t
     Parameters
     ----------
     inputs : Compact
-    labels : array, (rows,)
+    labels : array, (rows,) or (rows, outputs)
     weights : array, (rows,), optional
 
     Returns
@@ -50,11 +50,12 @@ def merge(inputs: Compact, labels: npt.NDArray[Any], weights: Array | None) -> t
     >>> sorted(zip(kept.tolist(), weights.tolist()))
     [(0, 2.0), (1, 1.0)]
     """
-    values = np.unique(labels, return_inverse=True)[1].astype(np.uint64)
-    columns: list[npt.NDArray[Any]] = [*_bits(inputs), values]
+    targets = labels.reshape(len(labels), -1).T
+    values = [np.unique(target, return_inverse=True)[1].astype(np.uint64) for target in targets]
+    columns: list[npt.NDArray[Any]] = [*_bits(inputs), *values]
     _, first, place = np.unique(_fingerprints(columns), return_index=True, return_inverse=True)
     if not all((column[first][place] == column).all() for column in columns):
-        first = place = np.arange(len(values))  # two rows share a fingerprint, by a chance of one in 2**64 a pair
+        first = place = np.arange(len(labels))  # two rows share a fingerprint, by a chance of one in 2**64 a pair
     weight = np.bincount(place, weights).astype(np.float32)
     return first, None if (weight == weight[0]).all() else weight
 

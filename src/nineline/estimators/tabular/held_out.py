@@ -41,9 +41,9 @@ class HeldOutPart:
     network : Network or Ensemble
     inputs : Compact
         Of the first rows; the others were judged and let go.
-    truth : array, (all rows,)
+    truth : array, (all rows,) or (all rows, outputs)
         Labels or numbers.
-    answers : array, (all rows, classes) or (all rows,)
+    answers : array, (all rows, classes), (all rows,) or (all rows, outputs)
     weights : array, (all rows,), or None
     """
 
@@ -95,7 +95,7 @@ class HeldOut:
         return scores_of(model, *self.judged())
 
     def error(self, model: Any) -> float:
-        """Return what trials are judged by: the log-loss, or the root mean squared error."""
+        """Return what trials are judged by; see `error_of`."""
         return error_of(model, *self.judged())
 
     def residuals(self) -> Answers:
@@ -146,7 +146,7 @@ class HeldOut:
     def dependence(self, model: Any, place: int, values: Sequence[object]) -> list[Answers]:
         """Return the mean answer to the rows that are kept if a column had a value in all, for each of some values.
 
-        `place` is the column's among those in use. A mean is (classes,), or a number.
+        `place` is the column's among those in use. A mean is (classes,), (outputs,), or a number.
         """
         weights = self.kept_weights()
         found = []

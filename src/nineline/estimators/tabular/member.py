@@ -12,6 +12,7 @@ import numpy as np
 from nineline.estimators.tabular.folds import stretch
 from nineline.estimators.tabular.recipe import Recipe, vector_width
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer
+from nineline.losses import LOSSES
 from nineline.network import Network
 from nineline.optimizers import AdamW
 from nineline.schedules import Schedule, WarmupStableDecay
@@ -213,14 +214,15 @@ def rule_of(settings: MemberSettings, encoding: Encoding) -> Rule:
     """Return what members descend on, and how."""
     recipe, factors = settings.recipe, _FACTORS if encoding.embedded else {}
     optimizer = AdamW(recipe.learning_rate, beta_2=0.95, weight_decay=recipe.weight_decay, factors=factors)
-    return Rule(settings.target.loss, optimizer, clip_norm=10.0)
+    loss = LOSSES[settings.target.loss](**settings.target.loss_settings)
+    return Rule(loss, optimizer, clip_norm=10.0)
 
 
 def begun(
     settings: MemberSettings, encoding: Encoding, mean: npt.NDArray[np.float64], rng: np.random.Generator
 ) -> Network:
     """Return a member's network as it begins: about at the mean of the targets, not at 0."""
-    network = _network(settings, encoding, rng)
+    network, mean = _network(settings, encoding, rng), settings.target.begin(mean)
     name: Any = type(network.output_layer.activation).__name__
     if name == "Sigmoid":
         mean = np.clip(mean, 1e-3, 1 - 1e-3)

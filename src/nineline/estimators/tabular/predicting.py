@@ -29,7 +29,7 @@ def predictions(
     tables
         As `TableSource.of` takes them. Columns that the model does not use may be there, or lack.
     proba : bool
-        Also the probability of each class.
+        Also the probability of each class, or label.
     ending : str, optional
         What files are, whatever their names.
     dtype : dtype
@@ -92,11 +92,18 @@ def _computing_in(model: Any, dtype: np.dtype[Any]) -> Any:
 def _answered(model: Any, piece: pl.DataFrame, *, proba: bool) -> pl.DataFrame:
     """Return a table of predictions."""
     rows = model.select(piece)
+    names = model.target_names_
     if not hasattr(model, "predict_proba"):
-        return pl.DataFrame({model.target_name_: model.predict(rows)})
+        return pl.DataFrame(_by_name(names, model.predict(rows)))
     shares = model.predict_proba(rows)
-    answers: dict[str, Any] = {model.target_name_: model.classes_[np.argmax(shares, axis=1)]}
+    answers = _by_name(names, model.target_.predicted(shares))
     if proba:
-        classes = pl.Series(model.classes_.tolist()).cast(pl.String)  # as the answers are written
-        answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(classes)}
+        several = len(names) > 1  # labels, each with its own probability
+        of = names if several else pl.Series(model.classes_.tolist()).cast(pl.String)  # as the answers are written
+        answers |= {f"probability of {name}": shares[:, i] for i, name in enumerate(of)}
     return pl.DataFrame(answers)
+
+
+def _by_name(names: list[str], predicted: npt.NDArray[Any]) -> dict[str, Any]:
+    """Return the columns of predictions, (rows,) or (rows, outputs), by their names."""
+    return dict(zip(names, predicted.reshape(len(predicted), -1).T, strict=True))

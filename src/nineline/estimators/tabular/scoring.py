@@ -8,16 +8,21 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import (
     accuracy_score,
+    d2_pinball_score,
     get_scorer,
+    hamming_loss,
     log_loss,
     mean_absolute_error,
+    mean_pinball_loss,
     r2_score,
     roc_auc_score,
     root_mean_squared_error,
 )
 
+from nineline.tables.several_targets import Labels, Quantiles, Quantities
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -28,14 +33,31 @@ if TYPE_CHECKING:
 
 def scores_of(model: Any, truth: npt.NDArray[Any], answers: Answers, weights: Array | None = None) -> dict[str, float]:
     """Return the measures of a model's answers: of a classifier's probabilities or a regressor's numbers."""
+    if isinstance(model.target_, Labels):
+        return label_scores(truth, answers, weights)
+    if isinstance(model.target_, Quantiles):
+        return quantile_scores(model.target_.levels, truth, answers, weights)
     if is_classifier(model):
         return class_scores(model.classes_, truth, answers, weights)
     return number_scores(truth, answers, weights)
 
 
 def error_of(model: Any, truth: npt.NDArray[Any], answers: Answers, weights: Array | None = None) -> float:
-    """Return what trials and importances are judged by: the log-loss, or the root mean squared error."""
-    return scores_of(model, truth, answers, weights)["log-loss" if is_classifier(model) else "RMSE"]
+    """Return what trials and importances are judged by: the log-loss, the root mean squared error, the pinball loss.
+
+    Of several numbers each is first divided by its standard deviation, so that none counts more for its units.
+    """
+    target = model.target_
+    if isinstance(target, Quantities):
+        truth, answers = target.encode(truth), target.encode(answers).astype(np.float64)
+    return scores_of(model, truth, answers, weights)[error_name(model)]
+
+
+def error_name(model: Any) -> str:
+    """Return what that is called among the measures."""
+    if isinstance(model.target_, Quantiles):
+        return "pinball loss"
+    return "log-loss" if is_classifier(model) else "RMSE"
 
 
 def class_scores(
@@ -57,7 +79,7 @@ def class_scores(
 def number_scores(
     truth: npt.NDArray[Any], predicted: npt.NDArray[Any], weights: Array | None = None
 ) -> dict[str, float]:
-    """Return root mean squared error, mean absolute error and R²."""
+    """Return root mean squared error, mean absolute error and R²; of several outputs the mean of each over them."""
     scores = {
         "RMSE": float(root_mean_squared_error(truth, predicted, sample_weight=weights)),
         "MAE": float(mean_absolute_error(truth, predicted, sample_weight=weights)),
@@ -65,6 +87,58 @@ def number_scores(
     if len(truth) > 1 and len(np.unique(truth)) > 1:
         scores["R²"] = float(r2_score(truth, predicted, sample_weight=weights))
     return scores
+
+
+def label_scores(truth: npt.NDArray[Any], shares: Answers, weights: Array | None = None) -> dict[str, float]:
+    """Return measures of the probabilities of labels, (rows, labels).
+
+    The share of rows whose labels are all right, the share of labels that are wrong, and the means over the labels of
+    the log-loss and, where every label is there in some rows and not in others, of the area under the ROC curve.
+    """
+    said = shares > 0.5
+    shares = np.clip(shares, 1e-7, 1 - 1e-7)  # one wrong answer given for certain is no infinite loss
+    losses = -np.log(np.where(truth == 1, shares, 1 - shares)).mean(axis=1)
+    scores = {
+        "accuracy": float(accuracy_score(truth, said, sample_weight=weights)),
+        "Hamming loss": float(hamming_loss(truth, said, sample_weight=weights)),
+        "log-loss": float(np.average(losses, weights=weights)),
+    }
+    if (truth.min(axis=0) < truth.max(axis=0)).all():
+        scores["AUC"] = float(roc_auc_score(truth, shares, sample_weight=weights))
+    return scores
+
+
+def quantile_scores(
+    levels: Sequence[float], truth: npt.NDArray[Any], answers: Answers, weights: Array | None = None
+) -> dict[str, float]:
+    """Return measures of quantiles, (rows, levels).
+
+    The means over the levels of the pinball loss and of D², its share that is less than with the quantiles of the
+    truth itself; and of several levels the share of rows that lie between the first and the last.
+    """
+    losses = [
+        mean_pinball_loss(truth, answers[:, i], alpha=level, sample_weight=weights) for i, level in enumerate(levels)
+    ]
+    scores = {"pinball loss": float(np.mean(losses))}
+    if len(truth) > 1:
+        scores["D²"] = d2_of_quantiles(levels, truth, answers, weights)
+    if len(levels) > 1:
+        inside = (answers[:, 0] <= truth) & (truth <= answers[:, -1])
+        scores["coverage"] = float(np.average(inside, weights=weights))
+    return scores
+
+
+def d2_of_quantiles(
+    levels: Sequence[float], truth: npt.NDArray[Any], answers: Answers, weights: Array | None = None
+) -> float:
+    """Return the mean over the levels of D² of the pinball loss.
+
+    It is 1 where every answer is right, and 0 where they are as good as the quantiles of the truth.
+    """
+    each = [
+        d2_pinball_score(truth, answers[:, i], alpha=level, sample_weight=weights) for i, level in enumerate(levels)
+    ]
+    return float(np.mean(each))
 
 
 def scorer_of(
@@ -135,11 +209,12 @@ class _AnsweredClasses(_Answered):
 
     @property
     def classes_(self) -> Any:
-        return self.model.classes_
+        target = self.model.target_
+        return [np.arange(2)] * target.outputs if isinstance(target, Labels) else target.classes  # told from classes
 
     def predict(self, X: Any) -> Any:
         """Return classes."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return self.model.target_.predicted(self.predict_proba(X))
 
     def predict_proba(self, X: Any) -> Any:
         """Return probabilities."""

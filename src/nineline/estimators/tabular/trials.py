@@ -34,7 +34,7 @@ class Trial:
     ----------
     name : str
     error : float
-        Log-loss, or root mean squared error in units of the target, on held-out rows.
+        Log-loss, root mean squared error in units of the target, or what else `error_of` says, on held-out rows.
     """
 
     name: str

@@ -63,7 +63,10 @@ def _loss(passed: Pass) -> TraceStep:
     write = formulas.loss_writer(loss)
     origin: Origin = Computed(_checks.printable(repr(loss)))
     if write is not None and a.shape[1] <= TERMS_AT_MOST:
-        origin = Rowwise((a, y), lambda rows, _, number: _sum_of_losses(loss, write, rows, number))
+        arrays = {"a": a, "y": y, **formulas.settings_of(loss, a.shape)}
+        origin = Rowwise(
+            tuple(arrays.values()), lambda rows, _, number: _sum_of_losses(loss, write, list(arrays), rows, number)
+        )
     return TraceStep(
         "loss",
         None,
@@ -79,9 +82,11 @@ def _loss(passed: Pass) -> TraceStep:
     )
 
 
-def _sum_of_losses(loss: Loss, write: formulas.Writer, rows: list[list[float]], number: Number) -> str:
-    each = (write({"a": a, "y": y}).format(a=number(a), y=number(y)) for a, y in zip(*rows, strict=True))
-    total = " + ".join(each)
+def _sum_of_losses(
+    loss: Loss, write: formulas.Writer, names: list[str], rows: list[list[float]], number: Number
+) -> str:
+    outputs = [dict(zip(names, values, strict=True)) for values in zip(*rows, strict=True)]
+    total = " + ".join(write(n).format(a=number(n["a"]), y=number(n["y"])) for n in outputs)
     return f"-({total})" if isinstance(loss, CrossEntropy) else total
 
 
@@ -91,7 +96,7 @@ def _output_errors(passed: Pass) -> TraceStep:
     values = -loss.gradient(outputs, targets)
     e, a = of_layer("E", passed.last), of_layer("A", passed.last)
     formula, write = formulas.loss_formula(loss, *a), formulas.errors_writer(loss)
-    known = write is not None
+    known, arrays = write is not None, {"y": targets, "a": outputs, **formulas.settings_of(loss, outputs.shape)}
     return TraceStep(
         "errors",
         passed.last,
@@ -100,7 +105,7 @@ def _output_errors(passed: Pass) -> TraceStep:
         f"{e.latex} = {formula.errors_latex}",
         values,
         "backward",
-        Elementwise({"y": targets, "a": outputs}, write) if write else Computed(_checks.printable(repr(loss))),
+        Elementwise(arrays, write) if write else Computed(_checks.printable(repr(loss))),
         str(values.shape),
         note=f"Minus the gradient of {formulas.name_of(loss)}" + (": they point downhill." if known else "."),
         axes=(ROWS, passed.last + 1),

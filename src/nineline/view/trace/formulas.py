@@ -7,7 +7,9 @@ engine has computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
 
 from nineline import _checks
 from nineline.activations import (
@@ -42,6 +44,9 @@ from nineline.losses import (
 )
 from nineline.optimizers import Adam, AdamW, GradientDescent, Optimizer, RMSprop
 from nineline.view.trace.numbers import latex_operator
+
+if TYPE_CHECKING:
+    from nineline._typing import Array
 
 Numbers: TypeAlias = Mapping[str, float]
 Writer: TypeAlias = Callable[[Numbers], str]
@@ -171,7 +176,7 @@ _LOSSES: Final[dict[type[Loss], _Writer]] = {
         if abs(n["a"] - n["y"]) <= f.delta
         else f"{f.delta!r} * (abs({{a}} - {{y}}) - {f.delta!r} / 2)"
     ),
-    Quantile: lambda f, n: f"max({f.level!r} * ({{y}} - {{a}}), ({f.level!r} - 1) * ({{y}} - {{a}}))",
+    Quantile: lambda f, n: f"max({_level(f, n)} * ({{y}} - {{a}}), ({_level(f, n)} - 1) * ({{y}} - {{a}}))",
     Poisson: lambda f, n: "({a} - {y} * log({a}))",
     BinaryCrossEntropy: lambda f, n: "-({y} * log({a}) + (1 - {y}) * log(1 - {a}))",
     CrossEntropy: lambda f, n: "{y} * log({a})",  # summed, and the sign turned
@@ -181,7 +186,7 @@ _ERRORS: Final[dict[type[Loss], _Writer]] = {
     SquaredError: lambda f, n: "{y} - {a}",
     AbsoluteError: lambda f, n: "sign({y} - {a})",
     Huber: lambda f, n: f"max(-{f.delta!r}, min({f.delta!r}, {{y}} - {{a}}))",
-    Quantile: lambda f, n: f"{f.level!r}" if n["y"] > n["a"] else f"{f.level!r} - 1" if n["y"] < n["a"] else "0",
+    Quantile: lambda f, n: _level(f, n) if n["y"] > n["a"] else f"{_level(f, n)} - 1" if n["y"] < n["a"] else "0",
     Poisson: lambda f, n: "{y} / {a} - 1",
     BinaryCrossEntropy: lambda f, n: "{y} / {a} - (1 - {y}) / (1 - {a})",
     CrossEntropy: lambda f, n: "{y} / {a}",
@@ -253,6 +258,17 @@ def loss_formula(loss: Loss, a: str, a_latex: str) -> LossFormula:
             f"{name}(Y, {a})", f"−∂{name}/∂{a}", f"{word}(Y, {a_latex})", rf"-\partial {word} / \partial {a_latex}"
         )
     return LossFormula(*(each.format(a=a, b=a_latex) for each in found))
+
+
+def settings_of(loss: Loss, shape: tuple[int, ...]) -> dict[str, Array]:
+    """Return what a writer has to know beside each output, (rows, outputs): the level, where each has its own."""
+    if isinstance(loss, Quantile) and isinstance(loss.level, tuple):
+        return {"level": np.broadcast_to(np.array(loss.level), shape)}
+    return {}
+
+
+def _level(loss: Quantile, n: Numbers) -> str:
+    return repr(n.get("level", loss.level))
 
 
 def loss_writer(loss: Loss) -> Writer | None:
