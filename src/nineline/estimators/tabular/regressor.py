@@ -84,6 +84,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         engine: str = "auto",
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        warm_start: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_members = n_members
@@ -103,6 +104,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         self.engine = engine
         self.checkpoint = checkpoint
         self.resume = resume
+        self.warm_start = warm_start
 
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
         array = column_or_1d(np.asarray(y), warn=True)
