@@ -16,6 +16,7 @@ from nineline.engines import native
 from nineline.estimators import TabularClassifier, TabularRegressor, load
 from nineline.estimators.tabular.background import Background
 from nineline.estimators.tabular.explaining import _Ways
+from nineline.estimators.tabular.interruption import Interruption
 from nineline.estimators.tabular.trials import TRIED_ON
 from nineline.files import FileError, container
 
@@ -244,6 +245,14 @@ class TestPartialFit:
 
         monkeypatch.setattr(Trainer, "steps", diverges)
         with pytest.raises(DivergenceError):
+            model.partial_fit(more, numbers_of(more))
+        assert vars(model) == before
+
+    def test_ctrl_c_leaves_the_model_as_it_was(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model, more = fitted(TabularRegressor), table(50, seed=1)
+        before = dict(vars(model))
+        monkeypatch.setattr(Interruption, "heard", True)
+        with pytest.raises(KeyboardInterrupt):
             model.partial_fit(more, numbers_of(more))
         assert vars(model) == before
 
