@@ -28,6 +28,7 @@ from nineline.estimators.plots import (
     plot_residuals,
     plot_roc,
 )
+from nineline.files import container
 from nineline.view.palette import DARK
 
 mpl.use("Agg")
@@ -289,7 +290,10 @@ class TestExplanation:
         with pytest.raises(ValueError, match="of is 'yes', and the target 'target' is a number"):
             regressor.explain(X[0], of="yes")
         regressor.save(tmp_path / "model.nineline")
-        again = TabularRegressor.load(tmp_path / "model.nineline")
+        header, arrays = container.read(tmp_path / "model.nineline", "tabular")
+        older = {name: header[name] for name in header.keys() - {"format_version", "digest", "kind", "background"}}
+        container.write(tmp_path / "older.nineline", "tabular", older, arrays)
+        again = TabularRegressor.load(tmp_path / "older.nineline")
         with pytest.raises(ValueError, match="give background=X"):
             again.explain(X[0])
         assert again.explain(X[0], background=X).answer == pytest.approx(regressor.predict(X[0])[0])

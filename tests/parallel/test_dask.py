@@ -154,6 +154,19 @@ def test_what_is_kept_is_without_the_cluster(client, tmp_path):
     assert pd.read_csv(tmp_path / "answers.csv")["kind"].tolist() == model.predict(TABLE[NAMES]).tolist()
 
 
+def test_a_fit_begins_with_the_last_one_and_goes_on_here(client):
+    table = dd.from_pandas(TABLE, npartitions=3)
+    model = nineline.dask.TabularRegressor(client=client, **QUICK, warm_start=True)
+    first = model.fit(table[NAMES], table["price"]).history_.loss[0]
+    columns = model.columns_
+    again = model.fit(table[NAMES], table["price"]).history_.loss[0]
+    assert again < 0.7 * first
+    assert model.columns_ == columns
+    before = model.network_.parameters
+    assert not np.array_equal(model.partial_fit(TABLE[NAMES], TABLE["price"]).network_.parameters, before)
+    assert model.explain(TABLE[NAMES][:1]).names == NAMES
+
+
 def test_what_cannot_be_fitted(client):
     X = dd.from_pandas(TABLE, npartitions=3)
     model = nineline.dask.TabularClassifier(client=client, **QUICK)

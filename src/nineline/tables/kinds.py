@@ -129,8 +129,8 @@ class Number(Column):
     First ``z = (x - median) / scale; z / sqrt(1 + (z / 3)**2)``. The scale is the distance between the quartiles, as a
     standard deviation (/ 1.349); the standard deviation itself where the quartiles are equal. Then, where the column
     has `edges`, its piecewise-linear encoding: for each interval ``clip((x - left) / (right - left), 0, 1)``, so that
-    all intervals below x are 1 and all above it are 0. A network can bend at every edge from the first step on. Where it
-    has `frequencies`, the bent number's waves follow, ``cos(2 pi frequency * bent + phase)``: smooth in x, where
+    all intervals below x are 1 and all above it are 0. A network can bend at every edge from the first step on. Where
+    it has `frequencies`, the bent number's waves follow, ``cos(2 pi frequency * bent + phase)``: smooth in x, where
     intervals have corners. Of all that a compact row holds z, before it is bent, and its waves.
 
     References
@@ -166,8 +166,8 @@ class Number(Column):
         numbers = all(isinstance(w, tuple) and all(type(n) is float and math.isfinite(n) for n in w) for w in waves)
         if not numbers or len(self.frequencies) != len(self.phases):
             raise ValueError(
-                f"column {self.name!r} has the frequencies {self.frequencies!r} and the phases {self.phases!r}; expected "
-                "as many finite numbers of each"
+                f"column {self.name!r} has the frequencies {self.frequencies!r} and the phases {self.phases!r}; "
+                "expected as many finite numbers of each"
             )
 
     @classmethod
@@ -208,17 +208,13 @@ class Number(Column):
 
     def waved(self, rng: np.random.Generator) -> Number:
         """Return the same column with waves, whose frequencies are drawn about 0."""
-        frequencies = rng.normal(0, _FREQUENCY, _WAVES)
-        return replace(
-            self, frequencies=tuple(frequencies.tolist()), phases=tuple(rng.uniform(-math.pi, math.pi, _WAVES).tolist())
-        )
+        frequencies, phases = rng.normal(0, _FREQUENCY, _WAVES), rng.uniform(-math.pi, math.pi, _WAVES)
+        return replace(self, frequencies=tuple(frequencies.tolist()), phases=tuple(phases.tolist()))
 
     def waves(self, scaled: Numbers) -> Numbers:
         """Return the waves of scaled numbers, (rows, waves); NaN where one is missing."""
-        with np.errstate(over="ignore"):
-            bent = scaled / np.sqrt(1 + (scaled / 3) ** 2)
-        bent = np.where(np.isinf(scaled), np.copysign(3.0, scaled), bent)
-        waves: Numbers = np.cos(2 * math.pi * bent[:, np.newaxis] * np.array(self.frequencies) + np.array(self.phases))
+        bent = (scaled / np.hypot(1, scaled / 3))[:, np.newaxis]
+        waves: Numbers = np.cos(2 * math.pi * bent * np.array(self.frequencies) + np.array(self.phases))
         return waves
 
     def _scaled(self, values: Numbers) -> Numbers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, final
 
 import numpy as np
@@ -84,6 +84,12 @@ class Quantities(SeveralAnswers):
 
     def answers(self, outputs: Array) -> Numbers:
         return np.column_stack([scaling.answers(outputs[:, [i]]) for i, scaling in enumerate(self.scalings)])
+
+    def widened(self, y: npt.NDArray[Any]) -> Self:
+        scalings = [
+            scaling.widened(column) for scaling, column in zip(self.scalings, _alike(y, self.names).T, strict=True)
+        ]
+        return replace(self, scalings=tuple(scalings))
 
     def in_words(self) -> str:
         each = [
@@ -165,6 +171,10 @@ class Labels(SeveralAnswers):
 
     def predicted(self, answers: Numbers) -> npt.NDArray[Any]:
         return (answers > 0.5).astype(np.int64)
+
+    def widened(self, y: npt.NDArray[Any]) -> Self:
+        _alike(y, self.names)
+        return self
 
     def in_words(self) -> str:
         return f"{self.outputs} labels, each there or not: {listed(self.names)}"
@@ -258,6 +268,9 @@ class Quantiles(SeveralAnswers):
         each = [self.scaling.answers(outputs[:, [i]]) for i in range(self.outputs)]
         return np.sort(np.column_stack(each), axis=1)
 
+    def widened(self, y: npt.NDArray[Any]) -> Self:
+        return replace(self, scaling=self.scaling.widened(y))
+
     def in_words(self) -> str:
         levels = listed([f"{level:g}" for level in self.levels])
         many = "quantiles" if self.outputs > 1 else "quantile"
@@ -285,6 +298,16 @@ def check_levels(levels: Sequence[float]) -> None:
             f"quantiles is {tuple(levels)}; expected different numbers in (0, 1) in ascending order, such as "
             "(0.05, 0.5, 0.95)"
         )
+
+
+def _alike(y: npt.NDArray[Any], names: Sequence[str]) -> npt.NDArray[Any]:
+    """Return targets of several columns, or raise ValueError where they are not those of some names."""
+    columns = y.shape[1] if y.ndim == 2 else 1
+    if columns != len(names):
+        raise ValueError(
+            f"y has {columns} columns, and the model knows {len(names)}: {listed(names)}; give those, or fit it anew"
+        )
+    return y
 
 
 def listed(names: Sequence[str]) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, final
 
 import numpy as np
 
+from nineline import _checks
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -82,6 +84,16 @@ class Target(ABC):
     def predicted(self, answers: Numbers) -> npt.NDArray[Any]:
         """Return what is predicted where outputs say so: of probabilities the classes, else the numbers."""
         return answers
+
+    @abstractmethod
+    def widened(self, y: npt.NDArray[Any]) -> Self:
+        """Return the same target for networks that go on with these rows, (rows,): encoded as before.
+
+        Raises
+        ------
+        ValueError
+            It cannot be encoded so: a class that is not known, a number that has no logarithm.
+        """
 
     @abstractmethod
     def in_words(self) -> str:
@@ -170,6 +182,17 @@ class Classes(Target):
     def predicted(self, answers: Numbers) -> npt.NDArray[Any]:
         return self.classes[answers.argmax(axis=1)]
 
+    def widened(self, y: npt.NDArray[Any]) -> Self:
+        known = self.classes.tolist()
+        strange = sorted(set(np.unique(y).tolist()) - set(known))
+        if strange:
+            shown = ", ".join(map(_checks.quoted, known[:5])) + (", ..." if len(known) > 5 else "")
+            raise ValueError(
+                f"y has the class {_checks.quoted(strange[0])}, and the model knows {shown}; fit it anew with all "
+                "classes, or name them all in the first call: partial_fit(X, y, classes=[...])"
+            )
+        return self
+
     def in_words(self) -> str:
         return f"one of {len(self.classes)} classes"
 
@@ -228,6 +251,9 @@ class Quantity(Target):
     def answers(self, outputs: Array) -> Numbers:
         return self.scaling.answers(outputs)
 
+    def widened(self, y: npt.NDArray[Any]) -> Self:
+        return replace(self, scaling=self.scaling.widened(y))
+
     def in_words(self) -> str:
         how = ", learned by its logarithm, which is less skewed and answered better" if self.scaling.log else ""
         return f"a number from {self.scaling.low:.6g} to {self.scaling.high:.6g}{how}"
@@ -255,6 +281,8 @@ class TargetScaling:
         What the training targets lay between; no answer leaves that range, since a network knows nothing beyond it.
     log : bool
         Whether it is the natural logarithm that is scaled.
+    shift : float
+        What `calibrated` added to the mean, which answers have and what the networks learn has not.
 
     Examples
     --------
@@ -272,9 +300,10 @@ class TargetScaling:
     low: float = -np.inf
     high: float = np.inf
     log: bool = False
+    shift: float = field(default=0.0, repr=False)
 
     def __post_init__(self) -> None:
-        numbers = self.mean, self.scale
+        numbers = self.mean, self.scale, self.shift
         if not np.isfinite(numbers).all() or self.scale <= 0 or not self.low <= self.high or type(self.log) is not bool:
             raise ValueError(f"{self!r} scales nothing; expected finite numbers, scale above 0 and low up to high")
 
@@ -296,7 +325,7 @@ class TargetScaling:
     def targets(self, y: npt.NDArray[Any]) -> Array:
         """Return what the networks learn, (rows, 1), float32."""
         known: Numbers = np.log(y) if self.log else y.astype(np.float64)
-        return ((known - self.mean) / self.scale).astype(np.float32)[:, np.newaxis]
+        return ((known - (self.mean - self.shift)) / self.scale).astype(np.float32)[:, np.newaxis]
 
     def answers(self, outputs: Array) -> Numbers:
         """Return what outputs, (rows, 1), say in units of the target, (rows,)."""
@@ -313,24 +342,55 @@ class TargetScaling:
         if not self.log or not len(truth):
             return self
         share = answers * (1.0 if weights is None else weights.astype(np.float64))
-        factor = float(truth @ share / (answers @ share))
-        return replace(self, mean=self.mean + float(np.log(factor)))
+        more = float(np.log(truth @ share / (answers @ share)))
+        return replace(self, mean=self.mean + more, shift=self.shift + more)
+
+    def widened(self, y: npt.NDArray[Any]) -> Self:
+        """Return the same with answers that may go as far as these targets, (rows,), whose encoding is the same.
+
+        Raises
+        ------
+        ValueError
+            A target has no logarithm where that is learned, or lies so far off that its encoding is no number.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nineline.tables.targets import TargetScaling
+        >>> TargetScaling(mean=30.0, scale=20.0, low=10.0, high=60.0).widened(np.array([20.0, 75.0]))
+        TargetScaling(mean=30.0, scale=20.0, low=10.0, high=75.0, log=False)
+        """
+        low, high = float(y.min()), float(y.max())
+        if self.log and low <= 0:
+            raise ValueError(
+                f"y has {low:g}, and the target was learned by its logarithm, which only numbers above 0 have; "
+                "fit the model anew, with these rows among the others"
+            )
+        with np.errstate(over="ignore"):
+            far = not np.isfinite(self.targets(np.array([low, high]))).all()
+        if far:
+            largest = low if -low > high else high
+            raise ValueError(
+                f"y has {largest:g}, too far from what was learned, {self.mean:g} ± {self.scale:g}; fit the model anew"
+            )
+        return replace(self, low=min(self.low, low), high=max(self.high, high))
 
     def describe(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         bounds = {name: value for name, value in (("low", self.low), ("high", self.high)) if np.isfinite(value)}
-        return {"mean": self.mean, "scale": self.scale, **bounds, "log": self.log}
+        shift = {"shift": self.shift} if self.shift else {}
+        return {"mean": self.mean, "scale": self.scale, **bounds, "log": self.log, **shift}
 
     @classmethod
     def rebuild(cls, described: Mapping[str, Any]) -> Self:
-        """Make it again from its description; format 1 had mean and scale alone.
+        """Make it again from its description; format 1 had mean and scale alone, and no older file has a shift.
 
         Raises
         ------
         KeyError, TypeError, ValueError
             It is none.
         """
-        names = [name for name in ("low", "high") if name in described]
+        names = [name for name in ("low", "high", "shift") if name in described]
         numbers = {name: float(described[name]) for name in ("mean", "scale", *names)}
         return cls(**numbers, log=described.get("log", False))
 

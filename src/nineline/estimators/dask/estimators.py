@@ -21,6 +21,7 @@ class OnDask:
 
     client: Any
     random_state: Any
+    warm_start: bool
 
     def fit(
         self,
@@ -68,7 +69,7 @@ class OnDask:
             Ctrl-C: the workers end their part, and the model is as it was.
         """
         table, target, weight = _as_one(X, y, sample_weight, target)
-        model = self._alone(**{name: value for name, value in _settings(self).items() if name != "client"})
+        model = self._fitted_alone() if self.warm_start else self._blank_alone()
         if model.checkpoint is None and not isinstance(model.random_state, (int, np.integer)):
             model.random_state = int(check_random_state(self.random_state).randint(2**31))
         client = _client(self.client)
@@ -102,10 +103,13 @@ class OnDask:
 
     def _fitted_alone(self) -> Any:
         """Return the fitted estimator without a cluster."""
-        settings = {name: value for name, value in _settings(self).items() if name != "client"}
-        model = self._alone(**settings)
+        model = self._blank_alone()
         vars(model).update({name: value for name, value in vars(self).items() if name not in _settings(self)})
         return model
+
+    def _blank_alone(self) -> Any:
+        """Return an estimator with the same settings, without a cluster and not fitted."""
+        return self._alone(**{name: value for name, value in _settings(self).items() if name != "client"})
 
     _alone: Any
     """The estimator without a cluster."""

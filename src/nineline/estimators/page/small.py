@@ -30,8 +30,9 @@ def small_page(model: Any) -> str:
 
 
 def _scores(model: Any) -> list[tuple[str, str, float]]:
-    held_out = model.report_.held_out if hasattr(model, "report_") else {}
-    found = [("held out", measure, value) for measure, value in held_out.items()]
+    report = model.report_ if hasattr(model, "report_") else None
+    where = "held out" if report is None or not report.later else f"held out, {report.later:,} rows ago"
+    found = [(where, measure, value) for measure, value in ({} if report is None else report.held_out).items()]
     return found + [("test part", measure, value) for measure, value in model.evaluation_.items()]
 
 

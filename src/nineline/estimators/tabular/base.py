@@ -12,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from nineline import _checks
 from nineline.ensemble import Ensemble
-from nineline.estimators.frames import as_frame
 from nineline.estimators.notebook import Shown
 from nineline.estimators.tabular import file
+from nineline.estimators.tabular.background import Background
 from nineline.estimators.tabular.explaining import explain
-from nineline.estimators.tabular.fitting import Fitting
 from nineline.estimators.tabular.given_targets import check_columns
 from nineline.estimators.tabular.held_out import HeldOut
+from nineline.estimators.tabular.later import Later
 from nineline.estimators.tabular.predicting import predict_to
 from nineline.tables.series import is_missing
 from nineline.tables.several_targets import Labels, Quantities, SeveralAnswers
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE: Final = 65_536  # are made compact: of fewer, each column takes longer to begin than to go through
 
 
-class Tabular(Shown, Fitting):
+class Tabular(Shown, Later):
     """See `TabularClassifier` and `TabularRegressor`, which have the constructors."""
 
     @property
@@ -118,8 +118,8 @@ class Tabular(Shown, Fitting):
     def explain(self, row: Any, *, of: Any = None, background: Any = None) -> Explanation:
         """Return what each column of one row adds to its answer, by integrated gradients.
 
-        ``baseline + sum(contributions) = answer``, where the baseline is the answer to the mean of the inputs of other
-        rows. Contributions say what the model does, not what causes what.
+        ``baseline + sum(contributions) = answer``, where the baseline is the answer to the mean of the training rows'
+        inputs. Contributions say what the model does, not what causes what.
 
         Parameters
         ----------
@@ -129,7 +129,8 @@ class Tabular(Shown, Fitting):
             Of a classifier: the class whose probability is explained; by default the most probable one. Of several
             outputs or labels, the name of one of `target_names_`. Of quantiles, a level; by default the middle one.
         background : DataFrame or array_like, optional
-            The rows whose mean is the baseline; by default those that were held out in `fit`, a few thousand at most.
+            Other rows whose mean is the baseline. That of the training rows is kept since `fit`, also in a file: of
+            more than 100,000, and of a table that does not fit in memory, it is the mean of about as many of them.
 
         Returns
         -------
@@ -139,7 +140,7 @@ class Tabular(Shown, Fitting):
         Raises
         ------
         ValueError
-            There is not one row, no such class, or no background (too few rows, or a model from a file).
+            There is not one row, no such class, or no background (a model from a file of an older nineline).
 
         Examples
         --------
@@ -165,20 +166,18 @@ class Tabular(Shown, Fitting):
                 raise ValueError(f"row has {len(frame)} rows; expected one: X[:1]")
             compact = self.columns_.compact_row(frame)
             given = dict(zip(frame.columns, frame.row(0), strict=True))
+        begin = self._background
         if background is not None:
             others = self.select(background) if hasattr(background, "columns") else background
-            rows, weights = [self.columns_.compact(self._frame(others), np.float64)], None
-        elif self._held_out is not None and self._held_out.parts:
-            rows = [part.inputs for part in self._held_out.parts]
-            weights = self._held_out.kept_weights()
-        else:
+            begin = Background.of(self.columns_.compact(self._frame(others), np.float64))
+        if begin is None:
             raise ValueError(
-                "no held-out rows are there to compare with (too few rows, or a model from a file or a copy); give "
-                "background=X"
+                "this model is from a file of an older nineline, which does not say what the mean row is; give "
+                "background=X, rows whose mean to begin with"
             )
         output, what = self._explained(compact, of)
         values = [_shown(given[column.name]) for column in self.columns_.used]
-        return explain(self, compact, rows, weights, output, values, what)
+        return explain(self, compact, begin, output, values, what)
 
     def _explained(self, row: Compact, of: Any) -> tuple[int, str]:
         """Return which answer is explained, and what it is called."""
@@ -206,13 +205,6 @@ class Tabular(Shown, Fitting):
         from nineline.estimators.page.small import small_page
 
         return small_page(self)
-
-    def _frame(self, X: Any) -> nw.DataFrame[Any]:
-        """Return a table with the names that `fit` saw."""
-        frame, named = as_frame(self, X, fitting=False)
-        if not (named and hasattr(self, "feature_names_in_")):  # one side has no names: by position
-            frame = frame.rename(dict(zip(frame.columns, self.names_, strict=True)))
-        return frame
 
     def _run(self, X: Any) -> Array:
         """Return the networks' outputs, (rows, outputs)."""
@@ -304,7 +296,7 @@ class Tabular(Shown, Fitting):
         return model
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_held_out": None}  # rows of the table stay here
+        return {**super().__getstate__(), "_held_out": None, "_standing": None}  # rows of the table stay here
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

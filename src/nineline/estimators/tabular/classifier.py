@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -90,6 +90,11 @@ class TabularClassifier(ClassifierMixin, Tabular):
     resume : bool
         Go on from those files, where they exist, with the same table and settings: the model will be the same to the
         last bit as if nothing had happened.
+    warm_start : bool
+        Another `fit` begins with the networks of the last one, and keeps columns and target as they were learned then:
+        nothing is tried out or swept again, and what is "auto" in the networks stays. Other rows may be given, but no
+        other columns, classes or widths, which are errors. The learning rate goes its whole way again. Rows that such a
+        fit holds out may be ones that were learned before. Not with a checkpoint.
 
     Attributes
     ----------
@@ -131,6 +136,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
 
     target_kinds = Classes, Labels
     target_: Classes | Labels
+    _named: npt.NDArray[Any] | None = None
+    """All classes, where a fit under way knows them beforehand."""
 
     def __init__(
         self,
@@ -154,6 +161,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         engine: str = "auto",
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        warm_start: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_members = n_members
@@ -174,6 +182,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         self.engine = engine
         self.checkpoint = checkpoint
         self.resume = resume
+        self.warm_start = warm_start
 
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
         return classes_of(y)
@@ -190,9 +199,16 @@ class TabularClassifier(ClassifierMixin, Tabular):
         seen.see(labels, None if weights is None else weights.astype(np.float64))
         return self._weights_by(seen, labels, weights)
 
+    def _to_tell_apart(self, there: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the classes, where some are there: those that are known, or were named beforehand."""
+        if self._learned is not None:
+            return cast("Classes", self._learned.target).classes
+        return there if self._named is None else self._named
+
     def _weights_by(self, seen: Any, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
         classes = seen.values
-        if len(classes) < 2:
+        known = self._to_tell_apart(classes)
+        if len(known) < 2:
             counted = " in the rows of weight above 0" if weights is not None else ""
             raise ValueError(
                 f"y has one class only, {_checks.quoted(classes.tolist()[0])}{counted}; a classifier needs at least "
@@ -206,10 +222,10 @@ class TabularClassifier(ClassifierMixin, Tabular):
                 raise ValueError(f"class_weight is {given!r}; expected 'balanced', a dict of class to weight, or None")
             factors = 1 / seen.shares
         elif isinstance(given, dict):
-            strange = [key for key in given if key not in classes.tolist()]
+            strange = [key for key in given if key not in known.tolist()]
             if strange:
                 raise ValueError(
-                    f"class_weight has the class {strange[0]!r}, which y has not; it has {classes[:5].tolist()}"
+                    f"class_weight has the class {strange[0]!r}, which y has not; it has {known[:5].tolist()}"
                 )
             named = [given.get(value, 1.0) for value in classes.tolist()]
             factors = np.array(
@@ -230,12 +246,87 @@ class TabularClassifier(ClassifierMixin, Tabular):
     def _learn_target(
         self, y: npt.NDArray[Any], weights: Array | None, names: Sequence[str] | None = None
     ) -> Classes | Labels:
-        return Classes.learn(y) if names is None else Labels(tuple(names))
+        if names is not None:
+            return Labels(tuple(names))
+        return Classes.learn(y) if self._named is None else Classes.learn(self._named).widened(y)
 
     @property
     def classes_(self) -> npt.NDArray[Any]:
         """The classes in ascending order, (classes,); of several labels their numbers, as scikit-learn has them."""
         return self.target_.classes
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        classes: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Go on with new rows of the same columns: each network takes one pass through them.
+
+        As `TabularRegressor.partial_fit`, which says how. The classes are those of the first call, or of `fit`.
+
+        Parameters
+        ----------
+        X : DataFrame or array_like, (rows, columns)
+        y : array_like, (rows,)
+        sample_weight : array_like, (rows,), optional
+            0 or more.
+        classes : array_like, optional
+            All classes that will ever come, where the rows of the first call may lack some; later on the same, or None.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            The rows are of no use, of other columns or of a class that is not known; or ``class_weight="balanced"``,
+            which looks at all rows. The model is as it was, as after any error.
+        nineline.DivergenceError
+            The loss of a network did not stay finite.
+        KeyboardInterrupt
+            Ctrl-C.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nineline.estimators import TabularClassifier
+        >>> x = np.linspace(0, 1, 200).reshape(-1, 1)
+        >>> model = TabularClassifier(random_state=0, n_members=1)
+        >>> model = model.partial_fit(x, np.where(x[:, 0] < 0.5, "a", "b"), classes=["a", "b", "c"])
+        >>> model.partial_fit(x, np.where(x[:, 0] < 0.5, "a", "c")).classes_.tolist()
+        ['a', 'b', 'c']
+        """
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight is 'balanced', which would be by the rows of each call alone; expected a dict of class "
+                "to weight, or None: set_params(class_weight={...})"
+            )
+        twin = self._twin()
+        if classes is not None:
+            twin._named = self._check_classes(classes)
+        twin._partial_fit(X, y, sample_weight)
+        self._become(twin)
+        return self
+
+    def _check_classes(self, given: Any) -> npt.NDArray[Any]:
+        """Return named classes, which those of a fitted model have to be."""
+        named = np.unique(self._check_target(given))
+        if len(named) < 2:
+            raise ValueError(f"classes is {_checks.quoted(given)}; expected at least two to tell apart")
+        if hasattr(self, "network_") and set(named.tolist()) != set(self.classes_.tolist()):
+            raise ValueError(
+                f"classes is {_checks.quoted(given)}, and the model was fitted to {self.classes_[:5].tolist()}; leave "
+                "it out, or fit anew"
+            )
+        return named
+
+    def _become(self, twin: Self) -> None:
+        twin._named = None
+        super()._become(twin)
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the probability of each class, in the order of `classes_`, or of each label: (rows, classes)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
+    from nineline.estimators.tabular.background import Background
     from nineline.network import Network
     from nineline.rows import Compact
 
     Numbers = npt.NDArray[np.float64]
 
-STEPS: Final = 64
+_POINTS: Final = 16  # in a stretch
+_STRETCHES: Final = 4
+_STRETCHES_AT_MOST: Final = 256
+_CLOSE: Final = 1e-4
 _LITTLE: Final = 1e-6
 _CHARACTERS: Final = 60
 
@@ -41,7 +45,7 @@ class Explanation:
     contributions : array, (columns,)
         In the units of the answer.
     baseline, answer : float
-        The answer to the baseline, the mean of the inputs of some rows; and to the row. Of classes both are
+        The answer to the baseline, the mean of the inputs of many rows; and to the row. Of classes both are
         probabilities.
     of : str
         What the answer is: the target, or the class.
@@ -71,31 +75,22 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain(
-    model: Any,
-    row: Compact,
-    background: Sequence[Compact],
-    weights: Numbers | None,
-    output: int,
-    values: list[str],
-    of: str,
-) -> Explanation:
+def explain(model: Any, row: Compact, background: Background, output: int, values: list[str], of: str) -> Explanation:
     """Explain the answer of a fitted model of a table to one row, by integrated gradients.
 
     On the straight way from the baseline b to the row x, both as the network sees them behind its embedding, each input
-    moves the answer by ``(x - b) * gradient``; what a column's inputs move it by is added up over the middles of 64
-    stretches. What stretches of finite length, and an answer at the end of its range, leave between their sum and the
-    way is shared out by their size, so that it is the whole way.
+    moves the answer by the integral of ``(x - b) * gradient``, and a column by the sum over its inputs. The way is cut
+    into stretches of equal length, 16 points of Gauss and Legendre in each: 4 stretches, and twice as many again until
+    the columns together move the answer by what lies between its ends, to 1e-4 of what they move it by, or there are
+    256. What is left then is shared out by their size, so that it is the whole way.
 
     Parameters
     ----------
     model : TabularClassifier or TabularRegressor
     row : Compact
         One row.
-    background : sequence of Compact
-        Rows whose mean is the baseline.
-    weights : array, (rows,), or None
-        What each of them counts.
+    background : Background
+        The rows whose mean is the baseline.
     output : int
         Which of the answers, of classes, labels or several numbers; 0 of a number.
     values : list of str
@@ -107,23 +102,81 @@ def explain(
     ----------
     Sundararajan, Taly, Yan (2017), Axiomatic attribution for deep networks, ICML.
     """
-    networks = model.network_.networks if isinstance(model.network_, Ensemble) else (model.network_,)
-    places = ((np.arange(STEPS) + 0.5) / STEPS)[:, np.newaxis]
-    ends, middles, moves = [], [], []
-    for network in networks:
-        start = np.average(np.concatenate([_embedded(network, rows) for rows in background]), axis=0, weights=weights)
-        end = _embedded(network, row)[0]
-        ends.append(_answers(network, np.stack([start, end]))[0])
-        outputs, gradients = _answers(network, start + places * (end - start), min(output, network.n_outputs - 1))
-        middles.append(outputs)
-        moves.append(_of_columns(model, network, gradients * (end - start)))
-    slopes = _slopes(model, np.mean(middles, axis=0), output)
-    contributions: Numbers = slopes @ np.mean(moves, axis=0) / STEPS
-    baseline, answer = _answer(model, np.mean(ends, axis=0), output).tolist()
+    ways = _Ways.of(model, row, background, output)
+    baseline, answer = ways.ends()
+    stretches = _STRETCHES
+    contributions = ways.integrated(stretches)
+    while _missed(contributions, answer - baseline) > _CLOSE and stretches < _STRETCHES_AT_MOST:
+        stretches *= 2
+        contributions = ways.integrated(stretches)
     sizes = np.abs(contributions)
     if sizes.sum() > 0:
         contributions = contributions + (answer - baseline - contributions.sum()) * sizes / sizes.sum()
     return Explanation([column.name for column in model.columns_.used], values, contributions, baseline, answer, of)
+
+
+def _missed(contributions: Numbers, way: float) -> float:
+    """Return how far a sum is from the whole way, as a share of the sizes of its parts."""
+    whole = np.abs(contributions).sum()
+    return float(abs(way - contributions.sum()) / whole) if whole > 0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Ways:
+    """The straight way from the baseline to a row, as each network of a model sees it behind its embedding.
+
+    Attributes
+    ----------
+    model : TabularClassifier or TabularRegressor
+    networks : sequence of Network
+    weights : array or None
+        What each network counts.
+    start, end : list of array, (width,) each
+    output : int
+    """
+
+    model: Any
+    networks: Sequence[Network]
+    weights: Numbers | None
+    start: list[Numbers]
+    end: list[Array]
+    output: int
+
+    @classmethod
+    def of(cls, model: Any, row: Compact, background: Background, output: int) -> Self:
+        """Return the ways of all networks of a model."""
+        answering = model.network_
+        single = not isinstance(answering, Ensemble)
+        networks, weights = ((answering,), None) if single else (answering.networks, answering.weights)
+        starts = [background.behind(network) for network in networks]
+        return cls(model, networks, weights, starts, [_embedded(network, row)[0] for network in networks], output)
+
+    def ends(self) -> tuple[float, float]:
+        """Return the answers to the baseline and to the row."""
+        baseline, answer = _answer(self.model, self._outputs(np.array([[0.0], [1.0]])), self.output).tolist()
+        return baseline, answer
+
+    def integrated(self, stretches: int) -> Numbers:
+        """Return what the inputs of each column move the answer by, (columns,), summed up over so many stretches."""
+        points, counts = np.polynomial.legendre.leggauss(_POINTS)
+        places = ((np.arange(stretches)[:, np.newaxis] + (points + 1) / 2) / stretches).reshape(-1, 1)
+        moves = []
+        for network, start, end in zip(self.networks, self.start, self.end, strict=True):
+            which = min(self.output, network.n_outputs - 1)
+            _, gradients = _answers(network, start + places * (end - start), which)
+            moves.append(_of_columns(self.model, network, gradients * (end - start)))
+        slopes = _slopes(self.model, self._outputs(np.linspace(0, 1, stretches + 1)[:, np.newaxis]), self.output)
+        moved: Numbers = np.outer(slopes, counts / 2 / stretches).ravel() @ self._mean(moves)
+        return moved
+
+    def _outputs(self, places: Numbers) -> Numbers:
+        """Return the mean outputs at some places of the way, (places, outputs)."""
+        ways = zip(self.networks, self.start, self.end, strict=True)
+        return self._mean([_answers(network, start + places * (end - start))[0] for network, start, end in ways])
+
+    def _mean(self, of_networks: list[Array]) -> Numbers:
+        mean: Numbers = np.average(of_networks, axis=0, weights=self.weights)
+        return mean
 
 
 def _embedded(network: Network, rows: Compact) -> Array:
@@ -161,10 +214,15 @@ def _answer(model: Any, outputs: Array, output: int) -> Numbers:
 
 
 def _slopes(model: Any, outputs: Array, output: int) -> Numbers:
-    """Return how fast the answer moves with the output that it is made of, (rows,): by a little up and down.
+    """Return how fast the answer moves with the output that it is made of, from each of some to the next, (rows - 1,).
 
-    Of a softmax, probabilities, each output is an answer.
+    Where an answer comes to the end of its range in between, that is the mean of both slopes. Of a softmax,
+    probabilities, each output is an answer.
     """
     if model.target_.activation == "softmax":
-        return np.ones(len(outputs))
-    return (_answer(model, outputs + _LITTLE, output) - _answer(model, outputs - _LITTLE, output)) / (2 * _LITTLE)
+        return np.ones(len(outputs) - 1)
+    middles = (outputs[1:] + outputs[:-1]) / 2
+    own = outputs[:, [min(output, outputs.shape[1] - 1)]]
+    half = np.maximum(np.abs(np.diff(own, axis=0)), _LITTLE) / 2
+    moved = _answer(model, middles + half, output) - _answer(model, middles - half, output)
+    return moved / (2 * half[:, 0])

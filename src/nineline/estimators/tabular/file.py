@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline import files
+from nineline import _checks, files
 from nineline.activations import ACTIVATIONS, describe_activation, rebuild_activation
 from nineline.ensemble import Ensemble
+from nineline.estimators.tabular.background import Background
 from nineline.estimators.tabular.recipe import MEMBERS_AT_MOST
 from nineline.layers import Embedding
 from nineline.tables.columns import Columns
@@ -39,6 +40,7 @@ SETTINGS: Final = frozenset(
         "time_limit",
         "validation_fraction",
         "verbose",
+        "warm_start",
         "weight_decay",
     ]
 )
@@ -48,6 +50,8 @@ SETTINGS: Final = frozenset(
 def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator."""
     settings = {name: value for name, value in model.get_params(deep=False).items() if name in SETTINGS}
+    if not model.warm_start:
+        del settings["warm_start"]  # what older versions do not know is there only where it says something
     if not isinstance(model.random_state, (int, np.integer, type(None))):
         settings["random_state"] = None
     if not isinstance(model.activation, str):
@@ -72,6 +76,11 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         "importances": model.importances_,
     }
     arrays: dict[str, Array] = {}
+    if model._learning_rate is not None:
+        content["learning_rate"] = model._learning_rate
+    if model._background is not None:
+        content["background"] = {"rows": model._background.rows}
+        arrays |= model._background.arrays()
     for number, network in enumerate(model.members_):
         arrays |= files.tensors(_single(network), f"{number}/")
     files.write(path, KIND, content, arrays)
@@ -123,6 +132,10 @@ def load(path: str | os.PathLike[str], kinds: Mapping[str, type[Any]]) -> Any:
         model.columns_ = Columns.rebuild(header["columns"])
         model.evaluation_ = header["evaluation"]
         model.importances_ = header.get("importances", {})
+        if "learning_rate" in header:
+            model._learning_rate = _checks.number("learning_rate", header["learning_rate"], low=0, low_open=True)
+        if "background" in header:
+            model._background = Background.rebuild(header["background"], arrays, model.columns_.encoding)
         _check(model)
         described = members_of(header)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -19,10 +19,12 @@ from nineline.ensemble import Ensemble
 from nineline.estimators.frames import as_frame
 from nineline.estimators.pickles import Pickled
 from nineline.estimators.tabular import file
+from nineline.estimators.tabular.background import Background
 from nineline.estimators.tabular.folds import Folds, merge
 from nineline.estimators.tabular.given_targets import name_of, names_of
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.interruption import Interruption
+from nineline.estimators.tabular.learned import Learned
 from nineline.estimators.tabular.member import Lessons, Member, MemberSettings
 from nineline.estimators.tabular.members import Budget, soon_judged, train_members
 from nineline.estimators.tabular.progress import MemberProgress
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from nineline.tables.targets import Target
     from nineline.training.history import History
     from nineline.training.shared.together import Together
+    from nineline.training.snapshot import Snapshot
 
 
 Whole: TypeAlias = "Callable[[Columns, Rows, MemberSettings], tuple[Any, ...]]"
@@ -77,6 +80,12 @@ class Fitting(Pickled, BaseEstimator):
     names_: list[str]
     _held_out: HeldOut | None = None
     _importance: Bunch | None = None
+    _background: Background | None = None
+    _learning_rate: float | None = None
+    _standing: list[Snapshot] | None = None
+    """Where the last `partial_fit` ended."""
+    _learned: Learned | None = None
+    """What the fit under way goes on from, where it does not begin anew."""
 
     @property
     def report_(self) -> FitReport:
@@ -143,7 +152,7 @@ class Fitting(Pickled, BaseEstimator):
         memory: int | str | None = None,
         parallel: object = None,
     ) -> Self:
-        """Learn the columns and train the networks.
+        """Learn the columns and train the networks; with ``warm_start=True`` go on from those of the last fit.
 
         Parameters
         ----------
@@ -188,13 +197,25 @@ class Fitting(Pickled, BaseEstimator):
             Ctrl-C came before anything was trained, or twice, or while members were trained on other machines. One that
             comes at another time ends training, with a warning: the model is what was trained by then.
         """
-        twin = type(self).__new__(type(self))  # a fit that fails, or is given up, leaves the model as it was
-        twin.__dict__.update(self.__dict__)
+        twin = self._twin()
+        if self.warm_start and hasattr(self, "network_"):
+            twin._learned = Learned.of(self)
         twin._fit_any(X, y, sample_weight, target, memory, together_of(parallel))
-        self.__dict__ = twin.__dict__
+        self._become(twin)
         if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
             warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
         return self
+
+    def _twin(self) -> Self:
+        """Return one to be fitted: where that fails, or is given up, the model is as it was."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def _become(self, twin: Self) -> None:
+        """Become a twin that was fitted."""
+        twin._learned = None
+        self.__dict__ = twin.__dict__
 
     def _fit_any(
         self, X: Any, y: Any, sample_weight: Any, target: str | None, memory: int | str | None, together: Together
@@ -264,14 +285,14 @@ class Fitting(Pickled, BaseEstimator):
         with together.alike():
             if not seen.rows:
                 raise table.no_rows()
-        as_frame(self, table.blank(), fitting=True)
+        as_frame(self, table.blank(), fitting=self._learned is None)
         weigh = partial(self._weights_by, seen)
         weighted = weigh(seen.values[:1], None) is not None or table.weight is not None
-        columns = learner.finish()
-        divided = learner.divided(columns, min(INTERVALS, seen.rows // ROWS_AN_INTERVAL))
+        columns = self._columns_of(learner)
+        divided = self._divided(learner, columns, seen.rows)
         profiles = learner.profiles()
         del learner
-        self.target_ = target = self._learn_target(seen.values, seen.shares)
+        self.target_ = target = self._target_of(seen.values, seen.shares)
         file.check_room(divided, table.names, target.describe())
         recipe = self._recipe(seen.rows)
         self.names_ = table.names
@@ -298,13 +319,31 @@ class Fitting(Pickled, BaseEstimator):
                 ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), (profiles, table.examples), whole
             )
 
+    def _columns_of(self, learner: ColumnsLearner) -> Columns:
+        """Return the columns as they were learned, or, where a fit goes on, as its networks know them."""
+        columns = learner.finish()
+        return columns if self._learned is None else self._learned.columns
+
+    def _divided(self, learner: ColumnsLearner, columns: Columns, rows: int) -> Columns:
+        """Return the columns of so many different rows in intervals; where a fit goes on, as they are."""
+        if self._learned is not None:
+            return columns
+        return learner.divided(columns, min(INTERVALS, rows // ROWS_AN_INTERVAL))
+
+    def _target_of(self, y: npt.NDArray[Any], weights: Array | None, names: Sequence[str] | None = None) -> Target:
+        """Return the target as it is learned, or as it was where a fit goes on."""
+        return self._learn_target(y, weights, names) if self._learned is None else self._learned.target.widened(y)
+
     def _learn_target_again(self, seen: Any) -> Target:
         """Return the target in the way that was chosen, learned from all of its values."""
         return self._learn_target(seen.values, seen.shares)
 
     def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None) -> None:
         began = time.perf_counter()
-        frame, named = as_frame(self, X, fitting=True)
+        if self._learned is None:
+            frame, named = as_frame(self, X, fitting=True)
+        else:
+            frame, named = self._frame(X), hasattr(self, "feature_names_in_")
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         labels = self._check_target(y)
@@ -325,15 +364,15 @@ class Fitting(Pickled, BaseEstimator):
         seed = int(random.randint(2**31))
         learner = ColumnsLearner(named=named)
         learner.see(frame, _double(weights))
-        columns = learner.finish()
+        columns = self._columns_of(learner)
         inputs = columns.compact(frame)
         kept, weights = merge(inputs, labels, weights)
         labels, names, examples = labels[kept], list(frame.columns), _some_rows(frame)
         del frame
-        divided = learner.divided(columns, min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
+        divided = self._divided(learner, columns, len(kept))
         profiles = learner.profiles()
         del learner
-        self.target_ = self._learn_target(labels, weights, target_columns)
+        self.target_ = self._target_of(labels, weights, target_columns)
         file.check_room(divided, names, self.target_.describe())
         recipe = self._recipe(len(kept))
         folds = Folds(len(kept), recipe.share, self.target_.codes(labels), np.random.default_rng([seed, 2**31]))
@@ -350,6 +389,13 @@ class Fitting(Pickled, BaseEstimator):
         ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
         self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)), (profiles, examples))
 
+    def _frame(self, X: Any) -> nw.DataFrame[Any]:
+        """Return a table with the names that `fit` saw."""
+        frame, named = as_frame(self, X, fitting=False)
+        if not (named and hasattr(self, "feature_names_in_")):  # one side has no names: by position
+            frame = frame.rename(dict(zip(frame.columns, self.names_, strict=True)))
+        return frame
+
     def _settings(self, recipe: Recipe, labels: npt.NDArray[Any], weights: Array | None, seed: int) -> MemberSettings:
         """Return how members are made and trained that are judged by rows with these targets and weights."""
         return MemberSettings(
@@ -361,6 +407,7 @@ class Fitting(Pickled, BaseEstimator):
             engine=self.engine,
             checkpoint=self.checkpoint,
             resume=self.resume,
+            begin=() if self._learned is None else self._learned.networks,
         )
 
     def _fit_rows(
@@ -380,13 +427,16 @@ class Fitting(Pickled, BaseEstimator):
         `counts` are the rows of the table, and the different ones among them; `seen` is what its columns are like, and
         some rows.
         """
-        self.evaluation_, self.importances_, self._importance = {}, {}, None
+        self.evaluation_, self.importances_, self._importance, self._standing = {}, {}, None, None
         interruption = Interruption()
 
         def work() -> None:
             trials, rates, used = self._train(
                 ways if ways[0][2] != ways[1][2] else ways[:1], labels, folds, settings, budget, interruption, whole
             )
+            self._learning_rate = used.learning_rate
+            inputs = replace(cast("Compact", ways[0][1].inputs), encoding=self.columns_.encoding)
+            self._background = Background.of(inputs, ways[0][1].sample_weight, rows=counts[0])
             self._report = FitReport(
                 rows=counts[0],
                 different=counts[1],
@@ -438,7 +488,7 @@ class Fitting(Pickled, BaseEstimator):
             )
             way, trials, kept, budget = tried.best, tried.trials, tried.members, tried.budget
         _, rows, self.columns_ = ways[way]
-        if not interruption.heard:
+        if self._learned is None and not interruption.heard:
             tried, rows = self._try_targets(rows, labels, folds, settings, budget, interruption)
             trials, kept, budget = trials + tried.trials, tried.members or kept, tried.budget
         if settings.recipe.sweeps and not interruption.heard:
@@ -469,7 +519,9 @@ class Fitting(Pickled, BaseEstimator):
         self.network_ = self.members_[0] if len(members) == 1 else Ensemble(self.members_)
 
     def _recipe(self, rows: int) -> Recipe:
-        return Recipe.of(self.get_params(deep=False), rows, classes=hasattr(self, "predict_proba"))
+        settings = self.get_params(deep=False)
+        recipe = Recipe.of(settings, rows, classes=hasattr(self, "predict_proba"))
+        return recipe if self._learned is None else self._learned.recipe(recipe, settings)
 
     def _check_running(self) -> tuple[float | None, int]:
         """Check what says how training runs, and return the seconds it may take and the members at once."""
@@ -482,6 +534,11 @@ class Fitting(Pickled, BaseEstimator):
             raise ValueError(
                 "checkpoint is given, and eval_metric or time_limit; a training that goes on follows the loss, and "
                 "ends as it would have ended: leave them out"
+            )
+        if self.checkpoint is not None and self.warm_start and self._learned is not None:
+            raise ValueError(
+                "checkpoint is given, and warm_start, of a model that is fitted; a training in a file goes on from "
+                "where it began, not from these networks: leave one of the two out"
             )
         limit = self.time_limit
         if limit is not None:

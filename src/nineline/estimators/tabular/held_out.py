@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -13,7 +13,7 @@ from nineline.estimators.tabular.scoring import error_of, scores_of
 from nineline.rows import evenly_spaced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nineline.estimators.tabular.member import Member
     from nineline.network import Network
     from nineline.rows import Compact, Rows
+    from nineline.tables.targets import Target
 
     Answers = npt.NDArray[np.float64]
 
@@ -45,6 +46,8 @@ class HeldOutPart:
         Labels or numbers.
     answers : array, (all rows, classes), (all rows,) or (all rows, outputs)
     weights : array, (all rows,), or None
+    target : Target or None
+        What makes answers of outputs, where the network has learned since and `answers` is None.
     """
 
     network: Network | Ensemble
@@ -52,6 +55,20 @@ class HeldOutPart:
     truth: npt.NDArray[Any]
     answers: Answers | None
     weights: Array | None
+    target: Target | None = None
+
+    def said(self) -> Answers:
+        """Return the answers, which are found where they are not there."""
+        if self.answers is not None:
+            return self.answers
+        assert self.target is not None
+        return self.target.answers(self.network.run(self.inputs))
+
+    def part(self, kept: npt.NDArray[np.intp]) -> HeldOutPart:
+        """Return some of the rows whose inputs are kept."""
+        weights = None if self.weights is None else self.weights[kept]
+        answers = None if self.answers is None else self.answers[kept]
+        return replace(self, inputs=self.inputs.part(kept), truth=self.truth[kept], answers=answers, weights=weights)
 
 
 @dataclass(frozen=True)
@@ -81,10 +98,20 @@ class HeldOut:
         """Return other rows, for which all members answer."""
         return cls((HeldOutPart(network, inputs, labels, None, None),))
 
+    def by(self, networks: Mapping[Network | Ensemble, Network], target: Target) -> HeldOut | None:
+        """Return the rows that are kept, each with the network that its own has become; None where one is not there."""
+        if not all(part.network in networks for part in self.parts):
+            return None
+        parts = []
+        for part in self.parts:
+            kept = part.part(np.arange(len(part.inputs)))
+            parts.append(replace(kept, network=networks[part.network], answers=None, target=target))
+        return HeldOut(tuple(parts))
+
     def judged(self) -> tuple[npt.NDArray[Any], Answers, Array | None]:
         """Return truth, answers and weights of all rows, each answered by the member that did not learn from it."""
         truth = np.concatenate([part.truth for part in self.parts])
-        answers = np.concatenate([part.answers for part in self.parts if part.answers is not None])
+        answers = np.concatenate([part.said() for part in self.parts])
         given = [part.weights for part in self.parts if part.weights is not None]
         return truth, answers, np.concatenate(given) if given else None
 
@@ -164,10 +191,7 @@ class HeldOut:
         parts = []
         for part in self.parts:
             have = part.inputs.shape[0]
-            kept = evenly_spaced(have, max(1, have * rows // there))
-            weights = None if part.weights is None else part.weights[kept]
-            answers = None if part.answers is None else part.answers[kept]
-            parts.append(HeldOutPart(part.network, part.inputs.part(kept), part.truth[kept], answers, weights))
+            parts.append(part.part(evenly_spaced(have, max(1, have * rows // there))))
         return HeldOut(tuple(parts))
 
     def _error(self, model: Any, inputs: Sequence[Compact]) -> float:

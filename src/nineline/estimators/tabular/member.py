@@ -73,6 +73,8 @@ class MemberSettings:
     engine : str
     checkpoint : path or None
     resume : bool
+    begin : tuple of Network
+        What members begin as, by their numbers, where they do not begin anew.
     """
 
     recipe: Recipe
@@ -83,6 +85,7 @@ class MemberSettings:
     engine: str
     checkpoint: str | os.PathLike[str] | None
     resume: bool
+    begin: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,8 @@ def train_member(
     """Train one member."""
     recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
     network, held, out = begun(settings, lesson.encoding, lesson.mean, rng), lesson.held, lesson.out
+    if number < len(settings.begin):
+        network.parameters = settings.begin[number].parameters
     schedule: Schedule = WarmupStableDecay()
     if seconds is not None:
         schedule = _ByTheClock(schedule, seconds)

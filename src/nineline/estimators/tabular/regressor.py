@@ -105,6 +105,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         engine: str = "auto",
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        warm_start: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_members = n_members
@@ -125,6 +126,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         self.engine = engine
         self.checkpoint = checkpoint
         self.resume = resume
+        self.warm_start = warm_start
 
     def _check_target(self, y: Any) -> npt.NDArray[Any]:
         return numbers_of(y)

@@ -50,6 +50,8 @@ class FitReport:
         How often each column has which values, in the order of the table.
     examples : list of dict
         Some rows of the table, by the names of the columns; they are not in a pickle.
+    later : int
+        Rows that `partial_fit` has taken since; all of the above is of the model before them.
     model : TabularClassifier or TabularRegressor
         What it is an account of; None where the report was pickled by itself.
     """
@@ -67,6 +69,7 @@ class FitReport:
     rates: list[Trial] = field(default_factory=list)
     profiles: list[ColumnProfile] = field(default_factory=list)
     examples: list[dict[str, Any]] = field(default_factory=list)
+    later: int = 0
     model: Any = field(default=None, compare=False)
 
     def to_frame(self) -> Any:
@@ -142,6 +145,8 @@ class FitReport:
         if self.held_out:
             scores = ", ".join(f"{name} {value:,.5g}" for name, value in self.held_out.items())
             lines.append(("held out", f"{scores} (each row judged by the network that did not learn from it)"))
+        if self.later:
+            lines.append(("later", f"a pass through {self.later:,} rows more; the above is of the model before them"))
         return lines
 
     def __repr__(self) -> str:

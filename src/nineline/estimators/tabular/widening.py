@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nineline.layers import Embedding, Layer
-from nineline.tables.columns import Columns
 from nineline.tables.kinds import Number
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline.network import Network
+    from nineline.tables.columns import Columns
     from nineline.tables.kinds import Column
 
     Places = npt.NDArray[np.intp]
@@ -41,14 +41,14 @@ def joined(one: Columns, other: Columns) -> Columns:
     >>> both.used[0].edges, places_in(plain, both)
     ((0.0, 1.0, 2.0), array([0, 3, 4]))
     """
-    used = []
-    for mine, theirs in zip(one.used, other.used, strict=True):
-        if isinstance(mine, Number) and isinstance(theirs, Number):
-            waves = mine if mine.frequencies else theirs
-            edges = mine.edges or theirs.edges
-            mine = replace(mine, edges=edges, frequencies=waves.frequencies, phases=waves.phases)
-        used.append(mine)
-    return replace(one, used=tuple(used))
+    return replace(one, used=tuple(_joined(*both) for both in zip(one.used, other.used, strict=True)))
+
+
+def _joined(one: Column, other: Column) -> Column:
+    if not isinstance(one, Number) or not isinstance(other, Number):
+        return one
+    waves = one if one.frequencies else other
+    return replace(one, edges=one.edges or other.edges, frequencies=waves.frequencies, phases=waves.phases)
 
 
 def places_in(narrow: Columns, wide: Columns) -> Places:
@@ -62,7 +62,7 @@ def places_in(narrow: Columns, wide: Columns) -> Places:
 
 
 def _own_places(narrow: Column, wide: Column) -> Places:
-    """Return the same of one column, whose inputs are its waves, the number, its intervals, and whether it is missing."""
+    """Return the same of one column: of a number these are waves, itself, intervals, and whether it is missing."""
     if not isinstance(narrow, Number) or not isinstance(wide, Number):
         return np.arange(narrow.width)
     waves, inner, missing = np.arange(len(wide.frequencies)), max(1, len(narrow.edges)), int(narrow.missing)

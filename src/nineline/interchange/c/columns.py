@@ -163,8 +163,8 @@ class _NumberInC(_ColumnInC[Number]):
     def check(self, *, libm: bool) -> None:
         if self.column.frequencies and not libm:
             raise ValueError(
-                f"column {self.column.name!r} is seen by waves, which need cos of math.h; export with it (libm=True, no "
-                "--no-libm)"
+                f"column {self.column.name!r} is seen by waves, which need cos of math.h; export with it (libm=True, "
+                "no --no-libm)"
             )
 
     def constants(self) -> str:
