@@ -186,7 +186,8 @@ def _held_out(report: Any) -> Evaluation | None:
         mean = np.average(judged.truth, weights=judged.weights)
         scores["mean"] = number_scores(judged.truth, np.full(len(judged.truth), mean), judged.weights)
     weighed = "" if judged.weights is None else " different"
-    where = f"{len(judged.truth):,}{weighed} rows held out in training, each judged by the network that did not see it"
+    which = f" ({report.held_out_rows})" if report.held_out_rows else ""
+    where = f"{len(judged.truth):,}{weighed} rows held out in training{which}, each judged by {report.judged_by}"
     return Evaluation(judged, where, scores, rows=report.examples)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.activations import Activation
+    from nineline.estimators.tabular.validation import Labelled
     from nineline.rows import Compact
 
 
@@ -186,6 +187,15 @@ class TabularClassifier(ClassifierMixin, Tabular):
         seen = self._summary()
         seen.see(labels, None if weights is None else weights.astype(np.float64))
         return self._weights_by(seen, labels, weights)
+
+    def _weights_of_held(self, seen: Any, held: Labelled, words: str) -> Array | None:
+        strange = sorted(set(held.labels.tolist()) - set(seen.values.tolist()), key=str)
+        if strange:
+            raise ValueError(
+                f"the rows to validate by ({words}) have the class {_checks.quoted(strange[0])}, which those that are "
+                "learned from have not; leave such rows out, or validate by others"
+            )
+        return self._weights_by(seen, held.labels, held.weights)
 
     def _weights_by(self, seen: Any, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
         classes = seen.values

@@ -19,7 +19,7 @@ from nineline.ensemble import Ensemble
 from nineline.estimators.frames import as_frame
 from nineline.estimators.pickles import Pickled
 from nineline.estimators.tabular import file
-from nineline.estimators.tabular.folds import Folds, merge
+from nineline.estimators.tabular.folds import Fixed, Folds, Splits, merge
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.interruption import Interruption
 from nineline.estimators.tabular.member import Lessons, Member, MemberSettings
@@ -32,6 +32,7 @@ from nineline.estimators.tabular.spreading import Spreading
 from nineline.estimators.tabular.streamed import EXAMPLES, Streamed, is_streamed, memory_by_default
 from nineline.estimators.tabular.sweep import sweep
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
+from nineline.estimators.tabular.validation import Labelled, Validation, latest
 from nineline.rows import Rows, evenly_spaced
 from nineline.tables.columns import Columns, ColumnsLearner
 from nineline.tables.series import is_missing
@@ -100,7 +101,7 @@ class Fitting(Pickled, BaseEstimator):
         self,
         rows: Rows,
         labels: npt.NDArray[Any],
-        folds: Folds,
+        folds: Splits,
         settings: MemberSettings,
         budget: Budget,
         interruption: Interruption,
@@ -120,6 +121,16 @@ class Fitting(Pickled, BaseEstimator):
         """Return what each row counts."""
         return weights
 
+    def _weights_of_held(self, seen: Any, held: Labelled, words: str) -> Array | None:
+        """Return what each row to validate by counts, beside rows to learn from of which there is a summary.
+
+        Raises
+        ------
+        ValueError
+            They have a class that is not learned; `words` says which rows they are.
+        """
+        return held.weights
+
     def _weights_by(self, seen: Any, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
         """Return the same for some of the rows of which there is a summary."""
         return weights
@@ -134,6 +145,9 @@ class Fitting(Pickled, BaseEstimator):
         y: Any = None,
         sample_weight: npt.ArrayLike | str | None = None,
         *,
+        validation: Any = None,
+        groups: Any = None,
+        time: Any = None,
         target: str | None = None,
         memory: int | str | None = None,
         parallel: object = None,
@@ -151,6 +165,21 @@ class Fitting(Pickled, BaseEstimator):
             The target, without missing values.
         sample_weight : array_like, (rows,), optional
             0 or more; a row of weight 2 is the same as two rows. With `target`, a column's name.
+        validation : tuple, optional
+            ``(X_val, y_val)`` or ``(X_val, y_val, sample_weight)``: the rows that all members are stopped, tried out
+            and judged by, in place of some of X, of which they learn from all rows then. With `target`, a table with
+            that column.
+        groups : array_like, (rows,), optional
+            What rows belong together by: those of one patient, say. All rows of a group are learned from by a member,
+            or all are held out. Groups are dealt out so that each member holds out about as many rows of each class as
+            their sizes allow; one that has more than half of the rows, or a class that no other has, is never held out.
+            With `target`, a column's name, which is no feature.
+        time : array_like, (rows,), optional
+            When each row was: numbers, dates, datetimes, or texts such as "2024-05-03". The latest rows, a share of
+            `validation_fraction`, are held out by all members, for that is how answers about what is yet to come are
+            judged; rows of the same time are on the same side. The latest rows are not learned from, nor are columns or
+            target learned by them. To learn from them too, when you have seen how good the model is, fit once more
+            without `time`. With `target`, a column's name, which stays a feature.
         target : str, optional
             A column of X that is the target, in place of `y`. Rows without one are left out, with a warning.
         memory : int or str, optional
@@ -184,14 +213,21 @@ class Fitting(Pickled, BaseEstimator):
         """
         twin = type(self).__new__(type(self))  # a fit that fails, or is given up, leaves the model as it was
         twin.__dict__.update(self.__dict__)
-        twin._fit_any(X, y, sample_weight, target, memory, together_of(parallel))
+        twin._fit_any(X, y, sample_weight, Validation(validation, groups, time), target, memory, together_of(parallel))
         self.__dict__ = twin.__dict__
         if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
             warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
         return self
 
     def _fit_any(
-        self, X: Any, y: Any, sample_weight: Any, target: str | None, memory: int | str | None, together: Together
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: Validation,
+        target: str | None,
+        memory: int | str | None,
+        together: Together,
     ) -> None:
         """Fit what is in memory, or what is read piece by piece."""
         streamed = is_streamed(X)
@@ -206,7 +242,7 @@ class Fitting(Pickled, BaseEstimator):
                     f"X is {_checks.quoted(X)}, which is read piece by piece, and target is not given; name the column "
                     "to predict: fit(X, target='income')"
                 )
-            self._fit(X, y, sample_weight)
+            self._fit(X, y, sample_weight, validation)
             return
         if y is not None:
             raise ValueError(f"target is {target!r} and y is given; give one of the two")
@@ -214,22 +250,27 @@ class Fitting(Pickled, BaseEstimator):
             raise TypeError(
                 f"target is {target!r} and sample_weight is {type(sample_weight).__name__}; expected a column's name"
             )
+        validation.check_names(target)
         with together.listening(), together.guard():
             with together.alike():
                 source = X if isinstance(X, TableSource) else TableSource.of(X)
-                given = None if memory is None else _checks.memory("memory", memory)
+                bytes_given = None if memory is None else _checks.memory("memory", memory)
                 mark = source.fingerprint() if source.is_files else None
             marks = list(together.each_of(mark))
             if len(marks) > 1 and mark is not None and len(set(marks)) == 1:
                 source = source.share(together.rank, together.size)
-            table = Streamed(source, target, sample_weight, self._check_target, together)
-            bytes_at_most = memory_by_default(together) if given is None else given
+            table = Streamed(
+                source, target, sample_weight, self._check_target, together, validation.groups, validation.time
+            )
+            with together.alike():
+                given = None if validation.rows is None else table.others(validation.rows)
+            bytes_at_most = memory_by_default(together) if bytes_given is None else bytes_given
             whole = table.fits(bytes_at_most if streamed else sys.maxsize) if together.size == 1 else None
             if whole is None:
+                validation.refuse("a table that is larger than the memory, or shared by several processes")
                 self._fit_streamed(table, bytes_at_most)
             else:
-                frame, labels, weights = whole
-                self._fit(frame, labels, weights)
+                self._fit(whole.frame, whole.labels, whole.weights, validation.beside(given, whole.says))
             self.target_name_ = target
             gone = int(together.sums(table.without_target)[0])
         if gone and together.is_first:
@@ -291,52 +332,100 @@ class Fitting(Pickled, BaseEstimator):
         """Return the target in the way that was chosen, learned from all of its values."""
         return self._learn_target(seen.values, seen.shares)
 
-    def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None, validation: Validation) -> None:
         began = time.perf_counter()
         frame, named = as_frame(self, X, fitting=True)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        labels = self._check_target(y)
-        if len(labels) != len(frame):
-            raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
+        table = validation.says_of(self._labelled(frame, y, sample_weight)).counting
         if len(frame) < 2:
             raise ValueError("X has 1 sample; expected at least 2 rows to learn from")
-        weights = _checks.row_weights("sample_weight", sample_weight, len(frame), np.dtype(np.float32))
-        if weights is not None and not weights.all():  # a row of weight 0 is no row
-            counting = np.flatnonzero(weights)
-            frame, labels, weights = frame[counting.tolist()], labels[counting], weights[counting]
-        weights, table_rows = self._row_weights(labels, weights), len(frame)
+        del frame
         time_limit, jobs = self._check_running()
         spreading = Spreading.chosen(self.n_jobs, self.checkpoint)
-        self._recipe(len(frame))  # wrong settings are said before any work
+        share = self._recipe(len(table)).share  # wrong settings are said before any work
+        table, held, words = self._divided(table, validation, share, named=named)
+        table_rows, names, examples = len(table), list(table.frame.columns), _some_rows(table.frame)
+        if held is not None:
+            seen = self._summary()
+            seen.see(table.labels, _double(table.weights))
+            held = replace(held, weights=self._weights_of_held(seen, held, words))
+        table = replace(table, weights=self._row_weights(table.labels, table.weights))
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
         learner = ColumnsLearner(named=named)
-        learner.see(frame, _double(weights))
+        learner.see(table.frame, _double(table.weights))
         columns = learner.finish()
-        inputs = columns.compact(frame)
-        kept, weights = merge(inputs, labels, weights)
-        labels, names, examples = labels[kept], list(frame.columns), _some_rows(frame)
-        del frame
+        inputs = columns.compact(table.frame)
+        kept, weights = merge(inputs, table.labels, table.weights, table.groups)
+        labels, groups = table.labels[kept], None if table.groups is None else table.groups[kept]
+        del table
         divided = learner.divided(columns, min(INTERVALS, len(kept) // ROWS_AN_INTERVAL))
         profiles = learner.profiles()
         del learner
         self.target_ = self._learn_target(labels, weights)
         file.check_room(divided, names, self.target_.describe())
-        recipe = self._recipe(len(kept))
-        folds = Folds(len(kept), recipe.share, self.target_.codes(labels), np.random.default_rng([seed, 2**31]))
-        order = folds.sort()
-        labels = labels[order]
-        inputs, weights = inputs.part(kept[order]), None if weights is None else weights[order]
-        del kept, order
-        plain = Rows(inputs, self.target_.encode(labels), weights)
-        rows = replace(plain, inputs=replace(inputs, encoding=divided.encoding))
+        folds: Splits
+        if held is None:
+            recipe, rng = self._recipe(len(kept)), np.random.default_rng([seed, 2**31])
+            folds = Folds(len(kept), recipe.share, self.target_.codes(labels), rng, groups)
+            order = folds.sort()
+            folds.words = folds.in_words(recipe.members)
+            labels = labels[order]
+            inputs, weights = inputs.part(kept[order]), None if weights is None else weights[order]
+            plain = Rows(inputs, self.target_.encode(labels), weights)
+            del order
+        else:
+            recipe = self._recipe(len(kept), validation_fraction=0.0)
+            plain = Rows(inputs.part(kept), self.target_.encode(labels), weights)
+            aside, truth = self._rows_of(held, columns)
+            folds = Fixed(len(plain), len(aside), words)
+            plain, labels = Rows.joined([plain, aside]), np.concatenate([labels, truth])
+            del aside
+        different = len(kept)
+        del kept, inputs
+        rows = replace(plain, inputs=replace(cast("Compact", plain.inputs), encoding=divided.encoding))
         self.names_ = names
         self.target_name_ = str(getattr(y, "name", None) or "target")
-        settings = self._settings(recipe, labels, weights, seed)
+        settings = self._settings(recipe, labels, plain.sample_weight, seed)
         budget = Budget(_left(time_limit, began), jobs, spreading=spreading)
         ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
-        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)), (profiles, examples))
+        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, different), (profiles, examples))
+
+    def _labelled(self, frame: nw.DataFrame[Any], y: Any, sample_weight: Any) -> Labelled:
+        """Return a table with its target and weights, checked."""
+        labels = self._check_target(y)
+        if len(labels) != len(frame):
+            raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
+        weights = _checks.row_weights("sample_weight", sample_weight, len(frame), np.dtype(np.float32))
+        return Labelled(frame, labels, weights)
+
+    def _divided(
+        self, table: Labelled, validation: Validation, share: float, *, named: bool
+    ) -> tuple[Labelled, Labelled | None, str]:
+        """Return the rows to learn from, those that all members are to hold out, if any, and which rows these are."""
+        given = validation.triple
+        if given is not None:
+            try:
+                frame, named_too = as_frame(self, given[0], fitting=False)
+                held = self._labelled(frame, *given[1:]).counting
+            except (TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"validation does not go with X and y: {error}") from error
+            if named_too != named:  # one side has no names: by position
+                names = dict(zip(frame.columns, table.frame.columns, strict=True))
+                held = replace(held, frame=held.frame.rename(names))
+            return table, held, f"{len(held):,} rows that were given"
+        if table.times is not None and share:
+            return latest(table, share)
+        return table, None, ""
+
+    def _rows_of(self, held: Labelled, columns: Columns) -> tuple[Rows, npt.NDArray[Any]]:
+        """Return rows to validate by as members are judged by them, and their targets."""
+        inputs = columns.compact(held.frame)
+        kept, weights = merge(inputs, held.labels, held.weights)
+        labels = held.labels[kept]
+        return Rows(inputs.part(kept), self.target_.encode(labels), weights), labels
 
     def _settings(self, recipe: Recipe, labels: npt.NDArray[Any], weights: Array | None, seed: int) -> MemberSettings:
         """Return how members are made and trained that are judged by rows with these targets and weights."""
@@ -355,7 +444,7 @@ class Fitting(Pickled, BaseEstimator):
         self,
         ways: Sequence[tuple[str, Rows, Columns]],
         labels: npt.NDArray[Any],
-        folds: Folds,
+        folds: Splits,
         settings: MemberSettings,
         budget: Budget,
         began: float,
@@ -385,6 +474,8 @@ class Fitting(Pickled, BaseEstimator):
                 rates=rates,
                 histories=self.histories_,
                 held_out=self._held_out.scores(self) if self._held_out is not None else {},
+                held_out_rows=folds.words,
+                judged_by=self._held_out.judges if self._held_out is not None else "",
                 seconds=time.perf_counter() - began,
                 interrupted=interruption.heard,
                 profiles=seen[0],
@@ -400,7 +491,7 @@ class Fitting(Pickled, BaseEstimator):
         self,
         ways: Sequence[tuple[str, Rows, Columns]],
         labels: npt.NDArray[Any],
-        folds: Folds,
+        folds: Splits,
         settings: MemberSettings,
         budget: Budget,
         interruption: Interruption,
@@ -456,8 +547,9 @@ class Fitting(Pickled, BaseEstimator):
         self.histories_ = [member.history for member in members]
         self.network_ = self.members_[0] if len(members) == 1 else Ensemble(self.members_)
 
-    def _recipe(self, rows: int) -> Recipe:
-        return Recipe.of(self.get_params(deep=False), rows, classes=hasattr(self, "predict_proba"))
+    def _recipe(self, rows: int, **instead: Any) -> Recipe:
+        settings = {**self.get_params(deep=False), **instead}
+        return Recipe.of(settings, rows, classes=hasattr(self, "predict_proba"))
 
     def _check_running(self) -> tuple[float | None, int]:
         """Check what says how training runs, and return the seconds it may take and the members at once."""

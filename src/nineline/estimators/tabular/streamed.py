@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import platform
+import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Self, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, final
 
 import narwhals as nw
 import numpy as np
@@ -58,6 +59,36 @@ def is_streamed(given: Any) -> bool:
     )
 
 
+class TablePiece(NamedTuple):
+    """Some rows of a table that count.
+
+    Attributes
+    ----------
+    frame : polars.DataFrame
+        The columns that are learned from.
+    labels : array, (rows,)
+    weights : array, (rows,), or None
+    says : polars.Series or None
+        The group of each row, or its time, where a column says one of these.
+    """
+
+    frame: pl.DataFrame
+    labels: npt.NDArray[Any]
+    weights: Numbers | None
+    says: pl.Series | None
+
+    @classmethod
+    def joined(cls, pieces: Sequence[TablePiece]) -> TablePiece:
+        """Return the rows of several pieces, at least one, which have weights or not, all of them."""
+        frames, labels, weights, says = zip(*pieces, strict=True)
+        return cls(
+            pl.concat(frames),
+            np.concatenate(labels),
+            None if weights[0] is None else np.concatenate(weights),
+            None if says[0] is None else pl.concat(says),
+        )
+
+
 @dataclass
 class Streamed:
     """A table with a target, piece by piece, or the share of it that one of several processes has.
@@ -73,6 +104,8 @@ class Streamed:
         Checks a target, and returns it as an array.
     together : Together
         The processes that have shares of the table; by default there is one.
+    groups, time : str or None
+        The columns that say what belongs together, which is no feature, and when a row was.
     without_target : int
         Rows that have none, of the last pass; they are left out.
     rows : int
@@ -86,6 +119,8 @@ class Streamed:
     weight: str | None
     labels: Callable[[Any], npt.NDArray[Any]]
     together: Together = field(default_factory=lambda: Together(Alone()))
+    groups: str | None = None
+    time: str | None = None
     without_target: int = 0
     rows: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
@@ -99,20 +134,23 @@ class Streamed:
 
     def _check_roles(self) -> None:
         names = list(self.source.schema)
-        for role, name in (("target", self.target), ("sample_weight", self.weight)):
+        roles = {"target": self.target, "sample_weight": self.weight, "groups": self.groups, "time": self.time}
+        for role, name in roles.items():
             if name is not None and name not in names:
                 hint = _checks.nearest(str(name), names)
                 raise ValueError(f"{role} is {name!r}, which is no column of {self.source.in_words()}{hint}")
-        if len(names) < 2 + (self.weight is not None):
+            if name == self.target and role in ("groups", "time"):
+                raise ValueError(f"{role} and target are both {name!r}; expected another column")
+        if len(names) < 2 + (self.weight is not None) + (self.groups is not None):
             raise ValueError(f"the table has no column besides {self.target!r}; there is nothing to learn from")
 
     @property
     def names(self) -> list[str]:
         """The columns that are learned from."""
-        return [name for name in self._schema if name not in (self.target, self.weight)]
+        return [name for name in self._schema if name not in (self.target, self.weight, self.groups)]
 
-    def pieces(self) -> Iterator[tuple[pl.DataFrame, npt.NDArray[Any], Numbers | None]]:
-        """Yield columns, targets and weights of the rows that count."""
+    def pieces(self) -> Iterator[TablePiece]:
+        """Yield the rows that count."""
         self.without_target = self.rows = 0
         for frame in self.source.pieces():
             given = frame
@@ -133,21 +171,33 @@ class Streamed:
                 column = piece[self.weight].to_numpy()
                 weights = _checks.row_weights(f"column {self.weight!r}", column, piece.height, np.dtype(np.float64))
             self.rows += piece.height
-            yield piece.select(self.names), self.labels(piece[self.target]), weights
+            beside = self.groups or self.time
+            says = None if beside is None else piece[beside]
+            yield TablePiece(piece.select(self.names), self.labels(piece[self.target]), weights, says)
 
-    def fits(self, memory: int) -> tuple[pl.DataFrame, npt.NDArray[Any], Numbers | None] | None:
+    def fits(self, memory: int) -> TablePiece | None:
         """Return all rows where they take a small part of the memory, else None."""
         kept, size = [], 0
         for piece in self.pieces():
-            size += int(piece[0].estimated_size())
+            size += int(piece.frame.estimated_size())
             if size > memory / _SMALL:
                 return None
             kept.append(piece)
         if not kept:
             raise self.no_rows()
-        frames, labels, weights = zip(*kept, strict=True)
-        known = [each for each in weights if each is not None]
-        return pl.concat(frames), np.concatenate(labels), np.concatenate(known) if known else None
+        return TablePiece.joined(kept)
+
+    def others(self, validation: Any) -> TablePiece:
+        """Return the rows of another table with the same columns, which are to be validated by."""
+        if isinstance(validation, tuple):
+            raise TypeError(f"target is {self.target!r} and validation is a tuple; expected a table with that column")
+        other = Streamed(TableSource.of(validation), self.target, self.weight, self.labels)
+        for name in self.names:
+            if name not in other.names:
+                raise ValueError(f"validation lacks the column {name!r}{_checks.nearest(name, other.names)}")
+        rows = other.fits(sys.maxsize)
+        assert rows is not None
+        return rows._replace(frame=rows.frame.select(self.names))
 
     def no_rows(self) -> ValueError:
         """Return what to raise where nothing can be learned."""
@@ -164,7 +214,7 @@ class Streamed:
         """
         learner = ColumnsLearner(memory=memory // (2 if self.together.size == 1 else 4))
         with self.together.alike(_CANNOT_READ):
-            for frame, labels, weights in self.pieces():
+            for frame, labels, weights, _ in self.pieces():
                 learner.see(nw.from_native(frame, eager_only=True), weights)
                 self.examples = self.examples or list(frame.head(EXAMPLES).iter_rows(named=True))
                 target.see(labels, weights)
@@ -207,7 +257,7 @@ class Streamed:
         spilled = SpilledRows(columns.encoding, shares, seeds, weighted=weighted, memory=memory)
         try:
             with self.together.alike(_CANNOT_READ):
-                for frame, labels, weights in self.pieces():
+                for frame, labels, weights, _ in self.pieces():
                     inputs = columns.compact(nw.from_native(frame, eager_only=True))
                     spilled.add(inputs, target.numbers(labels), weigh(labels, weights))
                 spilled.finish()
