@@ -10,9 +10,13 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from nineline.cli import app
 from nineline.estimators import TabularClassifier, TabularRegressor
+from nineline.estimators.session import train_on_table
+from nineline.estimators.streamed_session import train_on_source
 from nineline.estimators.tabular.folds import Folds
 from nineline.estimators.tabular.grouping import counted, places_of_groups
+from nineline.tables.sources import TableSource
 
 EITHER = pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
 QUICK: dict[str, Any] = {"random_state": 0, "max_epochs": 12, "hidden_layer_sizes": (32, 16)}
@@ -53,10 +57,12 @@ class Seen:
         monkeypatch.setattr(members, "train_member", self.train_member)
 
     def train_member(self, lesson: Any, *more: Any) -> Any:
-        inputs = lesson.data[0]
-        learned = inputs.numbers if lesson.among is None else inputs.numbers[lesson.among]
-        held = lesson.held.inputs.numbers
-        self.lessons.append((set(learned[:, 0].tolist()), set(held[:, 0].tolist())))
+        given, held = lesson.data[0], lesson.held.inputs.numbers
+        if hasattr(given, "open"):  # a source, of a table that is read piece by piece
+            learned = [inputs.numbers for stream in range(given.streams) for inputs, *_ in given.open(stream)]
+        else:
+            learned = [given.numbers[lesson.among]]
+        self.lessons.append((set(np.concatenate(learned)[:, 0].tolist()), set(held[:, 0].tolist())))
         return self.train(lesson, *more)
 
 
@@ -267,13 +273,11 @@ TIMES: dict[str, Any] = {
 def test_all_members_hold_out_the_latest_rows(make: str, seen: Seen) -> None:
     model = TabularRegressor(**QUICK).fit(X, TABLE["price"], time=TIMES[make])
     days = by_first(model, TABLE, "day")
-    held = {row for row, day in days.items() if day >= max(days[row] for row in seen.lessons[0][1]) - timedelta(24)}
     for learned, out in seen.lessons:
         assert out == seen.lessons[0][1]
         assert max(days[row] for row in learned) < min(days[row] for row in out)  # no day is on both sides
         assert learned | out == set(days)
         assert abs(len(out) - ROWS / 8) <= 3
-    assert held
     first = min(days[row] for row in seen.lessons[0][1])
     said = {"objects": f"{first} 12:00:00", "numbers": str((first - date(2024, 1, 1)).days)}.get(make, str(first))
     assert f"the latest {len(out)} rows, from {said} on: RMSE " in str(model.report_)
@@ -419,3 +423,190 @@ def test_bad_names(case: str) -> None:
     error, given, message = BAD_NAMES[case]
     with pytest.raises(error, match=message):
         TabularClassifier(**QUICK).fit(TABLE, target="kind", **given)
+
+
+# Piece by piece
+
+
+LARGE = made(4000, 2)
+LITTLE = 100_000  # bytes: the table takes more than an eighth of it
+
+
+@EITHER
+def test_no_group_is_on_both_sides_piece_by_piece(kind: type, seen: Seen) -> None:
+    target = target_of(kind)
+    table = LARGE.select("x0", "x1", "x2", "patient", target)
+    model = kind(**QUICK, n_members=3).fit(table.lazy(), target=target, groups="patient", memory=LITTLE)
+    assert list(model.feature_names_in_) == ["x0", "x1", "x2"]
+    patients = by_first(model, LARGE, "patient")
+    assert len(seen.lessons) > 3  # trials, and then members
+    for learned, held in seen.lessons:
+        assert held
+        assert not {patients[row] for row in learned} & {patients[row] for row in held}
+    of_members = [{patients[row] for row in held} for _, held in seen.lessons[-3:]]
+    assert len(set().union(*of_members)) == sum(map(len, of_members)) == 6  # two of sixteen each
+    assert "rows of 6 of 16 groups: " in str(model.report_)
+    for learned, held in seen.lessons[-3:]:
+        assert learned | held == set(patients)
+
+
+@EITHER
+def test_the_latest_rows_are_held_out_piece_by_piece(kind: type, seen: Seen) -> None:
+    target = target_of(kind)
+    table = LARGE.select("x0", "x1", "x2", "day", target)
+    model = kind(**QUICK, n_members=2).fit(table.lazy(), target=target, time="day", memory=LITTLE)
+    small = kind(**QUICK, n_members=2).fit(table, target=target, time="day")
+    assert model.columns_ == small.columns_
+    assert model.report_.held_out_rows == small.report_.held_out_rows
+    assert model.report_.rows == small.report_.rows
+    frame = LARGE.select("x0", "x1", "x2", "day")
+    first = model.columns_.compact(model._frame(frame)).numbers[:, 0].tolist()
+    days = dict(zip(first, LARGE["day"], strict=True))
+    for learned, held in seen.lessons:
+        assert max(days[row] for row in learned) < min(days[row] for row in held)
+    assert len(model._held_out.parts) == 1
+
+
+@EITHER
+def test_rows_are_given_piece_by_piece(kind: type, tmp_path: Any) -> None:
+    target = target_of(kind)
+    table, others = LARGE.select("x0", "x1", "x2", target), OTHERS.select("x2", "x0", "x1", target, "day")
+    others.write_parquet(tmp_path / "others.parquet")
+    model = kind(**QUICK, n_members=2)
+    model.fit(table.lazy(), target=target, validation=tmp_path / "others.parquet", memory=LITTLE)
+    truth, _, _ = model._held_out.judged()
+    assert sorted(truth.tolist()) == sorted(OTHERS[target].to_list())
+    assert model.report_.held_out_rows == "120 rows that were given"
+    assert model.report_.rows == 4000
+    assert model.score(OTHERS.select("x0", "x1", "x2"), OTHERS[target]) > 0.8
+
+
+def test_weights_piece_by_piece() -> None:
+    table = LARGE.select("x0", "x1", "x2", "kind", "day", weight=pl.Series(np.arange(4000) % 3, dtype=pl.Float64))
+    model = TabularClassifier(**QUICK, n_members=2, class_weight="balanced")
+    model.fit(table.lazy(), target="kind", sample_weight="weight", time="day", memory=LITTLE)
+    _, _, weights = model._held_out.judged()
+    assert len(np.unique(weights)) == 4  # of two classes, weights of 1 and 2
+    with pytest.raises(ValueError, match="sample_weight is 'weight', which is no column"):
+        model.fit(table.lazy(), target="kind", sample_weight="weight", validation=OTHERS, memory=LITTLE)
+
+
+def test_a_checkpoint_piece_by_piece(tmp_path: Any) -> None:
+    table = LARGE.select("x0", "x1", "x2", "patient", "price").lazy()
+    how = {"target": "price", "groups": "patient", "memory": LITTLE}
+    path = tmp_path / "training.nineline"
+    whole = TabularRegressor(**QUICK, n_members=1, checkpoint=path).fit(table, **how)
+    again = TabularRegressor(**QUICK, n_members=1, checkpoint=path, resume=True).fit(table, **how)
+    np.testing.assert_array_equal(again.predict(X), whole.predict(X))
+
+
+BAD_PIECES: dict[str, tuple[dict[str, Any], str]] = {
+    "a group is missing": ({"groups": "gone"}, "groups is missing"),
+    "a time is missing": ({"time": "gone"}, "time is missing"),
+    "texts of another form": ({"time": "german"}, "time holds '.*'; expected numbers, dates"),
+    "one time": ({"time": "same"}, "time is the same in every row"),
+    "one group": ({"groups": "same"}, "groups has one group only"),
+    "a class that is late": ({"time": "at_last"}, "have the class 'new'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PIECES)
+def test_bad_pieces(case: str) -> None:
+    given, message = BAD_PIECES[case]
+    table = LARGE.drop("price").with_columns(
+        gone=pl.Series([None, *range(3999)]),
+        german=pl.col("day").dt.strftime("%d.%m.%Y"),
+        same=pl.lit(1),
+        at_last=pl.Series(range(4000)),
+    )
+    if case == "a class that is late":
+        table = table.with_columns(kind=pl.Series([*table["kind"][:-1], "new"]))
+    with pytest.raises(ValueError, match=message):
+        TabularClassifier(**QUICK).fit(table.lazy(), target="kind", memory=LITTLE, **given)
+
+
+# Sessions
+
+
+FAST: dict[str, Any] = {"max_epochs": 3, "n_members": 2, "hidden_layer_sizes": (8,)}
+
+
+def sessions(table: pl.DataFrame, **given: Any) -> list[Any]:
+    """Return the session of a table, and that of the same one piece by piece."""
+    small = train_on_table(table, "kind", **FAST, **given)
+    return [small, train_on_source(TableSource.of(table), "kind", memory=LITTLE, **FAST, **given)]
+
+
+def test_whole_groups_are_judged_by() -> None:
+    table = LARGE.drop("price")
+    for session in sessions(table, groups="patient"):
+        judged = {row["x0"] for row in session.rows}
+        patients = set(table.filter(pl.col("x0").is_in(judged))["patient"])
+        rows = table.filter(pl.col("patient").is_in(patients)).height
+        assert 1 < len(patients) < 6
+        assert session.test == rows
+        assert f"judged by {len(patients)} of 16 groups of 'patient'" in session.notes
+        assert "patient" not in session.model.names_
+        assert session.model.report_.held_out_rows.endswith(f"of {16 - len(patients)} groups")
+        assert set(session.scores) == {"network", "linear model", "majority class"}
+
+
+def test_the_latest_rows_are_judged_by() -> None:
+    table = LARGE.drop("price")
+    for session in sessions(table, time="day"):
+        begin = sorted(table["day"])[-session.test]
+        assert abs(session.test - 800) < 30
+        assert {row["day"] for row in session.rows} <= set(table.filter(pl.col("day") >= begin)["day"])
+        assert f"judged by the rows whose 'day' is {begin} or later" in session.notes
+        assert session.model.report_.held_out_rows.startswith("the latest ")
+        assert "day" in session.model.names_
+
+
+def test_rows_that_are_given_are_stopped_by() -> None:
+    others = OTHERS.with_columns(kind=pl.Series([None, *OTHERS["kind"][1:]]))
+    for session in sessions(LARGE.drop("price"), validation=others):
+        assert session.model.report_.held_out_rows == "119 rows that were given"
+    with pytest.raises(ValueError, match="the validation part lacks the column 'x1'"):
+        train_on_table(LARGE, "kind", validation=OTHERS.drop("x1"), **FAST)
+
+
+def test_a_test_part_of_nothing() -> None:
+    for session in sessions(LARGE.drop("price"), groups="patient", test_size=0):
+        assert session.test == 0
+        assert session.model.report_.held_out_rows.endswith("of 16 groups")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"groups": "pateint"}, "groups is 'pateint', which is no column of the table; did you mean 'patient'"),
+        ({"time": "kind"}, "time and target are both 'kind'"),
+        ({"groups": "patient", "time": "day"}, "groups and time are given"),
+        ({"groups": "patient", "split": "patient"}, "groups and split are both 'patient'"),
+    ],
+)
+def test_bad_columns_of_a_session(given: dict[str, str], message: str) -> None:
+    for train in (train_on_table, lambda table, *more, **how: train_on_source(table, *more, memory=LITTLE, **how)):
+        with pytest.raises(ValueError, match=message):
+            train(TableSource.of(LARGE) if train is not train_on_table else LARGE, "kind", **given, **FAST)
+
+
+def test_the_command_line(tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    TABLE.drop("price").write_csv("table.csv")
+    OTHERS.drop("price").write_csv("others.csv")
+    quick = ["train", "table.csv", "--target", "kind", "--epochs", "2", "--members", "2", "--hidden", "8"]
+
+    def run(*more: str) -> str:
+        app([*quick, *more], standalone_mode=False)
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "of 16 groups of 'patient'" in run("--groups", "patient")
+    said = run("--time", "day")
+    assert "judged by the rows whose 'day' is 2024-" in said
+    assert "the latest " in said
+    assert "120 rows that were given" in run("--validation", "others.csv")
+    with pytest.raises(ValueError, match="groups is 'pateint'.*did you mean 'patient'"):
+        run("--groups", "pateint")
+    with pytest.raises(ValueError, match="validation is -, standard input"):
+        run("--validation", "-")

@@ -195,7 +195,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
                 f"the rows to validate by ({words}) have the class {_checks.quoted(strange[0])}, which those that are "
                 "learned from have not; leave such rows out, or validate by others"
             )
-        return self._weights_by(seen, held.labels, held.weights)
+        return self._weights_by(seen, held.labels, held.weights) if len(held) else held.weights
 
     def _weights_by(self, seen: Any, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
         classes = seen.values

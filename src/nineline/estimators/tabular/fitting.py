@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, cast
 
+import narwhals as nw
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -19,6 +20,7 @@ from nineline.ensemble import Ensemble
 from nineline.estimators.frames import as_frame
 from nineline.estimators.pickles import Pickled
 from nineline.estimators.tabular import file
+from nineline.estimators.tabular.dealing import Dealing, GroupCounts, share_of
 from nineline.estimators.tabular.folds import Fixed, Folds, Splits, merge
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.interruption import Interruption
@@ -42,12 +44,12 @@ from nineline.training.shared.together import together_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import narwhals as nw
     import numpy.typing as npt
     from sklearn.utils import Bunch
 
     from nineline._typing import Array
     from nineline.estimators.tabular.member import Lesson
+    from nineline.estimators.tabular.streamed import TablePiece
     from nineline.network import Network
     from nineline.rows import Compact
     from nineline.tables.profile import ColumnProfile
@@ -267,8 +269,7 @@ class Fitting(Pickled, BaseEstimator):
             bytes_at_most = memory_by_default(together) if bytes_given is None else bytes_given
             whole = table.fits(bytes_at_most if streamed else sys.maxsize) if together.size == 1 else None
             if whole is None:
-                validation.refuse("a table that is larger than the memory, or shared by several processes")
-                self._fit_streamed(table, bytes_at_most)
+                self._fit_streamed(table, bytes_at_most, given)
             else:
                 self._fit(whole.frame, whole.labels, whole.weights, validation.beside(given, whole.says))
             self.target_name_ = target
@@ -276,7 +277,7 @@ class Fitting(Pickled, BaseEstimator):
         if gone and together.is_first:
             warnings.warn(f"{gone:,} rows without a {target!r} were left out", stacklevel=3)
 
-    def _fit_streamed(self, table: Streamed, memory: int) -> None:
+    def _fit_streamed(self, table: Streamed, memory: int, given: TablePiece | None) -> None:
         """Fit a table that is larger than the memory, or of which several processes have shares."""
         began, together = time.perf_counter(), table.together
         with together.alike():
@@ -290,6 +291,8 @@ class Fitting(Pickled, BaseEstimator):
         if together.size > 1 and self.n_jobs is None:
             jobs = 1
         seed = together.first(int(check_random_state(self.random_state).randint(2**31)))
+        if table.time is not None:
+            table.find_latest(lambda rows: share_of(self._recipe(rows), rows))
         learner, seen = table.learn(self._summary(), memory)
         with together.alike():
             if not seen.rows:
@@ -303,14 +306,31 @@ class Fitting(Pickled, BaseEstimator):
         del learner
         self.target_ = target = self._learn_target(seen.values, seen.shares)
         file.check_room(divided, table.names, target.describe())
-        recipe = self._recipe(seen.rows)
+        aside, words = table.held_by_all(given)
+        with together.alike():
+            if aside is not None:
+                held = Labelled(nw.from_native(aside.frame), aside.labels, aside.weights)
+                aside = aside._replace(weights=_double(self._weights_of_held(seen, held, words)))
+                recipe, dealing = self._recipe(seen.rows, validation_fraction=0.0), Dealing([], words=words)
+            elif table.groups is not None:
+                recipe, rng = self._recipe(seen.rows), np.random.default_rng([seed, 2**31 + 1])
+                dealing = Dealing.of_groups(GroupCounts.of(table.counts), recipe, rng)
+            else:
+                recipe = self._recipe(seen.rows)
+                dealing = Dealing.of_rows(recipe, seen.rows)
         self.names_ = table.names
         windows = max(memory // (2 * _AT_ONCE), 1)
-        with table.spill(columns, target, weigh, seed, recipe, windows, rows=seen.rows, weighted=weighted) as kept:
+        with table.spill(columns, target, weigh, seed, dealing, windows, weighted=weighted, aside=aside) as kept:
             plain, labels = kept.sample(round(TRIED_ON / (1 - recipe.share)), columns.encoding, target)
-            folds = Folds(len(plain), recipe.share, target.codes(labels), np.random.default_rng([seed, 2**31]))
-            order = folds.sort()
-            plain, labels = plain.part(order), labels[order]
+            folds: Splits
+            if dealing.words:
+                learned, held_rows, truth = len(plain), *kept.first_held_out(columns.encoding, target)
+                folds = Fixed(learned, len(held_rows), dealing.words)
+                plain, labels = Rows.joined([plain, held_rows]), np.concatenate([labels, truth])
+            else:
+                folds = Folds(len(plain), recipe.share, target.codes(labels), np.random.default_rng([seed, 2**31]))
+                order = folds.sort()
+                learned, plain, labels = len(plain), plain.part(order), labels[order]
             rows = replace(plain, inputs=replace(cast("Compact", plain.inputs), encoding=divided.encoding))
             settings = self._settings(recipe, labels, plain.sample_weight, seed)
             budget = Budget(_left(time_limit, began), jobs, _AT_ONCE, together if together.size > 1 else None)
@@ -320,7 +340,7 @@ class Fitting(Pickled, BaseEstimator):
                     self.target_ = self._learn_target_again(seen)
                 held, truth, counts = kept.held_out(way.encoding, self.target_)
                 settings = self._settings(settings.recipe, truth, held.sample_weight, seed)
-                lessons = kept.lessons(settings, way.encoding, held, counts, sample, windows)
+                lessons = kept.lessons(settings, way.encoding, held, counts, sample.part(slice(learned)), windows)
                 return lessons, (held, truth), seen.rows, settings
 
             ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]

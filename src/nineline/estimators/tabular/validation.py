@@ -11,7 +11,8 @@ import polars as pl
 
 from nineline import _checks
 from nineline.tables.inference import date_format
-from nineline.tables.series import ISO, datetimes, first_text, moments_of, numbers_of, texts_of
+from nineline.tables.series import ISO, Distinct, datetimes, first_text, moments_of, numbers_of, texts_of
+from nineline.tables.summaries import NumberSummary
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,6 +35,19 @@ class Times(NamedTuple):
         moment = datetimes([value])[0]
         whole_day = moment.hour == moment.minute == moment.second == moment.microsecond == 0
         return str(moment.date()) if whole_day else moment.isoformat(sep=" ")
+
+    def latest(self, share: float) -> tuple[npt.NDArray[np.bool_], str]:
+        """Return which rows are the latest, about a share of all, and from when on they are, in words.
+
+        Rows of the same time are on the same side.
+
+        Raises
+        ------
+        ValueError
+            All rows have the same time.
+        """
+        begin = first_of_latest(*np.unique(self.values, return_counts=True), share)
+        return self.values >= begin, self.in_words(begin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +142,6 @@ class Validation:
             raise ValueError(f"validation has {len(self.rows)} entries; {expected}")
         return self.rows[0], self.rows[1], self.rows[2] if len(self.rows) == 3 else None
 
-    def refuse(self, table: str) -> None:
-        """Raise ValueError where anything is given."""
-        for name, given in self.by_argument().items():
-            if given is not None:
-                raise ValueError(f"{name} is given with {table}; leave it out, or fit a part that fits the memory")
-
     def check_names(self, target: str) -> None:
         """Raise TypeError where a table has its target in a column and what is said of its rows is none."""
         for name, given in (("groups", self.groups), ("time", self.time)):
@@ -171,8 +179,7 @@ def group_numbers(groups: Any, rows: int) -> npt.NDArray[np.int64]:
     >>> group_numbers(["b", "a", "b"], 3)
     array([1, 0, 1])
     """
-    texts = texts_of(_series("groups", groups, rows))
-    _refuse_missing("groups", texts.missing, "a group")
+    texts = group_texts(groups, rows)
     if len(texts.values) < 2:
         raise ValueError(
             f"groups has one group only, {_checks.quoted(texts.values[0])}; expected at least two, so that one can be "
@@ -181,8 +188,24 @@ def group_numbers(groups: Any, rows: int) -> npt.NDArray[np.int64]:
     return texts.ranks
 
 
-def times_of(time: Any, rows: int) -> Times:
+def group_texts(groups: Any, rows: int) -> Distinct:
+    """Return what each row's group is called.
+
+    Raises
+    ------
+    ValueError
+        There are not as many as rows, or some are missing.
+    """
+    texts = texts_of(_series("groups", groups, rows))
+    _refuse_missing("groups", texts.missing, "a group")
+    return texts
+
+
+def times_of(time: Any, rows: int, *, piecewise: bool = False) -> Times:
     """Return when each row was.
+
+    `piecewise` says that these are not all rows: then the dates of texts are written as ISO 8601 says, since others may
+    look like those of one format in one piece and of another in the next.
 
     Raises
     ------
@@ -202,7 +225,8 @@ def times_of(time: Any, rows: int) -> Times:
     if numbers is not None:
         _refuse_missing("time", np.isnan(numbers), "a time")
         return Times(numbers, are_moments=False)
-    form = ISO if isinstance(series.dtype, (nw.Date, nw.Datetime)) else date_format(texts_of(series).values)
+    is_iso = piecewise or isinstance(series.dtype, (nw.Date, nw.Datetime))
+    form = ISO if is_iso else date_format(texts_of(series).values)
     moments = moments_of(series, form or ISO)
     if moments is None:
         raise ValueError(
@@ -213,23 +237,52 @@ def times_of(time: Any, rows: int) -> Times:
     return Times(moments.microseconds, are_moments=True)
 
 
-def latest(table: Labelled, share: float) -> Latest:
-    """Divide a table by its times, so that about a share of its rows are later than all others.
+class TimeSummary:
+    """The times of a table that is read piece by piece.
 
-    Rows of the same time are on the same side.
-
-    Raises
-    ------
-    ValueError
-        All rows have the same time.
+    Parameters
+    ----------
+    column : str
+        That says them, for messages.
     """
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self.numbers = NumberSummary()
+        self.kinds: set[bool] = set()
+        """Whether times are moments: one of both, where the column is of use."""
+
+    def see(self, series: Any) -> None:
+        """Take note of a piece."""
+        times = times_of(series, len(series), piecewise=True)
+        self.numbers.see(times.values.astype(np.float64))
+        self.kinds |= {times.are_moments} if len(series) else set()
+
+    def merge(self, other: TimeSummary) -> None:
+        """Take note of what another has seen."""
+        self.numbers.merge(other.numbers)
+        self.kinds |= other.kinds
+
+    def latest(self, share: float) -> tuple[float, str]:
+        """Return from when on there are about a share of the rows, as a number and in words.
+
+        Raises
+        ------
+        ValueError
+            All rows have the same time, or some of them a number and others a date.
+        """
+        if len(self.kinds) > 1:
+            raise ValueError(f"column {self.column!r} holds numbers in some rows and dates in others; expected either")
+        begin = float(first_of_latest(self.numbers.values, self.numbers.shares, share))
+        return begin, Times(self.numbers.values, are_moments=True in self.kinds).in_words(begin)
+
+
+def latest(table: Labelled, share: float) -> Latest:
+    """Divide a table by its times; see `Times.latest`."""
     assert table.times is not None
-    values, counts = np.unique(table.times.values, return_counts=True)
-    begin = first_of_latest(values, counts, share)
-    out = table.times.values >= begin
-    held = table.part(np.flatnonzero(out))
-    words = f"the latest {len(held):,} rows, from {table.times.in_words(begin)} on"
-    return Latest(table.part(np.flatnonzero(~out)), held, words)
+    later, begin = table.times.latest(share)
+    held = table.part(np.flatnonzero(later))
+    return Latest(table.part(np.flatnonzero(~later)), held, f"the latest {len(held):,} rows, from {begin} on")
 
 
 def first_of_latest(values: npt.NDArray[Any], counts: npt.NDArray[Any], share: float) -> Any:
