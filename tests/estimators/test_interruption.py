@@ -129,7 +129,7 @@ def begin(*given):
         interrupt(1.0)
     return train(*given)
 members.train_member = begin
-fitting.merge = lambda inputs, labels, weights: (np.arange(len(inputs)), None)
+fitting.merge = lambda inputs, labels, weights, groups: (np.arange(len(inputs)), None)
 model = fit(TabularClassifier([700, 700], **FOREVER), X, X[:, 0] == X[:, 1])
 print([history.epochs for history in model.histories_][0], str(model.report_) != "", sep="|")
 """)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import polars as pl
@@ -294,3 +295,47 @@ def test_columns_of_shares_are_those_of_all():
     assert merged.divided(merged.finish(), 8) == whole.divided(whole.finish(), 8)
     with pytest.raises(ValueError, match="these rows have the columns"):
         merged.merge(learned([TABLE.drop("place")]))
+
+
+# Hold-outs of one's own
+
+
+def grouped():
+    rng = np.random.default_rng(0)
+    return TABLE.drop("weight", "kind").with_columns(
+        house=pl.Series([f"h{number}" for number in rng.integers(20, size=3000)]),
+        year=pl.Series(rng.integers(1990, 2020, 3000)),
+    )
+
+
+GROUPED_TEST = TEST.with_columns(year=pl.lit(2000))
+HOLD_OUTS = {
+    "groups": ({"groups": "house"}, r"rows of \d of 20 groups"),
+    "time": ({"time": "year"}, r"the latest \d\d\d rows, from 201\d on"),
+    "validation": ({"validation": GROUPED_TEST}, "1,000 rows that were given"),
+}
+
+
+@pytest.mark.parametrize("how", HOLD_OUTS)
+@pytest.mark.parametrize("counts", [[1500, 1500, 0], [100, 2000, 900]])
+def test_what_is_held_out_is_the_same_for_all(how, counts, together):
+    given, words = HOLD_OUTS[how]
+    table = grouped().drop("year" if how == "groups" else "house")
+    shares = [share.lazy() for share in shares_of(table, counts)]
+
+    def work(each):
+        model = TabularRegressor(**QUICK)
+        return model.fit(shares[each.rank], target="price", parallel=each, memory=MEMORY, **given)
+
+    models = together(3, work)
+    for model in models:
+        assert re.fullmatch(words, model.report_.held_out_rows)
+        assert model.report_.held_out == models[0].report_.held_out
+        assert answers(model, GROUPED_TEST).tobytes() == answers(models[0], GROUPED_TEST).tobytes()
+    held = len(models[0]._held_out.judged()[0])
+    if how == "time":
+        years = np.sort(table["year"].to_numpy())
+        assert abs(held - 375) < 60
+        assert years[-held] != years[-held - 1]
+    if how == "validation":
+        assert held == 1000

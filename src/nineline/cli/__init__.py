@@ -78,6 +78,15 @@ def train(
         str | None, typer.Option(help="A table or a pattern to judge by, instead of a part of TABLE.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="A column that says 'test' in the rows to judge by.")] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="A column that says which rows belong together: whole groups are held out.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="A column that says when each row was: the latest rows are held out.")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="A table or a pattern to stop and choose by, instead of a part of TABLE.")
+    ] = None,
     test_size: Annotated[float, typer.Option(help="The share of rows to judge by otherwise; 0 for none.")] = 0.2,
     drop: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")] = None,
     hidden: Annotated[str, typer.Option(help="Widths of the hidden layers, such as 64,32; or auto.")] = "auto",
@@ -126,15 +135,19 @@ def train(
     console = Console(quiet=not together.is_first)
     with together.listening(), together.guard():
         with together.alike():
-            names, to_judge_by = find_tables(tables), [] if test is None else find_tables([test])
-            if STANDARD_INPUT in to_judge_by:
-                raise ValueError("test is -, standard input, which only TABLE can be; name a file")
+            names = find_tables(tables)
+            others = {"test": test, "validation": validation}
+            beside = {role: [] if given is None else find_tables([given]) for role, given in others.items()}
+            read = [*names, *beside["test"], *beside["validation"]]
+            for role, found in beside.items():
+                if STANDARD_INPUT in found:
+                    raise ValueError(f"{role} is -, standard input, which only TABLE can be; name a file")
             if STANDARD_INPUT in names and together.size > 1:
                 raise ValueError(
                     f"TABLE is -, standard input, which {together.size} processes cannot share; name files"
                 )
             target_file = out if out is not None else model_path(tables, names)
-            writing.check_writable(target_file, [*names, *to_judge_by])
+            writing.check_writable(target_file, read)
             if checkpoint is not None:
                 if checkpoint.resolve() == target_file.resolve():
                     raise ValueError(f"checkpoint is {checkpoint}, where the model is to be written; name another file")
@@ -147,7 +160,7 @@ def train(
                 from nineline.estimators.page import check_page
 
                 check_page()
-                writing.check_writable(report, [*names, *to_judge_by])
+                writing.check_writable(report, read)
             if seed < 0:
                 raise ValueError(f"seed is {seed}; expected a whole number, 0 or more")
             piece_by_piece = memory is not None or together.size > 1
@@ -168,7 +181,7 @@ def train(
             counted = "" if rows is None else f"{rows:,} rows, "
             console.print(line("table", f"{shown}, {counted}{len(columns)} columns"))
             texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
-            judge = read_tables(to_judge_by, texts) if to_judge_by else None
+            parts = {role: read_tables(found, texts) if found else None for role, found in beside.items()}
             options = {
                 "hidden_layer_sizes": widths(hidden),
                 "n_members": number_or_auto("members", members),
@@ -178,8 +191,10 @@ def train(
             table,
             target,
             task=None if task is None else task.value,
-            test=judge,
+            **parts,
             split=split,
+            groups=groups,
+            time=time,
             test_size=test_size,
             seed=seed,
             compare=compare,

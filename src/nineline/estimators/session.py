@@ -18,10 +18,11 @@ from sklearn.metrics import confusion_matrix
 
 from nineline import _checks
 from nineline.estimators.judged import Judged
-from nineline.estimators.splitting import hold_out
+from nineline.estimators.splitting import part_to_judge_by
 from nineline.estimators.tabular import TabularClassifier, TabularRegressor
 from nineline.estimators.tabular.scoring import scores_of
 from nineline.estimators.tabular.streamed import EXAMPLES
+from nineline.estimators.tabular.validation import Validation
 from nineline.rows import evenly_spaced
 from nineline.tables.series import ISO, moments_of, numbers_of, texts_of
 
@@ -144,6 +145,9 @@ def train_on_table(
     task: str | None = None,
     test: pl.DataFrame | None = None,
     split: str | None = None,
+    groups: str | None = None,
+    time: str | None = None,
+    validation: pl.DataFrame | None = None,
     test_size: float = 0.2,
     seed: int = 0,
     compare: bool = False,
@@ -165,6 +169,14 @@ def train_on_table(
         The rows to judge on, instead of a part of `table`.
     split : str, optional
         A column that says "test" in the rows to judge on; it is not learned from.
+    groups : str, optional
+        A column that says which rows belong together; it is not learned from. Whole groups are held out, in training
+        and to judge by.
+    time : str, optional
+        A column that says when each row was. The latest rows are judged by, and the latest of the others held out in
+        training.
+    validation : polars.DataFrame, optional
+        The rows to stop and choose by, instead of some that are held out in training.
     test_size : float
         In [0, 1): the share held out otherwise, stratified by class. 0: none.
     seed : int
@@ -181,28 +193,24 @@ def train_on_table(
         A column is not there, or nothing can be learned; the message says which and why.
     """
     notes: list[str] = []
-    check_roles(table.columns, target, test, split)
+    check_roles(table.columns, target, test, split, Validation(validation, groups, time))
     if split is not None:
         table, test = _split_by(table, split, notes)
     table = _with_target(table, target, notes, "")
-    if test is not None:
-        there = set(test.columns)
-        for column in table.columns:
-            if column not in there:
-                raise ValueError(f"the test part lacks the column {column!r}{_checks.nearest(column, test.columns)}")
-        test = _with_target(test, target, notes, " of the test part")
+    learned = [column for column in table.columns if column != groups]
+    test = None if test is None else _beside(test, learned, target, notes, "the test part")
+    validation = None if validation is None else _beside(validation, learned, target, notes, "the validation part")
     task, reason = decide_task(nw.from_native(table[target], series_only=True), task)
-    if task == REGRESSION:
-        table = table.with_columns(pl.col(target).cast(pl.Float64))
-        test = None if test is None else test.with_columns(pl.col(target).cast(pl.Float64))
-    if task == CLASSIFICATION:
-        table, test = _whole_codes(table, target), None if test is None else _whole_codes(test, target)
+    as_learned = _as_numbers if task == REGRESSION else _whole_codes
+    table = as_learned(table, target)
+    test, validation = (None if part is None else as_learned(part, target) for part in (test, validation))
     rng = np.random.default_rng(seed)
     if test is None:
         _checks.number("test_size", test_size, low=0, high=1, high_open=True)
-        classes = texts_of(nw.from_native(table[target], series_only=True)).ranks
-        kept, out = hold_out(table.height, test_size, rng, classes if task == CLASSIFICATION else None)
-        table, test = table[kept], table[out]
+        classes = texts_of(nw.from_native(table[target], series_only=True)).ranks if task == CLASSIFICATION else None
+        kept, out, said = part_to_judge_by(table, test_size, rng, classes, groups, time)
+        notes += [said] if said else []
+        table, test = table[kept], table[out].select(learned)
         if not len(out):
             notes.append("no rows are held out: the model is not judged")
     if task == CLASSIFICATION:
@@ -211,7 +219,14 @@ def train_on_table(
             raise ValueError(
                 f"the test part holds the class {_checks.quoted(strange[0])}, which the training part does not"
             )
-    model = KINDS[task](random_state=seed, **settings).fit(table.drop(target), table[target])
+    held_out = Validation(
+        None if validation is None else (validation.drop(target), validation[target]),
+        None if groups is None else table[groups],
+        None if time is None else table[time],
+    )
+    table = table.select(learned)
+    model = KINDS[task](random_state=seed, **settings)
+    model.fit(table.drop(target), table[target], **held_out.by_argument())
     session = Session(model, task, reason, notes, table.height, test.height)
     finish(session, table, test, target, rng, compare=compare, save=save)
     return session
@@ -349,10 +364,21 @@ def _encoded(model: Any, rows: pl.DataFrame) -> Any:
     return model.columns_.encode(nw.from_native(model.select(rows), eager_only=True))
 
 
-def check_roles(columns: Collection[str], target: str, test: object, split: str | None) -> None:
-    """Raise ValueError where a table has no such target or split, nothing to learn from, or is parted in two ways."""
+def check_roles(
+    columns: Collection[str],
+    target: str,
+    test: object,
+    split: str | None,
+    validation: Validation,
+) -> None:
+    """Raise ValueError where a table has no such columns, nothing to learn from, or is parted in two ways."""
     _require(columns, target, "target")
-    if len(columns) == 1:
+    for role, name in (("groups", validation.groups), ("time", validation.time)):
+        if name is not None:
+            _require(columns, name, role)
+            if name in (target, split):
+                raise ValueError(f"{role} and {'target' if name == target else 'split'} are both {name!r}")
+    if len(columns) == 1 + (validation.groups is not None):
         raise ValueError(f"the table has no column besides the target {target!r}; there is nothing to learn from")
     if test is not None and split is not None:
         raise ValueError("test and split are both given; give one of the two")
@@ -381,6 +407,14 @@ def _split_by(table: pl.DataFrame, split: str, notes: list[str]) -> tuple[pl.Dat
     return train, test
 
 
+def _beside(part: pl.DataFrame, columns: list[str], target: str, notes: list[str], what: str) -> pl.DataFrame:
+    """Return the rows that have a target of a table with at least these columns."""
+    for column in columns:
+        if column not in part.columns:
+            raise ValueError(f"{what} lacks the column {column!r}{_checks.nearest(column, part.columns)}")
+    return _with_target(part.select(columns), target, notes, f" of {what}")
+
+
 def _with_target(table: pl.DataFrame, target: str, notes: list[str], where: str) -> pl.DataFrame:
     known = table.filter(table[target].is_not_null())
     if table[target].dtype.is_float():
@@ -392,6 +426,10 @@ def _with_target(table: pl.DataFrame, target: str, notes: list[str], where: str)
     if gone:
         notes.append(f"{gone:,} rows{where} without a target were left out")
     return known
+
+
+def _as_numbers(table: pl.DataFrame, target: str) -> pl.DataFrame:
+    return table.with_columns(pl.col(target).cast(pl.Float64))
 
 
 def _whole_codes(table: pl.DataFrame, target: str) -> pl.DataFrame:

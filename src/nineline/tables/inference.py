@@ -158,7 +158,7 @@ class ColumnLearner:
         words = {text.lower() for text in texts}
         if len(words) == 2 and words & TRUE and words & FALSE and not words - TRUE - FALSE:
             return Boolean(name, missing)
-        form = _date_format(texts)
+        form = date_format(texts)
         if form is not None:
             moments = moments_of_values(given.values, form)
             assert moments is not None
@@ -211,7 +211,7 @@ def _category(name: str, texts: Sequence[str], shares: Numbers, *, missing: bool
     return _varying(kind.learn(name, texts, shares, missing=missing), len(texts))
 
 
-def _date_format(texts: Sequence[str]) -> str | None:
+def date_format(texts: Sequence[str]) -> str | None:
     """Return the format that all texts are dates in, or None."""
     if not any(character.isdigit() for character in texts[0]) or len(texts[0]) < 6:
         return None

@@ -89,7 +89,7 @@ class SpilledRows:
         self._rng = np.random.default_rng(seed)
         self._digest = hashlib.blake2b(digest_size=16)
         self._dtype = self.dtype_of(encoding, weighted=weighted)
-        self._waiting: list[npt.NDArray[Any]] = []
+        self._waiting: list[tuple[npt.NDArray[Any], Numbers]] = []  # rows, and the draw by which each goes to a part
         self._room = self._at_once = max(1, memory // self._dtype.itemsize)
         self._places: list[list[tuple[int, int]]] = [[] for _ in shares]  # of each part: first row in the file, count
         self._lock = Lock()
@@ -112,8 +112,23 @@ class SpilledRows:
         """Remove the file."""
         self._file.close()
 
-    def add(self, inputs: Compact, targets: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) -> None:
+    def add(
+        self,
+        inputs: Compact,
+        targets: npt.NDArray[Any],
+        weights: npt.NDArray[Any] | None = None,
+        draws: Numbers | None = None,
+    ) -> None:
         """Take some rows.
+
+        Parameters
+        ----------
+        inputs : Compact
+        targets : array, (rows,)
+        weights : array, (rows,), optional
+        draws : array, (rows,), optional
+            In [0, 1): a row goes to the part that has this place where the parts lie side by side, as long as their
+            shares. By default they are drawn.
 
         Raises
         ------
@@ -125,10 +140,12 @@ class SpilledRows:
         if self.weighted:
             rows["weight"] = 1.0 if weights is None else weights
         self._digest.update(rows.view(np.uint8).data)
+        draws = self._rng.random(len(rows)) if draws is None else draws
         while len(rows):
-            some, rows = rows[: self._room], rows[self._room :]
+            some, rows = (rows[: self._room], draws[: self._room]), rows[self._room :]
+            draws = draws[self._room :]
             self._waiting.append(some)
-            self._room -= len(some)
+            self._room -= len(some[0])
             if not self._room:
                 self._deal()
 
@@ -138,9 +155,9 @@ class SpilledRows:
             self._deal()
 
     def _deal(self) -> None:
-        rows = np.concatenate(self._waiting)
+        rows, draws = (np.concatenate(each) for each in zip(*self._waiting, strict=True))
         self._waiting, self._room = [], self._at_once
-        part = np.searchsorted(self._ends, self._rng.random(len(rows)), side="right")
+        part = np.searchsorted(self._ends, draws, side="right")
         order = np.argsort(part, kind="stable")
         start = sum(self.counts)
         for first in range(0, len(rows), _ROWS_AT_ONCE):

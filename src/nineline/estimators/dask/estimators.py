@@ -13,6 +13,7 @@ from nineline import _checks
 from nineline.estimators import tabular
 from nineline.estimators.dask.fitting import fit_on_workers
 from nineline.estimators.dask.shares import shares_of
+from nineline.estimators.tabular.validation import Validation
 from nineline.tables.several_targets import SeveralAnswers
 
 
@@ -29,6 +30,9 @@ class OnDask:
         y: Any = None,
         sample_weight: Any = None,
         *,
+        validation: Any = None,
+        groups: str | None = None,
+        time: str | None = None,
         target: str | None = None,
         memory: int | str | None = None,
     ) -> Self:
@@ -47,6 +51,11 @@ class OnDask:
             The target, with the divisions of X.
         sample_weight : dask.dataframe.Series or str, optional
             0 or more: with `y` a Series, with `target` a column's name.
+        validation : DataFrame, optional
+            With `target`: the rows that all members are stopped, tried out and judged by, in memory here; see
+            `nineline.estimators.TabularClassifier`.
+        groups, time : str, optional
+            With `target`: the column that says which rows belong together, or when each was, likewise.
         target : str, optional
             A column of X that is the target, in place of `y`.
         memory : int or str, optional
@@ -68,13 +77,17 @@ class OnDask:
         KeyboardInterrupt
             Ctrl-C: the workers end their part, and the model is as it was.
         """
+        given = Validation(validation, groups, time).by_argument()
+        if target is None and any(each is not None for each in given.values()):
+            name = next(name for name, each in given.items() if each is not None)
+            raise ValueError(f"{name} is given and target is not; make y a column of X, and name it: target='income'")
         table, target, weight = _as_one(X, y, sample_weight, target)
         model = self._fitted_alone() if self.warm_start else self._blank_alone()
         if model.checkpoint is None and not isinstance(model.random_state, (int, np.integer)):
             model.random_state = int(check_random_state(self.random_state).randint(2**31))
         client = _client(self.client)
         shares = shares_of(client, table, by_number=model.checkpoint is not None)
-        how = {"target": target, "sample_weight": weight, "memory": memory}
+        how = {"target": target, "sample_weight": weight, "memory": memory, **given}
         fitted = fit_on_workers(client, shares, model, how)
         settings = fitted.get_params(deep=False)
         vars(self).update({name: value for name, value in vars(fitted).items() if name not in settings})

@@ -193,7 +193,7 @@ def _held_out(report: Any) -> Evaluation | None:
     else:
         mean = np.average(judged.truth, weights=judged.weights)
         scores["mean"] = number_scores(judged.truth, np.full(len(judged.truth), mean), judged.weights)
-    return Evaluation(judged, _where(judged.truth, judged.weights), scores, rows=report.examples)
+    return Evaluation(judged, _where(report, judged.truth, judged.weights), scores, rows=report.examples)
 
 
 def _several_held_out(report: Any) -> Evaluation:
@@ -209,12 +209,13 @@ def _several_held_out(report: Any) -> Evaluation:
         "network": dict(report.held_out),
         name: scores_of(model, truth, np.broadcast_to(plainest, answers.shape), weights),
     }
-    return Evaluation(None, _where(truth, weights), scores, rows=report.examples)
+    return Evaluation(None, _where(report, truth, weights), scores, rows=report.examples)
 
 
-def _where(truth: Any, weights: Any) -> str:
+def _where(report: Any, truth: Any, weights: Any) -> str:
     weighed = "" if weights is None else " different"
-    return f"{len(truth):,}{weighed} rows held out in training, each judged by the network that did not see it"
+    which = f" ({report.held_out_rows})" if report.held_out_rows else ""
+    return f"{len(truth):,}{weighed} rows held out in training{which}, each judged by {report.judged_by}"
 
 
 def _by_class(judged: Judged | None) -> list[dict[str, Any]]:

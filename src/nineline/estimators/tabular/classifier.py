@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.activations import Activation
+    from nineline.estimators.tabular.validation import Labelled
     from nineline.rows import Compact
 
 
@@ -204,6 +205,15 @@ class TabularClassifier(ClassifierMixin, Tabular):
         if self._learned is not None:
             return cast("Classes", self._learned.target).classes
         return there if self._named is None else self._named
+
+    def _weights_of_held(self, seen: Any, held: Labelled, words: str) -> Array | None:
+        strange = sorted(set(held.labels.tolist()) - set(seen.values.tolist()), key=str)
+        if strange:
+            raise ValueError(
+                f"the rows to validate by ({words}) have the class {_checks.quoted(strange[0])}, which those that are "
+                "learned from have not; leave such rows out, or validate by others"
+            )
+        return self._weights_by(seen, held.labels, held.weights) if len(held) else held.weights
 
     def _weights_by(self, seen: Any, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
         classes = seen.values

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, cast
 
+import narwhals as nw
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -20,7 +21,8 @@ from nineline.estimators.frames import as_frame
 from nineline.estimators.pickles import Pickled
 from nineline.estimators.tabular import file
 from nineline.estimators.tabular.background import Background
-from nineline.estimators.tabular.folds import Folds, merge
+from nineline.estimators.tabular.dealing import Dealing, GroupCounts, share_of
+from nineline.estimators.tabular.folds import Fixed, Folds, Splits, merge
 from nineline.estimators.tabular.given_targets import name_of, names_of
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.interruption import Interruption
@@ -35,6 +37,7 @@ from nineline.estimators.tabular.spreading import Spreading
 from nineline.estimators.tabular.streamed import EXAMPLES, Streamed, is_streamed, memory_by_default
 from nineline.estimators.tabular.sweep import sweep
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
+from nineline.estimators.tabular.validation import Labelled, Validation, latest
 from nineline.rows import Rows, evenly_spaced
 from nineline.tables.columns import Columns, ColumnsLearner
 from nineline.tables.sources import TableSource
@@ -43,12 +46,12 @@ from nineline.training.shared.together import together_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import narwhals as nw
     import numpy.typing as npt
     from sklearn.utils import Bunch
 
     from nineline._typing import Array
     from nineline.estimators.tabular.member import Lesson
+    from nineline.estimators.tabular.streamed import TablePiece
     from nineline.network import Network
     from nineline.rows import Compact
     from nineline.tables.profile import ColumnProfile
@@ -114,7 +117,7 @@ class Fitting(Pickled, BaseEstimator):
         self,
         rows: Rows,
         labels: npt.NDArray[Any],
-        folds: Folds,
+        folds: Splits,
         settings: MemberSettings,
         budget: Budget,
         interruption: Interruption,
@@ -134,6 +137,16 @@ class Fitting(Pickled, BaseEstimator):
         """Return what each row counts."""
         return weights
 
+    def _weights_of_held(self, seen: Any, held: Labelled, words: str) -> Array | None:
+        """Return what each row to validate by counts, beside rows to learn from of which there is a summary.
+
+        Raises
+        ------
+        ValueError
+            They have a class that is not learned; `words` says which rows they are.
+        """
+        return held.weights
+
     def _weights_by(self, seen: Any, labels: npt.NDArray[Any], weights: Array | None) -> Array | None:
         """Return the same for some of the rows of which there is a summary."""
         return weights
@@ -148,6 +161,9 @@ class Fitting(Pickled, BaseEstimator):
         y: Any = None,
         sample_weight: npt.ArrayLike | str | None = None,
         *,
+        validation: Any = None,
+        groups: Any = None,
+        time: Any = None,
         target: str | None = None,
         memory: int | str | None = None,
         parallel: object = None,
@@ -166,6 +182,21 @@ class Fitting(Pickled, BaseEstimator):
             for a classifier, all are learned at once; a DataFrame's have names.
         sample_weight : array_like, (rows,), optional
             0 or more; a row of weight 2 is the same as two rows. With `target`, a column's name.
+        validation : tuple, optional
+            ``(X_val, y_val)`` or ``(X_val, y_val, sample_weight)``: the rows that all members are stopped, tried out
+            and judged by, in place of some of X, of which they learn from all rows then. With `target`, a table with
+            that column.
+        groups : array_like, (rows,), optional
+            What rows belong together by: those of one patient, say. All rows of a group are learned from by a member,
+            or all are held out. Groups are dealt out so that each member holds out about as many rows of each class as
+            their sizes allow; one that has more than half of the rows, or a class that no other has, is never held out.
+            With `target`, a column's name, which is no feature.
+        time : array_like, (rows,), optional
+            When each row was: numbers, dates, datetimes, or texts such as "2024-05-03". The latest rows, a share of
+            `validation_fraction`, are held out by all members, for that is how answers about what is yet to come are
+            judged; rows of the same time are on the same side. The latest rows are not learned from, nor are columns or
+            target learned by them. To learn from them too, when you have seen how good the model is, fit once more
+            without `time`. With `target`, a column's name, which stays a feature.
         target : str, optional
             A column of X that is the target, in place of `y`. Rows without one are left out, with a warning.
         memory : int or str, optional
@@ -200,7 +231,7 @@ class Fitting(Pickled, BaseEstimator):
         twin = self._twin()
         if self.warm_start and hasattr(self, "network_"):
             twin._learned = Learned.of(self)
-        twin._fit_any(X, y, sample_weight, target, memory, together_of(parallel))
+        twin._fit_any(X, y, sample_weight, Validation(validation, groups, time), target, memory, together_of(parallel))
         self._become(twin)
         if self.report_.interrupted:  # said when the model is there, for whoever makes errors of warnings
             warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=2)
@@ -218,7 +249,14 @@ class Fitting(Pickled, BaseEstimator):
         self.__dict__ = twin.__dict__
 
     def _fit_any(
-        self, X: Any, y: Any, sample_weight: Any, target: str | None, memory: int | str | None, together: Together
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: Validation,
+        target: str | None,
+        memory: int | str | None,
+        together: Together,
     ) -> None:
         """Fit what is in memory, or what is read piece by piece."""
         streamed = is_streamed(X)
@@ -238,7 +276,7 @@ class Fitting(Pickled, BaseEstimator):
                     f"X is {_checks.quoted(X)}, which is read piece by piece, and target is not given; name the column "
                     "to predict: fit(X, target='income')"
                 )
-            self._fit(X, y, sample_weight)
+            self._fit(X, y, sample_weight, validation)
             return
         if y is not None:
             raise ValueError(f"target is {target!r} and y is given; give one of the two")
@@ -246,28 +284,32 @@ class Fitting(Pickled, BaseEstimator):
             raise TypeError(
                 f"target is {target!r} and sample_weight is {type(sample_weight).__name__}; expected a column's name"
             )
+        validation.check_names(target)
         with together.listening(), together.guard():
             with together.alike():
                 source = X if isinstance(X, TableSource) else TableSource.of(X)
-                given = None if memory is None else _checks.memory("memory", memory)
+                bytes_given = None if memory is None else _checks.memory("memory", memory)
                 mark = source.fingerprint() if source.is_files else None
             marks = list(together.each_of(mark))
             if len(marks) > 1 and mark is not None and len(set(marks)) == 1:
                 source = source.share(together.rank, together.size)
-            table = Streamed(source, target, sample_weight, self._check_target, together)
-            bytes_at_most = memory_by_default(together) if given is None else given
+            table = Streamed(
+                source, target, sample_weight, self._check_target, together, validation.groups, validation.time
+            )
+            with together.alike():
+                given = None if validation.rows is None else table.others(validation.rows)
+            bytes_at_most = memory_by_default(together) if bytes_given is None else bytes_given
             whole = table.fits(bytes_at_most if streamed else sys.maxsize) if together.size == 1 else None
             if whole is None:
-                self._fit_streamed(table, bytes_at_most)
+                self._fit_streamed(table, bytes_at_most, given)
             else:
-                frame, labels, weights = whole
-                self._fit(frame, labels, weights)
+                self._fit(whole.frame, whole.labels, whole.weights, validation.beside(given, whole.says))
             self.target_name_ = target
             gone = int(together.sums(table.without_target)[0])
         if gone and together.is_first:
             warnings.warn(f"{gone:,} rows without a {target!r} were left out", stacklevel=3)
 
-    def _fit_streamed(self, table: Streamed, memory: int) -> None:
+    def _fit_streamed(self, table: Streamed, memory: int, given: TablePiece | None) -> None:
         """Fit a table that is larger than the memory, or of which several processes have shares."""
         began, together = time.perf_counter(), table.together
         with together.alike():
@@ -281,6 +323,8 @@ class Fitting(Pickled, BaseEstimator):
         if together.size > 1 and self.n_jobs is None:
             jobs = 1
         seed = together.first(int(check_random_state(self.random_state).randint(2**31)))
+        if table.time is not None:
+            table.find_latest(lambda rows: share_of(self._recipe(rows), rows))
         learner, seen = table.learn(self._summary(), memory)
         with together.alike():
             if not seen.rows:
@@ -294,14 +338,31 @@ class Fitting(Pickled, BaseEstimator):
         del learner
         self.target_ = target = self._target_of(seen.values, seen.shares)
         file.check_room(divided, table.names, target.describe())
-        recipe = self._recipe(seen.rows)
+        aside, words = table.held_by_all(given)
+        with together.alike():
+            if aside is not None:
+                held = Labelled(nw.from_native(aside.frame), aside.labels, aside.weights)
+                aside = aside._replace(weights=_double(self._weights_of_held(seen, held, words)))
+                recipe, dealing = self._recipe(seen.rows, validation_fraction=0.0), Dealing([], words=words)
+            elif table.groups is not None:
+                recipe, rng = self._recipe(seen.rows), np.random.default_rng([seed, 2**31 + 1])
+                dealing = Dealing.of_groups(GroupCounts.of(table.counts), recipe, rng)
+            else:
+                recipe = self._recipe(seen.rows)
+                dealing = Dealing.of_rows(recipe, seen.rows)
         self.names_ = table.names
         windows = max(memory // (2 * _AT_ONCE), 1)
-        with table.spill(columns, target, weigh, seed, recipe, windows, rows=seen.rows, weighted=weighted) as kept:
+        with table.spill(columns, target, weigh, seed, dealing, windows, weighted=weighted, aside=aside) as kept:
             plain, labels = kept.sample(round(TRIED_ON / (1 - recipe.share)), columns.encoding, target)
-            folds = Folds(len(plain), recipe.share, target.codes(labels), np.random.default_rng([seed, 2**31]))
-            order = folds.sort()
-            plain, labels = plain.part(order), labels[order]
+            folds: Splits
+            if dealing.words:
+                learned, held_rows, truth = len(plain), *kept.first_held_out(columns.encoding, target)
+                folds = Fixed(learned, len(held_rows), dealing.words)
+                plain, labels = Rows.joined([plain, held_rows]), np.concatenate([labels, truth])
+            else:
+                folds = Folds(len(plain), recipe.share, target.codes(labels), np.random.default_rng([seed, 2**31]))
+                order = folds.sort()
+                learned, plain, labels = len(plain), plain.part(order), labels[order]
             rows = replace(plain, inputs=replace(cast("Compact", plain.inputs), encoding=divided.encoding))
             settings = self._settings(recipe, labels, plain.sample_weight, seed)
             budget = Budget(_left(time_limit, began), jobs, _AT_ONCE, together if together.size > 1 else None)
@@ -311,7 +372,7 @@ class Fitting(Pickled, BaseEstimator):
                     self.target_ = self._learn_target_again(seen)
                 held, truth, counts = kept.held_out(way.encoding, self.target_)
                 settings = self._settings(settings.recipe, truth, held.sample_weight, seed)
-                lessons = kept.lessons(settings, way.encoding, held, counts, sample, windows)
+                lessons = kept.lessons(settings, way.encoding, held, counts, sample.part(slice(learned)), windows)
                 return lessons, (held, truth), seen.rows, settings
 
             ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
@@ -338,7 +399,7 @@ class Fitting(Pickled, BaseEstimator):
         """Return the target in the way that was chosen, learned from all of its values."""
         return self._learn_target(seen.values, seen.shares)
 
-    def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None, validation: Validation) -> None:
         began = time.perf_counter()
         if self._learned is None:
             frame, named = as_frame(self, X, fitting=True)
@@ -346,48 +407,96 @@ class Fitting(Pickled, BaseEstimator):
             frame, named = self._frame(X), hasattr(self, "feature_names_in_")
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        labels = self._check_target(y)
-        target_columns = names_of(y, labels)
-        if len(labels) != len(frame):
-            raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
+        table = validation.says_of(self._labelled(frame, y, sample_weight)).counting
+        target_columns = names_of(y, table.labels)
         if len(frame) < 2:
             raise ValueError("X has 1 sample; expected at least 2 rows to learn from")
-        weights = _checks.row_weights("sample_weight", sample_weight, len(frame), np.dtype(np.float32))
-        if weights is not None and not weights.all():  # a row of weight 0 is no row
-            counting = np.flatnonzero(weights)
-            frame, labels, weights = frame[counting.tolist()], labels[counting], weights[counting]
-        weights, table_rows = self._row_weights(labels, weights), len(frame)
+        del frame
         time_limit, jobs = self._check_running()
         spreading = Spreading.chosen(self.n_jobs, self.checkpoint)
-        self._recipe(len(frame))  # wrong settings are said before any work
+        share = self._recipe(len(table)).share  # wrong settings are said before any work
+        table, held, words = self._apart(table, validation, share, named=named)
+        table_rows, names, examples = len(table), list(table.frame.columns), _some_rows(table.frame)
+        if held is not None and table.labels.ndim == 1:
+            seen = self._summary()
+            seen.see(table.labels, _double(table.weights))
+            held = replace(held, weights=self._weights_of_held(seen, held, words))
+        table = replace(table, weights=self._row_weights(table.labels, table.weights))
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
         learner = ColumnsLearner(named=named)
-        learner.see(frame, _double(weights))
+        learner.see(table.frame, _double(table.weights))
         columns = self._columns_of(learner)
-        inputs = columns.compact(frame)
-        kept, weights = merge(inputs, labels, weights)
-        labels, names, examples = labels[kept], list(frame.columns), _some_rows(frame)
-        del frame
+        inputs = columns.compact(table.frame)
+        kept, weights = merge(inputs, table.labels, table.weights, table.groups)
+        labels, groups = table.labels[kept], None if table.groups is None else table.groups[kept]
+        del table
         divided = self._divided(learner, columns, len(kept))
         profiles = learner.profiles()
         del learner
         self.target_ = self._target_of(labels, weights, target_columns)
         file.check_room(divided, names, self.target_.describe())
-        recipe = self._recipe(len(kept))
-        folds = Folds(len(kept), recipe.share, self.target_.codes(labels), np.random.default_rng([seed, 2**31]))
-        order = folds.sort()
-        labels = labels[order]
-        inputs, weights = inputs.part(kept[order]), None if weights is None else weights[order]
-        del kept, order
-        plain = Rows(inputs, self.target_.encode(labels), weights)
-        rows = replace(plain, inputs=replace(inputs, encoding=divided.encoding))
+        folds: Splits
+        if held is None:
+            recipe, rng = self._recipe(len(kept)), np.random.default_rng([seed, 2**31])
+            folds = Folds(len(kept), recipe.share, self.target_.codes(labels), rng, groups)
+            order = folds.sort()
+            folds.words = folds.in_words(recipe.members)
+            labels = labels[order]
+            inputs, weights = inputs.part(kept[order]), None if weights is None else weights[order]
+            plain = Rows(inputs, self.target_.encode(labels), weights)
+            del order
+        else:
+            recipe = self._recipe(len(kept), validation_fraction=0.0)
+            plain = Rows(inputs.part(kept), self.target_.encode(labels), weights)
+            aside, truth = self._rows_of(held, columns)
+            folds = Fixed(len(plain), len(aside), words)
+            plain, labels = Rows.joined([plain, aside]), np.concatenate([labels, truth])
+            del aside
+        different = len(kept)
+        del kept, inputs
+        rows = replace(plain, inputs=replace(cast("Compact", plain.inputs), encoding=divided.encoding))
         self.names_ = names
         self.target_name_ = name_of(y, target_columns)
-        settings = self._settings(recipe, labels, weights, seed)
+        settings = self._settings(recipe, labels, plain.sample_weight, seed)
         budget = Budget(_left(time_limit, began), jobs, spreading=spreading)
         ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
-        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, len(rows)), (profiles, examples))
+        self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, different), (profiles, examples))
+
+    def _labelled(self, frame: nw.DataFrame[Any], y: Any, sample_weight: Any) -> Labelled:
+        """Return a table with its target and weights, checked."""
+        labels = self._check_target(y)
+        if len(labels) != len(frame):
+            raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
+        weights = _checks.row_weights("sample_weight", sample_weight, len(frame), np.dtype(np.float32))
+        return Labelled(frame, labels, weights)
+
+    def _apart(
+        self, table: Labelled, validation: Validation, share: float, *, named: bool
+    ) -> tuple[Labelled, Labelled | None, str]:
+        """Return the rows to learn from, those that all members are to hold out, if any, and which rows these are."""
+        given = validation.triple
+        if given is not None:
+            try:
+                frame, named_too = as_frame(self, given[0], fitting=False)
+                held = self._labelled(frame, *given[1:]).counting
+            except (TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"validation does not go with X and y: {error}") from error
+            if named_too != named:  # one side has no names: by position
+                names = dict(zip(frame.columns, table.frame.columns, strict=True))
+                held = replace(held, frame=held.frame.rename(names))
+            return table, held, f"{len(held):,} rows that were given"
+        if table.times is not None and share:
+            return latest(table, share)
+        return table, None, ""
+
+    def _rows_of(self, held: Labelled, columns: Columns) -> tuple[Rows, npt.NDArray[Any]]:
+        """Return rows to validate by as members are judged by them, and their targets."""
+        inputs = columns.compact(held.frame)
+        kept, weights = merge(inputs, held.labels, held.weights)
+        labels = held.labels[kept]
+        return Rows(inputs.part(kept), self.target_.encode(labels), weights), labels
 
     def _frame(self, X: Any) -> nw.DataFrame[Any]:
         """Return a table with the names that `fit` saw."""
@@ -414,7 +523,7 @@ class Fitting(Pickled, BaseEstimator):
         self,
         ways: Sequence[tuple[str, Rows, Columns]],
         labels: npt.NDArray[Any],
-        folds: Folds,
+        folds: Splits,
         settings: MemberSettings,
         budget: Budget,
         began: float,
@@ -447,6 +556,8 @@ class Fitting(Pickled, BaseEstimator):
                 rates=rates,
                 histories=self.histories_,
                 held_out=self._held_out.scores(self) if self._held_out is not None else {},
+                held_out_rows=folds.words,
+                judged_by=self._held_out.judges if self._held_out is not None else "",
                 seconds=time.perf_counter() - began,
                 interrupted=interruption.heard,
                 profiles=seen[0],
@@ -462,7 +573,7 @@ class Fitting(Pickled, BaseEstimator):
         self,
         ways: Sequence[tuple[str, Rows, Columns]],
         labels: npt.NDArray[Any],
-        folds: Folds,
+        folds: Splits,
         settings: MemberSettings,
         budget: Budget,
         interruption: Interruption,
@@ -518,8 +629,8 @@ class Fitting(Pickled, BaseEstimator):
         self.histories_ = [member.history for member in members]
         self.network_ = self.members_[0] if len(members) == 1 else Ensemble(self.members_)
 
-    def _recipe(self, rows: int) -> Recipe:
-        settings = self.get_params(deep=False)
+    def _recipe(self, rows: int, **instead: Any) -> Recipe:
+        settings = {**self.get_params(deep=False), **instead}
         recipe = Recipe.of(settings, rows, classes=hasattr(self, "predict_proba"))
         return recipe if self._learned is None else self._learned.recipe(recipe, settings)
 

@@ -1,11 +1,14 @@
-"""Folds: which member holds out which rows; and the same row twice made one of weight 2."""
+"""Splits: which member holds out which rows; and the same row twice made one of weight 2."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from copy import copy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
+
+from nineline.estimators.tabular.grouping import counted, places_of_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
 _GOLDEN: Final = (5**0.5 - 1) / 2
 
 
-def merge(inputs: Compact, labels: npt.NDArray[Any], weights: Array | None) -> tuple[Indices, Array | None]:
-    """Find rows that are the same, target and all: one of each is kept, with the weight of all.
+def merge(
+    inputs: Compact, labels: npt.NDArray[Any], weights: Array | None, groups: npt.NDArray[Any] | None = None
+) -> tuple[Indices, Array | None]:
+    """Find rows that are the same, target, group and all: one of each is kept, with the weight of all.
 
     So a row of weight 2 and the same row twice are the same to everything that follows, no row is both learned from
     and held out, and the rows' order in the table does not matter.
@@ -31,6 +36,7 @@ def merge(inputs: Compact, labels: npt.NDArray[Any], weights: Array | None) -> t
     inputs : Compact
     labels : array, (rows,) or (rows, outputs)
     weights : array, (rows,), optional
+    groups : array of int, (rows,), optional
 
     Returns
     -------
@@ -53,6 +59,8 @@ def merge(inputs: Compact, labels: npt.NDArray[Any], weights: Array | None) -> t
     targets = labels.reshape(len(labels), -1).T
     values = [np.unique(target, return_inverse=True)[1].astype(np.uint64) for target in targets]
     columns: list[npt.NDArray[Any]] = [*_bits(inputs), *values]
+    if groups is not None:
+        columns.append(groups.astype(np.uint64))
     _, first, place = np.unique(_fingerprints(columns), return_index=True, return_inverse=True)
     if not all((column[first][place] == column).all() for column in columns):
         first = place = np.arange(len(labels))  # two rows share a fingerprint, by a chance of one in 2**64 a pair
@@ -95,12 +103,71 @@ def stretch(numbers: Indices) -> Indices | slice:
     return slice(int(numbers[0]), int(numbers[-1]) + 1)
 
 
-class Folds:
-    """Which rows each member holds out.
+class Splits(ABC):
+    """Which rows each member learns from, and which it holds out.
+
+    Attributes
+    ----------
+    share : float
+        Of all rows that a member holds out.
+    words : str
+        Which rows these are, for a report; nothing where they were drawn.
+    """
+
+    share: float
+    words: str = ""
+
+    @abstractmethod
+    def of(self, member: int) -> tuple[Indices, Indices]:
+        """Return the rows that a member learns from, and those that it holds out."""
+
+    @abstractmethod
+    def thinned(self, rows: int) -> Splits:
+        """Return the same of about so many rows, chosen by chance; all where they are no more."""
+
+
+@final
+class Fixed(Splits):
+    """The same rows held out by every member, which lie behind those that all learn from.
+
+    Parameters
+    ----------
+    learned, held : int
+        How many there are of each.
+    words : str
+
+    Examples
+    --------
+    >>> from nineline.estimators.tabular.folds import Fixed
+    >>> Fixed(3, 2, "the latest 2 rows").of(member=5)
+    (array([0, 1, 2]), array([3, 4]))
+    """
+
+    def __init__(self, learned: int, held: int, words: str) -> None:
+        self.share, self.words = held / (learned + held), words
+        self._learned, self._held = np.arange(learned), np.arange(learned, learned + held)
+
+    def of(self, member: int) -> tuple[Indices, Indices]:
+        return self._learned, self._held
+
+    def thinned(self, rows: int) -> Fixed:
+        """Return the same with about so many of the rows to learn from, and of those held out as many at most."""
+        few, rng = copy(self), np.random.default_rng(0)
+        few._learned, few._held = _some(self._learned, rows, rng), _some(self._held, rows, rng)
+        return few
+
+
+def _some(numbers: Indices, rows: int, rng: np.random.Generator) -> Indices:
+    return numbers if len(numbers) <= rows else numbers[rng.random(len(numbers)) < rows / len(numbers)]
+
+
+@final
+class Folds(Splits):
+    """Rows held out in turns.
 
     Every row has a place on a circle of length 1, and member i holds out those from ``i * share`` on to
     ``(i + 1) * share``: eight members that hold out an eighth each hold out every row once. The places are spread
-    evenly over each class, and a class's only row is never held out.
+    evenly over each class, and a class's only row is never held out. All rows of a group have the same place.
 
     Parameters
     ----------
@@ -109,10 +176,23 @@ class Folds:
         In [0, 1).
     classes : array, (rows,), optional
     rng : numpy.random.Generator
+    groups : array of int, (rows,), optional
+        See `nineline.estimators.tabular.grouping`, which may change the share.
     """
 
-    def __init__(self, rows: int, share: float, classes: npt.NDArray[Any] | None, rng: np.random.Generator) -> None:
-        self.share = share
+    def __init__(
+        self,
+        rows: int,
+        share: float,
+        classes: npt.NDArray[Any] | None,
+        rng: np.random.Generator,
+        groups: npt.NDArray[Any] | None = None,
+    ) -> None:
+        self.share, self.groups = share, groups
+        if groups is not None and share:
+            places, self.share = places_of_groups(*counted(groups, classes), share, rng)
+            self.places = places[groups]
+            return
         order = rng.permutation(rows)
         if classes is not None:
             order = order[np.argsort(classes[order], kind="stable")]
@@ -126,13 +206,21 @@ class Folds:
         """Order the rows by their places, and return the order: what a member holds out is a stretch of them then."""
         order = np.argsort(self.places, kind="stable")
         self.places = self.places[order]
+        if self.groups is not None:
+            self.groups = self.groups[order]
         return order
+
+    def in_words(self, members: int) -> str:
+        """Return which rows so many members hold out, for a report; nothing where they were drawn one by one."""
+        if self.groups is None or not self.share:
+            return ""
+        held = {group for member in range(members) for group in np.unique(self.groups[self.of(member)[1]]).tolist()}
+        return f"rows of {len(held):,} of {len(np.unique(self.groups)):,} groups"
 
     taken: npt.NDArray[np.bool_] | None = None
     """Which rows there are, where these are not all."""
 
     def of(self, member: int) -> tuple[Indices, Indices]:
-        """Return the rows that a member learns from, and those that it holds out."""
         with np.errstate(invalid="ignore"):
             out = (self.places - member * self.share) % 1 < self.share
         if out.all():
@@ -144,7 +232,6 @@ class Folds:
         return np.flatnonzero(learned), np.flatnonzero(out)
 
     def thinned(self, rows: int) -> Folds:
-        """Return the same of about so many rows, chosen by chance; all where they are no more."""
         if len(self.places) <= rows:
             return self
         few = copy(self)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 from sklearn.utils import Bunch
 
+from nineline.ensemble import Ensemble
 from nineline.estimators.tabular.folds import stretch
 from nineline.estimators.tabular.scoring import error_of, scores_of
 from nineline.rows import evenly_spaced
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline._typing import Array
-    from nineline.ensemble import Ensemble
     from nineline.estimators.tabular.member import Member
     from nineline.network import Network
     from nineline.rows import Compact, Rows
@@ -81,16 +81,15 @@ class HeldOut:
     def of(
         cls, members: Sequence[Member], rows: Rows, labels: npt.NDArray[Any], answers: Callable[[Array], Answers]
     ) -> HeldOut:
-        """Let every member answer for the rows that it held out."""
+        """Let every member answer for the rows that it held out, and all together where these are the same."""
         parts = []
-        for member in members:
-            out = member.held_out
+        for network, out in _by_whom(members):
             if len(out):
                 held = rows.part(stretch(out))
                 weights = None if held.sample_weight is None else held.sample_weight.copy()
-                said = answers(member.network.run(held.inputs))
+                said = answers(network.run(held.inputs))
                 kept = cast("Compact", held.part(np.arange(min(_KEPT, len(out)))).inputs)  # a copy: no more is held
-                parts.append(HeldOutPart(member.network, kept, labels[out], said, weights))
+                parts.append(HeldOutPart(network, kept, labels[out], said, weights))
         return cls(tuple(parts))
 
     @classmethod
@@ -107,6 +106,13 @@ class HeldOut:
             kept = part.part(np.arange(len(part.inputs)))
             parts.append(replace(kept, network=networks[part.network], answers=None, target=target))
         return HeldOut(tuple(parts))
+
+    @property
+    def judges(self) -> str:
+        """Which networks answer for the rows, in words."""
+        if any(isinstance(part.network, Ensemble) for part in self.parts):
+            return "all networks together, none of which learned from it"
+        return "the network that did not learn from it"
 
     def judged(self) -> tuple[npt.NDArray[Any], Answers, Array | None]:
         """Return truth, answers and weights of all rows, each answered by the member that did not learn from it."""
@@ -198,3 +204,11 @@ class HeldOut:
         truth = np.concatenate([part.truth[: x.shape[0]] for part, x in zip(self.parts, inputs, strict=True)])
         said = [model.target_.answers(part.network.run(x)) for part, x in zip(self.parts, inputs, strict=True)]
         return error_of(model, truth, np.concatenate(said), self.kept_weights())
+
+
+def _by_whom(members: Sequence[Member]) -> list[tuple[Network | Ensemble, npt.NDArray[np.intp]]]:
+    """Return who answers for which rows."""
+    first = members[0].held_out if members else np.empty(0, np.intp)
+    if len(members) > 1 and all(np.array_equal(member.held_out, first) for member in members):
+        return [(Ensemble([member.network for member in members]), first)]
+    return [(member.network, member.held_out) for member in members]

@@ -17,6 +17,7 @@ from nineline.estimators.tabular.interruption import Interruption
 from nineline.estimators.tabular.learned import Learned
 from nineline.estimators.tabular.member import rule_of
 from nineline.estimators.tabular.streamed import is_streamed
+from nineline.estimators.tabular.validation import Validation
 from nineline.rows import Rows
 from nineline.tables.several_targets import SeveralAnswers
 from nineline.training.trainer import Trainer
@@ -99,7 +100,7 @@ class Later(Fitting):
                 "call, such as nineline.tables.sources.TableSource.of(X).pieces() yields"
             )
         if not hasattr(self, "network_"):
-            self._fit(X, y, sample_weight)
+            self._fit(X, y, sample_weight, Validation())
             return
         self._learned = Learned.of(self)
         labels, rows = self._later_rows(X, y, sample_weight)

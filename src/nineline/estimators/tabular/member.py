@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.activations import Activation
-    from nineline.estimators.tabular.folds import Folds
+    from nineline.estimators.tabular.folds import Splits
     from nineline.estimators.tabular.interruption import Listening
     from nineline.rows import Compact, Encoding, Rows
     from nineline.tables.targets import Target
@@ -122,11 +122,11 @@ class Lessons:
     Attributes
     ----------
     rows : Rows
-    folds : Folds
+    folds : Splits
     """
 
     rows: Rows
-    folds: Folds
+    folds: Splits
 
     def __call__(self, number: int) -> Lesson:
         """Return a member's lesson."""

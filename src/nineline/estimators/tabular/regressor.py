@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
     from nineline.activations import Activation
-    from nineline.estimators.tabular.folds import Folds
+    from nineline.estimators.tabular.folds import Splits
     from nineline.estimators.tabular.interruption import Interruption
     from nineline.estimators.tabular.member import Member, MemberSettings
     from nineline.estimators.tabular.members import Budget
@@ -180,7 +180,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         self,
         rows: Rows,
         labels: npt.NDArray[Any],
-        folds: Folds,
+        folds: Splits,
         settings: MemberSettings,
         budget: Budget,
         interruption: Interruption,

@@ -25,7 +25,7 @@ class FitReport:
     Attributes
     ----------
     rows, different : int
-        Rows of the table with a weight above 0, and how many of them differ.
+        Rows of the table with a weight above 0, and how many of them differ; without those that all members held out.
     columns : Columns
         What became of every column.
     target : str
@@ -37,8 +37,13 @@ class FitReport:
     histories : list of History
         The curves of each member.
     held_out : dict of str to float
-        Measures over the rows that were held out, each judged by the member that did not learn from it; empty where
-        none could be spared. All members together do better.
+        Measures over the rows that were held out, each judged by the member that did not learn from it, and by all
+        members together where all held out the same; empty where none could be spared. All members together do better
+        than each of them.
+    held_out_rows : str
+        Which rows were held out, where `fit` was told; nothing where they were drawn.
+    judged_by : str
+        Which networks answered for them.
     seconds : float
         Of the whole fit.
     interrupted : bool
@@ -66,6 +71,8 @@ class FitReport:
     held_out: dict[str, float]
     seconds: float
     interrupted: bool = False
+    held_out_rows: str = ""
+    judged_by: str = "the network that did not learn from it"
     rates: list[Trial] = field(default_factory=list)
     profiles: list[ColumnProfile] = field(default_factory=list)
     examples: list[dict[str, Any]] = field(default_factory=list)
@@ -144,7 +151,8 @@ class FitReport:
         lines += [(f"member {number}", _curve(history)) for number, history in enumerate(self.histories, 1)]
         if self.held_out:
             scores = ", ".join(f"{name} {value:,.5g}" for name, value in self.held_out.items())
-            lines.append(("held out", f"{scores} (each row judged by the network that did not learn from it)"))
+            which = f"{self.held_out_rows}: " if self.held_out_rows else ""
+            lines.append(("held out", f"{which}{scores} (each row judged by {self.judged_by})"))
         if self.later:
             lines.append(("later", f"a pass through {self.later:,} rows more; the above is of the model before them"))
         return lines

@@ -5,41 +5,37 @@ from __future__ import annotations
 import math
 import os
 import platform
+import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Self, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import narwhals as nw
 import numpy as np
 import polars as pl
 
 from nineline import _checks
-from nineline.estimators.tabular.member import Lesson, mean_of
+from nineline.estimators.tabular.spilled_table import SpilledTable
+from nineline.estimators.tabular.validation import TimeSummary, group_texts, times_of
 from nineline.parallel import Alone
-from nineline.rows import Rows
-from nineline.sources import Source
 from nineline.tables.columns import ColumnsLearner
 from nineline.tables.frames import as_type
 from nineline.tables.sources import TableSource
-from nineline.tables.spilled import SpilledRows
+from nineline.tables.spilled import SpilledPart, SpilledRows
 from nineline.tables.stacking import check_columns, check_types, common
+from nineline.tables.summaries import ValueSummary
 from nineline.training.shared.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
-    from nineline.estimators.tabular.member import MemberSettings
-    from nineline.estimators.tabular.recipe import Recipe
-    from nineline.rows import Encoding
-    from nineline.sources import Piece
+    from nineline.estimators.tabular.dealing import Dealing
     from nineline.tables.columns import Columns
-    from nineline.tables.spilled import SpilledPart
     from nineline.tables.targets import Target
 
     Numbers = npt.NDArray[np.float64]
 
-HELD_OUT_AT_MOST: Final = 100_000  # rows of each member
 _PARTS_OF_MEMORY: Final = 16  # a window, a quarter of the memory, has at least so many parts, over four
 _PARTS_AT_LEAST: Final = 16
 _PARTS_AT_MOST: Final = 4096
@@ -58,6 +54,45 @@ def is_streamed(given: Any) -> bool:
     )
 
 
+class TablePiece(NamedTuple):
+    """Some rows of a table that count.
+
+    Attributes
+    ----------
+    frame : polars.DataFrame
+        The columns that are learned from.
+    labels : array, (rows,)
+    weights : array, (rows,), or None
+    says : polars.Series or None
+        The group of each row, or its time, where a column says one of these.
+    """
+
+    frame: pl.DataFrame
+    labels: npt.NDArray[Any]
+    weights: Numbers | None
+    says: pl.Series | None
+
+    def part(self, which: npt.NDArray[np.bool_]) -> TablePiece:
+        """Return the rows of which a mask is True."""
+        return TablePiece(
+            self.frame.filter(which),
+            self.labels[which],
+            None if self.weights is None else self.weights[which],
+            None if self.says is None else self.says.filter(which),
+        )
+
+    @classmethod
+    def joined(cls, pieces: Sequence[TablePiece]) -> TablePiece:
+        """Return the rows of several pieces, at least one, which have weights or not, all of them."""
+        frames, labels, weights, says = zip(*pieces, strict=True)
+        return cls(
+            pl.concat(frames),
+            np.concatenate(labels),
+            None if weights[0] is None else np.concatenate(weights),
+            None if says[0] is None else pl.concat(says),
+        )
+
+
 @dataclass
 class Streamed:
     """A table with a target, piece by piece, or the share of it that one of several processes has.
@@ -73,6 +108,14 @@ class Streamed:
         Checks a target, and returns it as an array.
     together : Together
         The processes that have shares of the table; by default there is one.
+    groups, time : str or None
+        The columns that say what belongs together, which is no feature, and when a row was.
+    begin : float or None
+        From when on rows are held out by all members; `find_latest` finds it.
+    late : list of TablePiece
+        These rows, when the others have been learned.
+    counts : ValueSummary
+        How many rows each group has, likewise.
     without_target : int
         Rows that have none, of the last pass; they are left out.
     rows : int
@@ -86,9 +129,15 @@ class Streamed:
     weight: str | None
     labels: Callable[[Any], npt.NDArray[Any]]
     together: Together = field(default_factory=lambda: Together(Alone()))
+    groups: str | None = None
+    time: str | None = None
+    begin: float | None = None
+    late: list[TablePiece] = field(default_factory=list)
+    counts: ValueSummary = field(default_factory=ValueSummary)
     without_target: int = 0
     rows: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
+    begin_in_words: str = ""
 
     def __post_init__(self) -> None:
         with self.together.alike(_CANNOT_READ):
@@ -99,20 +148,23 @@ class Streamed:
 
     def _check_roles(self) -> None:
         names = list(self.source.schema)
-        for role, name in (("target", self.target), ("sample_weight", self.weight)):
+        roles = {"target": self.target, "sample_weight": self.weight, "groups": self.groups, "time": self.time}
+        for role, name in roles.items():
             if name is not None and name not in names:
                 hint = _checks.nearest(str(name), names)
                 raise ValueError(f"{role} is {name!r}, which is no column of {self.source.in_words()}{hint}")
-        if len(names) < 2 + (self.weight is not None):
+            if name == self.target and role in ("groups", "time"):
+                raise ValueError(f"{role} and target are both {name!r}; expected another column")
+        if len(names) < 2 + (self.weight is not None) + (self.groups is not None):
             raise ValueError(f"the table has no column besides {self.target!r}; there is nothing to learn from")
 
     @property
     def names(self) -> list[str]:
         """The columns that are learned from."""
-        return [name for name in self._schema if name not in (self.target, self.weight)]
+        return [name for name in self._schema if name not in (self.target, self.weight, self.groups)]
 
-    def pieces(self) -> Iterator[tuple[pl.DataFrame, npt.NDArray[Any], Numbers | None]]:
-        """Yield columns, targets and weights of the rows that count."""
+    def pieces(self, late: list[TablePiece] | None = None) -> Iterator[TablePiece]:
+        """Yield the rows that count, without the latest where these are held out; `late` is filled with them."""
         self.without_target = self.rows = 0
         for frame in self.source.pieces():
             given = frame
@@ -132,22 +184,41 @@ class Streamed:
             if self.weight is not None:
                 column = piece[self.weight].to_numpy()
                 weights = _checks.row_weights(f"column {self.weight!r}", column, piece.height, np.dtype(np.float64))
-            self.rows += piece.height
-            yield piece.select(self.names), self.labels(piece[self.target]), weights
+            beside = self.groups or self.time
+            says = None if beside is None else piece[beside]
+            found = TablePiece(piece.select(self.names), self.labels(piece[self.target]), weights, says)
+            if self.begin is not None:
+                is_late = times_of(says, piece.height, piecewise=True).values >= self.begin
+                if late is not None:
+                    late.append(found.part(is_late))
+                found = found.part(~is_late)
+            self.rows += found.frame.height
+            if found.frame.height:
+                yield found
 
-    def fits(self, memory: int) -> tuple[pl.DataFrame, npt.NDArray[Any], Numbers | None] | None:
+    def fits(self, memory: int) -> TablePiece | None:
         """Return all rows where they take a small part of the memory, else None."""
         kept, size = [], 0
         for piece in self.pieces():
-            size += int(piece[0].estimated_size())
+            size += int(piece.frame.estimated_size())
             if size > memory / _SMALL:
                 return None
             kept.append(piece)
         if not kept:
             raise self.no_rows()
-        frames, labels, weights = zip(*kept, strict=True)
-        known = [each for each in weights if each is not None]
-        return pl.concat(frames), np.concatenate(labels), np.concatenate(known) if known else None
+        return TablePiece.joined(kept)
+
+    def others(self, validation: Any) -> TablePiece:
+        """Return the rows of another table with the same columns, which are to be validated by."""
+        if isinstance(validation, tuple):
+            raise TypeError(f"target is {self.target!r} and validation is a tuple; expected a table with that column")
+        other = Streamed(TableSource.of(validation), self.target, self.weight, self.labels)
+        for name in self.names:
+            if name not in other.names:
+                raise ValueError(f"validation lacks the column {name!r}{_checks.nearest(name, other.names)}")
+        rows = other.fits(sys.maxsize)
+        assert rows is not None
+        return rows._replace(frame=rows.frame.select(self.names))
 
     def no_rows(self) -> ValueError:
         """Return what to raise where nothing can be learned."""
@@ -163,20 +234,41 @@ class Streamed:
         `target` is an empty summary.
         """
         learner = ColumnsLearner(memory=memory // (2 if self.together.size == 1 else 4))
+        groups = ValueSummary()
         with self.together.alike(_CANNOT_READ):
-            for frame, labels, weights in self.pieces():
+            for frame, labels, weights, says in self.pieces(self.late):
                 learner.see(nw.from_native(frame, eager_only=True), weights)
                 self.examples = self.examples or list(frame.head(EXAMPLES).iter_rows(named=True))
                 target.see(labels, weights)
-        merged: tuple[ColumnsLearner, Any] | None = None
-        for each in self.together.each_of((learner, target)):
-            if merged is None:
-                merged = each
-            else:
-                merged[0].merge(each[0])
-                merged[1].merge(each[1])
-        assert merged is not None
-        return merged
+                if self.groups is not None:
+                    groups.see(group_texts(says, frame.height))
+        learner, target, self.counts = merged(self.together, learner, target, groups)
+        return learner, target
+
+    def find_latest(self, share: Callable[[int], float]) -> None:
+        """Go through the times once, and find from when on rows are held out: a share that depends on how many are."""
+        assert self.time is not None
+        names = dict.fromkeys(name for name in (self.time, self.target, self.weight) if name is not None)
+        narrow = replace(self, source=self.source.select(names))
+        times = TimeSummary(self.time)
+        with self.together.alike(_CANNOT_READ):
+            for piece in narrow.pieces():
+                times.see(piece.says)
+        (times,) = merged(self.together, times)
+        with self.together.alike():
+            if times.numbers.rows and (held := share(times.numbers.rows)):
+                self.begin, self.begin_in_words = times.latest(held)
+
+    def held_by_all(self, given: TablePiece | None) -> tuple[TablePiece | None, str]:
+        """Return the rows that all members hold out, as far as this process has them, and which these are, in words."""
+        if given is not None:
+            said = f"{len(given.labels):,} rows that were given"
+            return given if self.together.is_first else given.part(np.zeros(len(given.labels), bool)), said
+        if self.begin is None:
+            return None, ""
+        held = TablePiece.joined(self.late) if self.late else TablePiece(self.blank()[:0], np.empty(0), None, None)
+        rows = int(self.together.sums(len(held.labels))[0])
+        return held, f"the latest {rows:,} rows, from {self.begin_in_words} on"
 
     def spill(
         self,
@@ -184,37 +276,52 @@ class Streamed:
         target: Target,
         weigh: Callable[[npt.NDArray[Any], Any], Any],
         seed: int,
-        recipe: Recipe,
+        dealing: Dealing,
         memory: int,
         *,
-        rows: int,
         weighted: bool,
+        aside: TablePiece | None = None,
     ) -> SpilledTable:
         """Go through the rows once more, and keep them on a disk, in parts several of which fit a window.
 
-        `rows` are those of all processes.
+        `aside` are those that all members hold out, which this process has, with what they weigh.
         """
         size = SpilledRows.dtype_of(columns.encoding, weighted=weighted).itemsize * self.rows
         parts = min(max(math.ceil(size * _PARTS_OF_MEMORY / memory), _PARTS_AT_LEAST), _PARTS_AT_MOST)
-        share, members = min(recipe.share, HELD_OUT_AT_MOST / rows), 0
-        if share:
-            members = max(1, min(recipe.members, math.floor(0.5 / share)))
-        of_each = math.ceil(share * parts)
-        left = max(parts - members * of_each, 1)
-        shares = [share / of_each] * (members * of_each) + [(1 - members * share) / left] * left
-        held = [list(range(member * of_each, (member + 1) * of_each)) for member in range(members)]
+        shares, held = dealing.parts(parts)
         seeds = [seed, self.together.rank] if self.together.size > 1 else seed
         spilled = SpilledRows(columns.encoding, shares, seeds, weighted=weighted, memory=memory)
         try:
             with self.together.alike(_CANNOT_READ):
-                for frame, labels, weights in self.pieces():
+                rng = np.random.default_rng([seed, self.together.rank, 1])
+                for frame, labels, weights, says in self.pieces():
                     inputs = columns.compact(nw.from_native(frame, eager_only=True))
-                    spilled.add(inputs, target.numbers(labels), weigh(labels, weights))
+                    draws = None if dealing.sets is None else dealing.draws(_narwhals(says), rng)
+                    spilled.add(inputs, target.numbers(labels), weigh(labels, weights), draws)
                 spilled.finish()
+                part = None
+                if aside is not None:
+                    inputs = columns.compact(nw.from_native(aside.frame, eager_only=True))
+                    numbers = target.numbers(aside.labels) if len(aside.labels) else np.empty(0)
+                    single = None if aside.weights is None else aside.weights.astype(np.float32)
+                    part = SpilledPart(inputs, numbers, single)
         except BaseException:
             spilled.close()
             raise
-        return SpilledTable(spilled, held, self.together)
+        return SpilledTable(spilled, held, self.together, part)
+
+
+def merged(together: Together, *summaries: Any) -> tuple[Any, ...]:
+    """Return what this process has taken note of, each with what the others have."""
+    found: tuple[Any, ...] | None = None
+    for each in together.each_of(summaries):
+        if found is None:
+            found = each
+        else:
+            for summary, more in zip(found, each, strict=True):
+                summary.merge(more)
+    assert found is not None
+    return found
 
 
 def _schema_of_all(schemas: Sequence[dict[str, pl.DataType]]) -> dict[str, pl.DataType]:
@@ -230,6 +337,11 @@ def _schema_of_all(schemas: Sequence[dict[str, pl.DataType]]) -> dict[str, pl.Da
     return found
 
 
+def _narwhals(series: pl.Series | None) -> nw.Series[Any]:
+    assert series is not None
+    return nw.from_native(series, series_only=True)
+
+
 def memory_by_default(together: Together) -> int:
     """Return a quarter of the machine's memory, in bytes, shared by its processes; of 8 GB where it does not say.
 
@@ -241,116 +353,3 @@ def memory_by_default(together: Together) -> int:
         whole = 8 * 10**9
     here = platform.node()
     return whole // (4 * sum(each == here for each in together.each_of(here)))
-
-
-@final
-class SpilledSource(Source):
-    """Some parts of spilled rows, as a network learns them.
-
-    Parameters
-    ----------
-    spilled : SpilledRows
-    parts : list of int
-    encoding : Encoding
-        What the rows become.
-    target : Target
-    memory : int
-    rank : int
-        Of several processes, whose rows they are.
-    """
-
-    def __init__(
-        self, spilled: SpilledRows, parts: list[int], encoding: Encoding, target: Target, memory: int, rank: int = 0
-    ) -> None:
-        super().__init__(memory)
-        self.spilled, self.parts, self.encoding, self.target, self.rank = spilled, parts, encoding, target, rank
-        self.rows = sum(spilled.counts[part] for part in parts)
-        self.streams = len(parts)
-
-    def open(self, stream: int) -> Iterator[Piece]:
-        rows = rows_of(self.spilled.read(self.parts[stream]), self.encoding, self.target)
-        yield rows.inputs, rows.targets, rows.sample_weight
-
-    def fingerprint(self) -> str:
-        """Return a digest of the rows, and which parts of them these are."""
-        whose = f" of process {self.rank}" if self.rank else ""  # processes may have the same rows
-        return f"{self.spilled.fingerprint()}{whose}, parts {self.parts}, {self.encoding.width} inputs"
-
-
-def rows_of(part: SpilledPart, encoding: Encoding, target: Target) -> Rows:
-    """Return rows that were spilled, as a network learns them."""
-    return Rows(replace(part.inputs, encoding=encoding), target.encode_numbers(part.targets), part.weights)
-
-
-@dataclass(frozen=True)
-class SpilledTable:
-    """Spilled rows, and which of them are held out.
-
-    Attributes
-    ----------
-    spilled : SpilledRows
-    held : list of list of int
-        Parts that are held out: member i holds out those of number ``i % len(held)``; none where it is empty.
-    together : Together
-        The processes that have such rows, and as many members that hold some out.
-    """
-
-    spilled: SpilledRows
-    held: list[list[int]]
-    together: Together
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.spilled.close()
-
-    def sample(self, rows: int, encoding: Encoding, target: Target) -> tuple[Rows, npt.NDArray[Any]]:
-        """Return about so many rows that no member holds out, and their targets; of all processes, as they have."""
-        here = sum(self.spilled.counts)
-        most = math.ceil(rows * here / max(self.together.sums(here)[0], 1))
-        parts: list[int] = []
-        for part in range(sum(map(len, self.held)), len(self.spilled.counts)):
-            parts.append(part)
-            if sum(self.spilled.counts[part] for part in parts) >= most:
-                break
-        read, labels = self.read(parts, encoding, target)
-        return _joined(self.together.each_of((read.part(slice(most)), labels[:most])))
-
-    def read(self, parts: list[int], encoding: Encoding, target: Target) -> tuple[Rows, npt.NDArray[Any]]:
-        """Return the rows of some parts, and their targets."""
-        read = [self.spilled.read(part) for part in parts] or [self.spilled.none()]
-        numbers = np.concatenate([part.targets for part in read])
-        return Rows.joined([rows_of(part, encoding, target) for part in read]), target.values(numbers)
-
-    def held_out(self, encoding: Encoding, target: Target) -> tuple[Rows, npt.NDArray[Any], list[int]]:
-        """Return the held-out rows of all processes, member after member, their targets, and how many each has."""
-        here = [self.read(parts, encoding, target) for parts in self.held or [[]]]
-        members = [_joined(parts) for parts in zip(*self.together.each_of(here), strict=True)]
-        return *_joined(members), [len(rows) for rows, _ in members]
-
-    def lessons(
-        self, settings: MemberSettings, encoding: Encoding, held: Rows, counts: list[int], sample: Rows, memory: int
-    ) -> Callable[[int], Lesson]:
-        """Return what gives each member its lesson: all rows but those that it holds out.
-
-        `held` and `counts` are of `held_out`.
-        """
-        mean = mean_of(sample, np.arange(len(sample)))
-
-        def lesson(number: int) -> Lesson:
-            mine = number % len(counts)
-            first, count = sum(counts[:mine]), counts[mine]
-            own = self.held[mine] if self.held else []
-            parts = [part for part in range(len(self.spilled.counts)) if part not in own]
-            source = SpilledSource(self.spilled, parts, encoding, settings.target, memory, self.together.rank)
-            out = np.arange(first, first + count)
-            return Lesson((source, None, None), None, encoding, mean, held.part(slice(first, first + count)), out)
-
-        return lesson
-
-
-def _joined(parts: Iterable[tuple[Rows, npt.NDArray[Any]]]) -> tuple[Rows, npt.NDArray[Any]]:
-    """Return rows and their targets, part after part."""
-    rows, labels = zip(*parts, strict=True)
-    return Rows.joined(rows), np.concatenate(labels)

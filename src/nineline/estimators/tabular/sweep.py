@@ -17,7 +17,7 @@ from nineline.schedules import WarmupStableDecay
 from nineline.training.errors import DivergenceError
 
 if TYPE_CHECKING:
-    from nineline.estimators.tabular.folds import Folds
+    from nineline.estimators.tabular.folds import Splits
     from nineline.estimators.tabular.interruption import Interruption
     from nineline.estimators.tabular.member import MemberSettings
     from nineline.estimators.tabular.members import Budget
@@ -29,7 +29,7 @@ _FACTORS: Final = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
 
 
 def sweep(
-    rows: Rows, folds: Folds, settings: MemberSettings, budget: Budget, interruption: Interruption
+    rows: Rows, folds: Splits, settings: MemberSettings, budget: Budget, interruption: Interruption
 ) -> tuple[MemberSettings, list[Trial], Budget]:
     """Train members with some learning rates, a quarter of their epochs each; return settings with the best.
 
@@ -52,7 +52,7 @@ def sweep(
     """
     recipe, rates = settings.recipe, settings.recipe.learning_rate * np.array(_FACTORS)
     some = folds.thinned(TRIED_ON)
-    members = 1 if recipe.share * len(rows) >= HELD_OUT else recipe.members
+    members = 1 if folds.share * len(rows) >= HELD_OUT else recipe.members
     parts = [some.of(number) for number in range(members)]
     if not all(len(out) for _, out in parts):
         return settings, [], budget

@@ -15,7 +15,7 @@ from nineline.estimators.tabular.progress import MemberProgress
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from nineline.estimators.tabular.folds import Folds
+    from nineline.estimators.tabular.folds import Splits
     from nineline.estimators.tabular.interruption import Interruption
     from nineline.rows import Rows
 
@@ -64,7 +64,7 @@ class Tried:
 
 def try_out(
     ways: Sequence[tuple[str, Rows]],
-    folds: Folds,
+    folds: Splits,
     settings: MemberSettings,
     budget: Budget,
     interruption: Interruption,
@@ -76,7 +76,7 @@ def try_out(
     ----------
     ways : sequence of (name, Rows)
         The first is taken where none is better, or no row is held out.
-    folds : Folds
+    folds : Splits
     settings : MemberSettings
     budget : Budget
         Where time is limited, a tenth of it is spent here.
@@ -88,7 +88,7 @@ def try_out(
     if not len(folds.of(0)[1]):
         return Tried([], 0, [], budget)
     began, recipe = time.perf_counter(), settings.recipe
-    members = 1 if recipe.share * len(ways[0][1]) >= HELD_OUT else 2
+    members = 1 if folds.share * len(ways[0][1]) >= HELD_OUT else 2
     short = replace(
         settings,
         recipe=replace(recipe, members=members, epochs=math.ceil(recipe.epochs / SHORT)),
