@@ -16,6 +16,7 @@ import narwhals as nw
 import numpy as np
 
 from nineline import _checks
+from nineline.rows import NumberPart
 from nineline.tables.compact import compact, compact_one, each_column, encoding_of
 from nineline.tables.inference import ColumnLearner, Dropped
 from nineline.tables.kinds import KINDS, Column, EmbeddedCategory, Number
@@ -160,6 +161,23 @@ class Columns:
         numbers[:, own_numbers] = [each[0] for each in given if each.dtype != np.int32]
         levels[:, own_levels] = [each[0] for each in given if each.dtype == np.int32]
         return replace(rows, numbers=numbers, levels=levels)
+
+    def waved(self, rng: np.random.Generator) -> Columns:
+        """Return the same with waves for every column of numbers; see `nineline.tables.kinds.Number`."""
+        used = tuple(column.waved(rng) if isinstance(column, Number) else column for column in self.used)
+        return replace(self, used=used)
+
+    def add_waves(self, rows: Compact) -> Compact:
+        """Return compact rows of the same columns without waves as rows that have them."""
+        numbers: list[npt.NDArray[Any]] = []
+        own = iter(rows.numbers.T)
+        for column in self.used:
+            if isinstance(column, Number) and column.frequencies:
+                scaled = next(own)
+                numbers += [*column.waves(scaled.astype(np.float64)).T.astype(scaled.dtype), scaled]
+            else:
+                numbers += [next(own) for part in column.encoding if isinstance(part, NumberPart)]
+        return replace(rows, numbers=np.column_stack(numbers), encoding=self.encoding)
 
     def _places(self, number: int) -> tuple[list[int], list[int]]:
         """Return which numbers and levels of a compact row are of one column, among those in use."""

@@ -27,16 +27,17 @@ from nineline.estimators.tabular.given_targets import name_of, names_of
 from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.interruption import Interruption
 from nineline.estimators.tabular.learned import Learned
-from nineline.estimators.tabular.member import Lessons, Member, MemberSettings
+from nineline.estimators.tabular.member import Member, MemberSettings
 from nineline.estimators.tabular.members import Budget, soon_judged, train_members
+from nineline.estimators.tabular.portfolio import Way, choose, ways_of
 from nineline.estimators.tabular.progress import MemberProgress
 from nineline.estimators.tabular.recipe import INTERVALS, ROWS_AN_INTERVAL, Recipe
 from nineline.estimators.tabular.report import FitReport
-from nineline.estimators.tabular.scoring import scorer_of
+from nineline.estimators.tabular.scoring import error_of, scorer_of
 from nineline.estimators.tabular.spreading import Spreading
 from nineline.estimators.tabular.streamed import EXAMPLES, Streamed, is_streamed, memory_by_default
 from nineline.estimators.tabular.sweep import sweep
-from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
+from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried
 from nineline.estimators.tabular.validation import Labelled, Validation, latest
 from nineline.rows import Rows, evenly_spaced
 from nineline.tables.columns import Columns, ColumnsLearner
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
     from nineline._typing import Array
-    from nineline.estimators.tabular.member import Lesson
     from nineline.estimators.tabular.streamed import TablePiece
     from nineline.network import Network
     from nineline.rows import Compact
@@ -363,7 +363,7 @@ class Fitting(Pickled, BaseEstimator):
                 folds = Folds(len(plain), recipe.share, target.codes(labels), np.random.default_rng([seed, 2**31]))
                 order = folds.sort()
                 learned, plain, labels = len(plain), plain.part(order), labels[order]
-            rows = replace(plain, inputs=replace(cast("Compact", plain.inputs), encoding=divided.encoding))
+            recipe = replace(recipe, mixes=False)  # each member reads its rows from the disk as all do
             settings = self._settings(recipe, labels, plain.sample_weight, seed)
             budget = Budget(_left(time_limit, began), jobs, _AT_ONCE, together if together.size > 1 else None)
 
@@ -375,7 +375,7 @@ class Fitting(Pickled, BaseEstimator):
                 lessons = kept.lessons(settings, way.encoding, held, counts, sample.part(slice(learned)), windows)
                 return lessons, (held, truth), seen.rows, settings
 
-            ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
+            ways = ways_of(plain, columns, divided, recipe, seed)
             self._fit_rows(
                 ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), (profiles, table.examples), whole
             )
@@ -455,12 +455,11 @@ class Fitting(Pickled, BaseEstimator):
             del aside
         different = len(kept)
         del kept, inputs
-        rows = replace(plain, inputs=replace(cast("Compact", plain.inputs), encoding=divided.encoding))
         self.names_ = names
         self.target_name_ = name_of(y, target_columns)
         settings = self._settings(recipe, labels, plain.sample_weight, seed)
         budget = Budget(_left(time_limit, began), jobs, spreading=spreading)
-        ways = [("numbers in intervals", rows, divided), ("numbers as they are", plain, columns)]
+        ways = ways_of(plain, columns, divided, recipe, seed)
         self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, different), (profiles, examples))
 
     def _labelled(self, frame: nw.DataFrame[Any], y: Any, sample_weight: Any) -> Labelled:
@@ -521,7 +520,7 @@ class Fitting(Pickled, BaseEstimator):
 
     def _fit_rows(
         self,
-        ways: Sequence[tuple[str, Rows, Columns]],
+        ways: Sequence[Way],
         labels: npt.NDArray[Any],
         folds: Splits,
         settings: MemberSettings,
@@ -540,12 +539,9 @@ class Fitting(Pickled, BaseEstimator):
         interruption = Interruption()
 
         def work() -> None:
-            trials, rates, used = self._train(
-                ways if ways[0][2] != ways[1][2] else ways[:1], labels, folds, settings, budget, interruption, whole
-            )
+            rows, trials, rates, used = self._train(ways, labels, folds, settings, budget, interruption, whole)
             self._learning_rate = used.learning_rate
-            inputs = replace(cast("Compact", ways[0][1].inputs), encoding=self.columns_.encoding)
-            self._background = Background.of(inputs, ways[0][1].sample_weight, rows=counts[0])
+            self._background = Background.of(cast("Compact", rows.inputs), rows.sample_weight, rows=counts[0])
             self._report = FitReport(
                 rows=counts[0],
                 different=counts[1],
@@ -571,40 +567,39 @@ class Fitting(Pickled, BaseEstimator):
 
     def _train(
         self,
-        ways: Sequence[tuple[str, Rows, Columns]],
+        ways: Sequence[Way],
         labels: npt.NDArray[Any],
         folds: Splits,
         settings: MemberSettings,
         budget: Budget,
         interruption: Interruption,
         whole: Whole | None,
-    ) -> tuple[list[Trial], list[Trial], Recipe]:
+    ) -> tuple[Rows, list[Trial], list[Trial], Recipe]:
         """Choose between ways to see the table and its target, train, and become what was trained.
 
         The rows to choose by are all there are, or a sample of a `whole` table, which is what members learn from then.
-        Return what was tried, of ways and of learning rates, and the recipe that the members were trained by.
+        Return these rows as members see them, what was tried, of ways and of learning rates, and the recipe that the
+        members were trained by.
         """
-        way = 0
         rates: list[Trial] = []
-        trials: list[Trial] = []
-        kept: list[Member] = []
-        if len(ways) > 1:
-            tried = try_out(
-                [(name, seen) for name, seen, _ in ways],
-                folds,
-                settings,
-                budget,
-                interruption,
-                lambda way, members: self._error(members, ways[way][1], labels),
-            )
-            way, trials, kept, budget = tried.best, tried.trials, tried.members, tried.budget
-        _, rows, self.columns_ = ways[way]
+        weights = ways[0].rows.sample_weight
+
+        def error(numbers: npt.NDArray[np.intp], outputs: Array) -> float:
+            counts = None if weights is None else weights[numbers]
+            return error_of(self, labels[numbers], self.target_.answers(outputs), counts)
+
+        chosen = choose(ways, folds, settings, budget, interruption, error)
+        portfolio, trials, kept, budget = chosen.portfolio, chosen.trials, chosen.members, chosen.budget
+        self.columns_, settings = portfolio.columns, portfolio.settings(settings)
         if self._learned is None and not interruption.heard:
-            tried, rows = self._try_targets(rows, labels, folds, settings, budget, interruption)
-            trials, kept, budget = trials + tried.trials, tried.members or kept, tried.budget
+            first = portfolio.ways[0].rows
+            tried, learned = self._try_targets(first, labels, folds, settings, budget, interruption)
+            portfolio, trials, budget = portfolio.with_targets(learned), trials + tried.trials, tried.budget
+            kept = portfolio.widened(tried.members, settings) or kept
+        rows = portfolio.rows
         if settings.recipe.sweeps and not interruption.heard:
             settings, rates, budget = sweep(rows, folds, settings, budget, interruption)
-        lessons: Callable[[int], Lesson] = Lessons(rows, folds)
+        lessons = portfolio.lessons(folds)
         to_judge_by, count = (rows, labels), len(rows)
         if whole is not None:
             lessons, to_judge_by, count, settings = whole(self.columns_, rows, settings)
@@ -621,7 +616,7 @@ class Fitting(Pickled, BaseEstimator):
             raise KeyboardInterrupt
         self._take(members)
         self._held_out = self._judge(members, *to_judge_by)
-        return trials, rates, settings.recipe
+        return rows, trials, rates, settings.recipe
 
     def _take(self, members: list[Member]) -> None:
         """Become what was trained."""

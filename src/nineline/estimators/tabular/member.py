@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from nineline.estimators.tabular.folds import stretch
 from nineline.estimators.tabular.recipe import Recipe, vector_width
+from nineline.estimators.tabular.widening import Widening, widened
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer
 from nineline.losses import LOSSES
 from nineline.network import Network
@@ -105,6 +106,10 @@ class Lesson:
         What it does not learn from.
     out : array of int
         The numbers of these among the rows that are judged by.
+    learning_rate : float or None
+        None: the recipe's.
+    widening : Widening or None
+        What becomes of the network in the end, where others are given more inputs.
     """
 
     data: tuple[Any, Any, Any]
@@ -113,6 +118,8 @@ class Lesson:
     mean: npt.NDArray[np.float64]
     held: Rows
     out: npt.NDArray[np.intp]
+    learning_rate: float | None = None
+    widening: Widening | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +130,14 @@ class Lessons:
     ----------
     rows : Rows
     folds : Splits
+    learning_rate, widening
+        Of each lesson.
     """
 
     rows: Rows
     folds: Splits
+    learning_rate: float | None = None
+    widening: Widening | None = None
 
     def __call__(self, number: int) -> Lesson:
         """Return a member's lesson."""
@@ -135,7 +146,8 @@ class Lessons:
         rows = self.rows
         data = rows.inputs, rows.targets, rows.sample_weight
         encoding = cast("Compact", rows.inputs).encoding
-        return Lesson(data, kept, encoding, mean_of(rows, kept), rows.part(stretch(out)), out)
+        mean, held = mean_of(rows, kept), rows.part(stretch(out))
+        return Lesson(data, kept, encoding, mean, held, out, self.learning_rate, self.widening)
 
 
 @final
@@ -165,6 +177,8 @@ def train_member(
     together: Together | None = None,
 ) -> Member:
     """Train one member."""
+    if lesson.learning_rate is not None:
+        settings = replace(settings, recipe=replace(settings.recipe, learning_rate=lesson.learning_rate))
     recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
     network, held, out = begun(settings, lesson.encoding, lesson.mean, rng), lesson.held, lesson.out
     if number < len(settings.begin):
@@ -207,7 +221,14 @@ def train_member(
     if progress.out_of_time:
         history.stopped = f"out of time in epoch {history.epochs + 1:,}"
     # Trained in float32; run in float64, so that an answer does not depend on which rows it comes with.
-    return Member(network.astype(np.float64), history, out)
+    member = Member(network.astype(np.float64), history, out)
+    return member if lesson.widening is None else widened_member(member, settings, lesson.widening)
+
+
+def widened_member(member: Member, settings: MemberSettings, widening: Widening) -> Member:
+    """Return a member whose network is given the inputs that others are given, too, and answers as before."""
+    empty = _network(settings, widening.encoding, np.random.default_rng(0)).astype(member.network.dtype)
+    return replace(member, network=widened(member.network, empty, widening.places))
 
 
 def checkpoint_of(path: str | os.PathLike[str] | None, number: int) -> Path | None:

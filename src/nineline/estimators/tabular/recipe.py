@@ -20,6 +20,8 @@ INTERVALS: Final = 32  # of a column of numbers
 ROWS_AN_INTERVAL: Final = 10  # at least
 _SMALL: Final = 5000  # rows
 _NARROW: Final = 64  # units of a layer; fewer have none to drop
+_PLAIN: Final = 2.0  # times the learning rate where numbers are seen as they are
+_MIXED: Final = 4  # members at least, to see numbers in two ways
 _STEPS_AT_LEAST: Final = 400
 _EPOCHS: Final = 36  # of a table that is not small, and fewer where
 _ROWS_IN_ALL: Final = 700_000  # so many rows pass through a network,
@@ -42,6 +44,10 @@ class Recipe:
         Of the rows that each member holds out; 0 for none.
     sweeps : bool
         Whether other learning rates are tried first.
+    plain_learning_rate : float
+        Where numbers are seen as they are: a network of fewer inputs takes a higher one.
+    mixes : bool
+        Whether members may see the numbers in two ways.
     """
 
     hidden: tuple[int, ...]
@@ -54,6 +60,8 @@ class Recipe:
     members: int
     share: float
     sweeps: bool = False
+    plain_learning_rate: float = 0.0
+    mixes: bool = False
 
     @classmethod
     def of(cls, settings: dict[str, Any], rows: int, *, classes: bool) -> Recipe:
@@ -87,17 +95,22 @@ class Recipe:
         if large:
             epochs = max(_PASSES_AT_LEAST, round(_PASSES * (_LARGE / rows) ** 0.25))
         epochs = resolved("max_epochs", max(epochs, math.ceil(_STEPS_AT_LEAST / steps)), _checks.positive_integer)
+        rate = resolved("learning_rate", 1.5e-3 if large else 4e-3, _positive)
+        given, members = settings["learning_rate"], resolved("n_members", 8 if small else 2 if large else 4, _members)
+        plain = rate if large or not isinstance(given, str) else _PLAIN * rate
         return cls(
             hidden=hidden,
             dropout=resolved("dropout", dropout, _share),
-            learning_rate=resolved("learning_rate", 1.5e-3 if large else 4e-3, _positive),
+            learning_rate=rate,
             weight_decay=resolved("weight_decay", 0.01 if large else 0.1, _not_negative),
             batch_size=batch,
             epochs=epochs,
             patience=resolved("patience", max(10, math.ceil(0.3 * epochs)), _checks.positive_integer),
-            members=resolved("n_members", 8 if small else 2 if large else 4, _members),
+            members=members,
             share=share,
-            sweeps=settings["learning_rate"] == SWEEP,
+            sweeps=given == SWEEP,
+            plain_learning_rate=plain,
+            mixes=members >= _MIXED and not large and given != SWEEP,
         )
 
     def in_words(self) -> str:

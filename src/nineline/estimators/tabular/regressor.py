@@ -197,7 +197,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         def error(way: int, members: list[Member]) -> float:
             return self._held_out_with((plain, log)[way], members, ways[way][1], labels)[0].error(self)
 
-        tried = try_out(ways, folds, settings, budget, interruption, error)
+        tried = try_out(ways, folds, settings, budget, interruption, error, "target")
         self.target_ = (plain, log)[tried.best]
         return tried, ways[tried.best][1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class FitReport:
     target : str
         What is predicted, and how it was learned.
     trials : list of Trial
-        What was tried in short trainings, in pairs; the one with the smaller error was taken.
+        What was tried in short trainings; of those `about` the same, the one with the smallest error was taken.
     recipe : Recipe
         How the networks were made and trained.
     histories : list of History
@@ -137,8 +138,8 @@ class FitReport:
     def lines(self) -> list[tuple[str, str]]:
         """Return what the page says after the columns, as headings and texts; a terminal shows the same."""
         lines = [("predicts", self.target)]
-        for one, other in zip(self.trials[::2], self.trials[1::2], strict=True):
-            lines.append(("tried", f"{one.name}: {one.error:.5g} off, {other.name}: {other.error:.5g}"))
+        for _, some in itertools.groupby(self.trials, lambda trial: trial.about):
+            lines.append(("tried", ", ".join(f"{trial.name}: {trial.error:.5g} off" for trial in some)))
         if self.rates:
             tried = ", ".join(f"{one.name}: {one.error:.4g}" for one in self.rates)
             lines.append(("swept", f"learning rates, and the loss on held-out rows: {tried}"))

@@ -6,7 +6,9 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
 
 from nineline.estimators.tabular.member import Lessons, Member, MemberSettings
 from nineline.estimators.tabular.members import Budget, train_members
@@ -35,10 +37,13 @@ class Trial:
     name : str
     error : float
         Log-loss, root mean squared error in units of the target, or what else `error_of` says, on held-out rows.
+    about : str
+        What was decided: "numbers" (how they are seen), "target" (how it is learned); nothing for a learning rate.
     """
 
     name: str
     error: float
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def try_out(
     budget: Budget,
     interruption: Interruption,
     error: Callable[[int, list[Member]], float],
+    about: str,
 ) -> Tried:
     """Train a little with each way, side by side; where that is interrupted, what was trained by then decides.
 
@@ -83,32 +89,74 @@ def try_out(
     interruption : Interruption
     error : function
         Of the way's number and the members that were trained.
+    about : str
+        As a `Trial` has it.
+    """
+    turns = judged_by(folds, ways[0][1])
+    rows = [(rows, settings.recipe.learning_rate) for _, rows in ways]
+    tried = each_briefly(rows, folds, settings, budget, interruption, networks=turns, turns=turns)
+    if tried is None:
+        return Tried([], 0, [], budget)
+    errors = [error(way, trained) if trained else math.inf for way, trained in enumerate(tried.members)]
+    best = int(np.argmin(errors))
+    trials = [Trial(name, far, about) for (name, _), far in zip(ways, errors, strict=True)]
+    return Tried(trials, best, tried.members[best], tried.budget)
+
+
+def judged_by(folds: Splits, rows: Rows) -> int:
+    """Return by how many folds ways are judged: one where it holds out a thousand rows, else two."""
+    return 1 if folds.share * len(rows) >= HELD_OUT else 2
+
+
+class Briefly(NamedTuple):
+    """What was trained a little, a list for each way; and the budget that is left."""
+
+    members: list[list[Member]]
+    budget: Budget
+
+
+def each_briefly(
+    ways: Sequence[tuple[Rows, float]],
+    folds: Splits,
+    settings: MemberSettings,
+    budget: Budget,
+    interruption: Interruption,
+    *,
+    networks: int,
+    turns: int,
+) -> Briefly | None:
+    """Train so many networks a little with each way, side by side; None where no row is held out to tell by.
+
+    Parameters
+    ----------
+    ways : sequence of (Rows, float)
+        And the learning rate of each.
+    folds, settings, budget, interruption
+        As `try_out` takes them.
+    networks : int
+        Of each way.
+    turns : int
+        So many folds are held out, by one network after the other.
     """
     folds = folds.thinned(TRIED_ON)
     if not len(folds.of(0)[1]):
-        return Tried([], 0, [], budget)
+        return None
     began, recipe = time.perf_counter(), settings.recipe
-    members = 1 if folds.share * len(ways[0][1]) >= HELD_OUT else 2
-    short = replace(
-        settings,
-        recipe=replace(recipe, members=members, epochs=math.ceil(recipe.epochs / SHORT)),
-        checkpoint=None,
-        resume=False,
-    )
+    short = replace(recipe, members=networks, epochs=math.ceil(recipe.epochs / SHORT))
     part = Budget(
         time_limit=None if budget.time_limit is None else OF_THE_TIME * budget.time_limit,
         jobs=max(1, budget.jobs // len(ways)),
     )
 
-    def one(number: int) -> tuple[Trial, list[Member]]:
-        name, rows = ways[number]
-        trained = train_members(Lessons(rows, folds), short, part, _NO_PROGRESS, interruption)
-        return Trial(name, error(number, trained) if trained else math.inf), trained
+    def one(way: tuple[Rows, float]) -> list[Member]:
+        rows, rate = way
+        lessons = Lessons(rows, folds)
+        own = replace(settings, recipe=replace(short, learning_rate=rate), checkpoint=None, resume=False)
+        return train_members(lambda number: lessons(number % turns), own, part, _NO_PROGRESS, interruption)
 
     with ThreadPoolExecutor(min(budget.jobs, len(ways))) as pool:
-        tried = list(pool.map(one, range(len(ways))))
-    best = min(range(len(ways)), key=lambda number: tried[number][0].error)
+        trained = list(pool.map(one, ways))
     left = budget.time_limit
     if left is not None:
         left = max(left - (time.perf_counter() - began), 1e-9)
-    return Tried([trial for trial, _ in tried], best, tried[best][1], replace(budget, time_limit=left))
+    return Briefly(trained, replace(budget, time_limit=left))

@@ -7,8 +7,8 @@ of 0.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -19,10 +19,32 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nineline.network import Network
+    from nineline.rows import Encoding
     from nineline.tables.columns import Columns
     from nineline.tables.kinds import Column
 
     Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Widening:
+    """How a network of some inputs becomes one of all.
+
+    Attributes
+    ----------
+    encoding : Encoding
+        What rows become that have all inputs.
+    places : array of int
+        Which of these each input of the network is.
+    """
+
+    encoding: Encoding
+    places: Places
+
+    @classmethod
+    def of(cls, narrow: Columns, wide: Columns) -> Self:
+        """Return that from one way to see columns to all."""
+        return cls(wide.encoding, places_in(narrow, wide))
 
 
 def joined(one: Columns, other: Columns) -> Columns:
