@@ -7,10 +7,9 @@ import threading
 import time
 import uuid
 from concurrent.futures import Future, InvalidStateError
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-
-from sklearn.base import clone
 
 from nineline.parallel import ParallelError, XGBoostCollective, XGBoostTracker
 
@@ -86,7 +85,7 @@ def _fit_share(
     from distributed import get_worker
 
     worker = get_worker()
-    model = clone(model)  # workers that are threads of one process are given the same
+    model = copy(model)  # workers that are threads of one process are given the same
     if model.n_jobs is None:
         model.n_jobs = worker.state.nthreads
     limit = getattr(worker.memory_manager, "memory_limit", None)

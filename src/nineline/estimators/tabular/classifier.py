@@ -284,7 +284,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         sample_weight : array_like, (rows,), optional
             0 or more.
         classes : array_like, optional
-            All classes that will ever come, where the rows of the first call may lack some; later on the same, or None.
+            All classes that will ever come, where the rows of the first call may lack some, which then take many rows
+            to be learned; later on the same, or None.
 
         Returns
         -------
@@ -318,8 +319,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         twin = self._twin()
         if classes is not None:
             twin._named = self._check_classes(classes)
-        twin._partial_fit(X, y, sample_weight)
-        self._become(twin)
+        self._become_later(twin, X, y, sample_weight)
         return self
 
     def _check_classes(self, given: Any) -> npt.NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -87,10 +88,16 @@ class Later(Fitting):
         >>> bool(0.05 < model.predict([[0.5]])[0] - 0.5 < 0.15)
         True
         """
-        twin = self._twin()
+        self._become_later(self._twin(), X, y, sample_weight)
+        return self
+
+    def _become_later(self, twin: Self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Let a twin begin or go on, and become it."""
+        begins = not hasattr(self, "network_")
         twin._partial_fit(X, y, sample_weight)
         self._become(twin)
-        return self
+        if begins and self.report_.interrupted:
+            warnings.warn(f"fit was interrupted: {self.report_.kept_in_words()}", stacklevel=3)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Go on, or begin."""
