@@ -33,6 +33,13 @@ def table() -> pl.DataFrame:
     )
 
 
+def notes() -> pl.DataFrame:
+    """Return a table of free text."""
+    colours, things = ["red", "blue", "yellow", "green"], ["Chair", "chairs", "lamp,", "Tisch äöü", "shelf"]
+    texts = [f"A {colours[i % 4]} {things[i % 5]} no. {i}" if i % 9 else None for i in range(60)]
+    return pl.DataFrame({"note": texts})
+
+
 def levels() -> np.ndarray:
     """Return rows of two levels and a number."""
     return np.column_stack([[0, 1, 1, 0], [4, 0, 2, 2], np.linspace(-1, 1, 4)])
@@ -77,6 +84,8 @@ def main() -> None:
     regressor = TabularRegressor(**settings).fit(frame, np.arange(60) * 10.0)
     regressor.evaluation_ = {"test rows": 0.0}
     regressor.save(folder / "regressor.nineline")
+    of_text = TabularClassifier(**settings).fit(notes(), np.arange(60) % 4 == 0)
+    of_text.save(folder / "text.nineline")
     answers = {
         "network": network.run(inputs).tolist(),
         "layers": deep.run(levels()).tolist(),
@@ -84,6 +93,7 @@ def main() -> None:
         "trainer": lived.run(inputs).tolist(),
         "classifier": classifier.predict_proba(frame[:8]).tolist(),
         "regressor": regressor.predict(frame[:8]).tolist(),
+        "text": of_text.predict_proba(notes()[:12]).tolist(),
         **many(folder),
     }
     (folder / "answers.json").write_text(json.dumps(answers, indent=1) + "\n")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from nineline._typing import Array
 
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 _KEY: Final = "nineline"
 _NO_DIGEST: Final = "0" * 64
 _HALVES: Final = re.compile("[\ud800-\udfff]")  # of characters, which UTF-8 does not have

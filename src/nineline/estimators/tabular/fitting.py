@@ -31,6 +31,7 @@ from nineline.estimators.tabular.scoring import scorer_of
 from nineline.estimators.tabular.spreading import Spreading
 from nineline.estimators.tabular.streamed import EXAMPLES, Streamed, is_streamed, memory_by_default
 from nineline.estimators.tabular.sweep import sweep
+from nineline.estimators.tabular.texts import try_texts
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried, try_out
 from nineline.rows import Rows, evenly_spaced
 from nineline.tables.columns import Columns, ColumnsLearner
@@ -426,6 +427,11 @@ class Fitting(Pickled, BaseEstimator):
             )
             way, trials, kept, budget = tried.best, tried.trials, tried.members, tried.budget
         _, rows, self.columns_ = ways[way]
+        if not interruption.heard:
+            tried, self.columns_, rows = try_texts(
+                self.columns_, rows, folds, settings, budget, interruption, partial(self._error, labels=labels)
+            )
+            trials, kept, budget = trials + tried.trials, tried.members or kept, tried.budget
         if not interruption.heard:
             tried, rows = self._try_targets(rows, labels, folds, settings, budget, interruption)
             trials, kept, budget = trials + tried.trials, tried.members or kept, tried.budget

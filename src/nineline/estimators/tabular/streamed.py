@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
 import narwhals as nw
@@ -279,7 +279,7 @@ class SpilledSource(Source):
 
 def rows_of(part: SpilledPart, encoding: Encoding, target: Target) -> Rows:
     """Return rows that were spilled, as a network learns them."""
-    return Rows(replace(part.inputs, encoding=encoding), target.encode_numbers(part.targets), part.weights)
+    return Rows(part.inputs.read_by(encoding), target.encode_numbers(part.targets), part.weights)
 
 
 @dataclass(frozen=True)
