@@ -442,6 +442,7 @@ class BoundEncoding {
     add(part, column, place, encoding_.numbers);
   }
 
+  // Levels next to each other may share their inputs: a set of as many at most, which ascend in a row.
   void add_level(Index column, Index place, Index levels) {
     EncodingPart part;
     part.level = true;
@@ -449,6 +450,9 @@ class BoundEncoding {
     part.width = std::max<Index>(1, levels);
     encoding_.most_entries += 1;
     if (levels < 0) throw nb::value_error("levels is below 0");
+    const EncodingPart* const last = parts_.empty() ? nullptr : &parts_.back();
+    if (levels > 0 && last != nullptr && last->level && last->levels == levels && last->place == place)
+      end_ -= part.width;
     if (levels == 0) raw_ += column == raw_ && place == raw_ ? 1 : encoding_.width;
     add(part, column, place, encoding_.levels);
   }

@@ -149,6 +149,9 @@ class NumberPart(NamedTuple):
 class LevelPart(NamedTuple):
     """What the number of a level in a compact row becomes: 1 in the place of that level among zeros, or itself.
 
+    Parts that follow each other may have the same place and as many levels: then they are a set, whose levels ascend in
+    each row, with -1 behind the last.
+
     Attributes
     ----------
     place : int
@@ -188,7 +191,8 @@ class Encoding:
     levels : tuple of LevelPart
         One for each level of a row.
     width : int
-        How many inputs a row becomes in all; the parts lie side by side, those for an `Embedding` first.
+        How many inputs a row becomes in all; the parts lie side by side, but for sets of levels, and those for an
+        `Embedding` come first.
     """
 
     numbers: tuple[NumberPart, ...]
@@ -262,6 +266,11 @@ class Compact:
         """Return some of the rows, in the given order."""
         some = slice(None) if which is None else which
         return replace(self, numbers=self.numbers[some], levels=self.levels[some])
+
+    def read_by(self, encoding: Encoding) -> Compact:
+        """Return the same rows with another encoding, which may leave out the last of their levels."""
+        levels = np.ascontiguousarray(self.levels[:, : len(encoding.levels)])
+        return replace(self, levels=levels, encoding=encoding)
 
     def astype(self, dtype: npt.DTypeLike) -> Compact:
         """Return the same rows; they become inputs of another dtype."""

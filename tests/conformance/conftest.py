@@ -155,6 +155,15 @@ def embedded(many_levels: pl.DataFrame) -> TabularRegressor:
 
 
 @pytest.fixture(scope="session")
+def worded() -> TabularRegressor:
+    """Return an estimator of free text that may be missing, and of nothing else."""
+    things = ["Chair", "chairs", "lamp,", "Tisch äöü", "it's", "Straße"]
+    titles = [f"{things[i % 6]} {things[i % 5]} no. {i}" if i % 9 else None for i in range(120)]
+    how: dict[str, Any] = {"max_epochs": 3, "hidden_layer_sizes": (8,), "n_members": 2, "random_state": 0}
+    return TabularRegressor(**how).fit(pl.DataFrame({"title": titles}), [float(i % 6) for i in range(120)])
+
+
+@pytest.fixture(scope="session")
 def models(table: pl.DataFrame) -> dict[str, TabularClassifier | TabularRegressor]:
     """Return estimators of that table: of three classes, of two, of a number, and of one by its logarithm."""
     rng = np.random.default_rng(1)

@@ -461,3 +461,8 @@ def test_what_cannot_be_exported_is_refused(kind: str) -> None:
     }[kind]
     with pytest.raises(error, match=message):
         to_c(what)
+
+
+def test_free_text_is_refused(worded: Any) -> None:
+    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as C: .* to_python"):
+        to_c(worded, "texts")

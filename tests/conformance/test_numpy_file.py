@@ -66,6 +66,13 @@ def test_a_category_of_many_levels(embedded: Any) -> None:
     assert len(set(answers)) == 4
 
 
+def test_free_text(worded: Any) -> None:
+    asked = ["Chair lamp", "  the CHAIRS, tische", "Tisch äöü" * 200, "xyz", "STRASSE straße it's", "", None]
+    answers = load(to_python(worded))["predict"]({"title": asked})
+    np.testing.assert_allclose(answers, worded.predict(pl.DataFrame({"title": asked})), rtol=1e-12)
+    assert len(set(answers)) == 6
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("classes", [2, 3])
 def test_an_mlp_is_exported_with_its_classes(classes: int) -> None:

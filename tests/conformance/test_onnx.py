@@ -460,3 +460,8 @@ def test_a_table_is_no_chain(models: Any, tmp_path: Path) -> None:
     onnx.save(to_onnx(models["two"]), tmp_path / "table.onnx")
     with pytest.raises(FileError, match="inputs and 2 outputs"):
         Network.from_onnx(tmp_path / "table.onnx")
+
+
+def test_free_text_is_refused(worded: Any) -> None:
+    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as ONNX: .* to_python"):
+        to_onnx(worded)

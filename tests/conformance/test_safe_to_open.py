@@ -38,12 +38,12 @@ from nineline.files import FORMAT_VERSION, FileError, read_header
 GOLDEN = Path(__file__).parents[1] / "golden"
 MANY = ["networks", "checkpoint of networks"]
 SEVERAL = ["outputs", "labels", "quantiles"]  # tables with several answers a row
-KINDS = ["network", "layers", "checkpoint", "classifier", "regressor", "trainer", *MANY, *SEVERAL]
+KINDS = ["network", "layers", "checkpoint", "classifier", "regressor", "text", "waves", "trainer", *MANY, *SEVERAL]
 SINCE = {
     "trainer": 3,
     "layers": 4,
     **dict.fromkeys(MANY, 4),
-    **dict.fromkeys(SEVERAL, 5),
+    **dict.fromkeys(["text", "waves", *SEVERAL], 5),
 }  # the version of the format that first had it
 MUTANTS = int(os.environ.get("NINELINE_FUZZ", "800"))
 MEMORY = 256 * 2**20  # bytes beyond what the process has taken already
@@ -88,6 +88,10 @@ def test_golden_files_answer_as_they_did(kind: str, version: int) -> None:
         answers = model.run(made("levels"))
     elif kind in ("network", "checkpoint", *MANY):
         answers = model.run(np.linspace(-1, 1, 12).reshape(4, 3))
+    elif kind == "text":
+        answers = model.predict_proba(made("notes")[:12])
+    elif kind == "waves":
+        answers = model.predict(made("swinging")[:12])
     else:
         answers = model.predict_proba(table()[:8]) if kind in ("classifier", "labels") else model.predict(table()[:8])
     np.testing.assert_allclose(answers, expected, rtol=1e-5 if kind == "checkpoint" else 1e-9)

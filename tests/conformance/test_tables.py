@@ -53,12 +53,12 @@ def test_the_engine_and_the_diagram_know_every_layer() -> None:
 
 
 def test_every_layer_and_every_column_is_tried_here(
-    make_networks: Any, make_embeddings: Any, models: Any, present: Any, embedded: Any
+    make_networks: Any, make_embeddings: Any, models: Any, present: Any, embedded: Any, worded: Any
 ) -> None:
     """A kind that is added is entered in `kinds_of_layers`, or in the fixture `table`, of conftest.py."""
     networks = [*make_networks("float64").values(), *make_embeddings("float64").values()]
     assert {type(each) for network in networks for layer in network.layers for each in layer.walk()} == ours(LAYERS)
-    columns = [column for model in (*models.values(), present, embedded) for column in model.columns_.used]
+    columns = [column for model in (*models.values(), present, embedded, worded) for column in model.columns_.used]
     assert {type(column) for column in columns} == ours(KINDS)
 
 

@@ -687,6 +687,25 @@ def test_parts_of_an_encoding_lie_side_by_side():
             module.Encoding(3).add_level(column, place, 2)
 
 
+def test_levels_next_to_each_other_may_be_a_set():
+    """They share their inputs, as many of each; nothing else does."""
+    encoding = module.Encoding(3)
+    for column in range(3):
+        encoding.add_level(column, 0, 3)
+    levels = np.array([[0, 2, -1], [1, -1, -1], [0, 1, 2], [-1, -1, -1]], "int32")
+    dense = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 1], [0, 0, 0]], float)
+    runner = runner_of(network_of())
+    np.testing.assert_array_equal(runner.rows((np.empty((4, 0), "float32"), levels, encoding)), runner(dense))
+    for place, others in ((0, 2), (1, 3), (0, 0)):
+        with pytest.raises(ValueError, match="side by side"):
+            encoding.add_level(3, place, others)
+    for begun in (lambda made: made.add_number(0, 0, [], False, False), lambda made: made.add_level(0, 0, 0)):
+        made = module.Encoding(3)
+        begun(made)
+        with pytest.raises(ValueError, match="side by side"):
+            made.add_level(1, 0, 1)
+
+
 @pytest.mark.parametrize("name", [*WRONG_MATRICES, "read-only"])
 def test_a_runner_writes_into_nothing_else(name):
     out = np.full((10, 2), -1.0)

@@ -270,6 +270,9 @@ def data_of(case, rng, rows):
     return inputs, targets, weights
 
 
+SET = 6  # levels of which a row has several
+
+
 def parts_of(width):
     """Yield parts of compact rows, of all kinds, that are so many inputs wide together."""
     wide = [
@@ -278,11 +281,13 @@ def parts_of(width):
         NumberPart(0, bent=True),
         NumberPart(0, edges=(-1.0, 0.0, 0.5)),
         NumberPart(0, missing=True),
+        LevelPart(0, levels=SET),
     ]
     place = 0
     for part in itertools.cycle([*wide, NumberPart(0)]):
         if place + part.width <= width:
-            yield part._replace(place=place)
+            for _ in range(3 if part == LevelPart(0, levels=SET) else 1):
+                yield part._replace(place=place)
             place += part.width
         if place == width:
             return
@@ -297,6 +302,10 @@ def compact_of(case, inputs, rng):
     values = np.where(rng.random((rows, len(numbers))) < 0.1, np.nan, rng.normal(size=(rows, len(numbers))))
     values[::7] = np.round(2 * values[::7]) / 2  # on edges
     places = rng.integers(-1, 5, (rows, len(levels)))
+    for level in range(1, len(levels)):
+        if levels[level].place == levels[level - 1].place:  # of a set levels ascend
+            before = places[:, level - 1]
+            places[:, level] = np.where((before >= 0) & (places[:, level] > before), places[:, level], -1)
     return Compact(
         values.astype(rng.choice([np.float32, np.float64])),
         np.hstack([inputs[:, :raw], places]).astype(np.int32),

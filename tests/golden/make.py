@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ import polars as pl
 from nineline import Adam, Dropout, Embedding, Layer, LayerNorm, Network, Networks, Residual, Trainer
 from nineline.activations import Elu
 from nineline.estimators import TabularClassifier, TabularRegressor
+from nineline.estimators.tabular.portfolio import ways_of
 from nineline.files import FORMAT_VERSION
 
 
@@ -31,6 +33,18 @@ def table() -> pl.DataFrame:
             "same": ["always"] * 60,
         }
     )
+
+
+def notes() -> pl.DataFrame:
+    """Return a table of free text."""
+    colours, things = ["red", "blue", "yellow", "green"], ["Chair", "chairs", "lamp,", "Tisch äöü", "shelf"]
+    texts = [f"A {colours[i % 4]} {things[i % 5]} no. {i}" if i % 9 else None for i in range(60)]
+    return pl.DataFrame({"note": texts})
+
+
+def swinging() -> pl.DataFrame:
+    """Return a table of numbers, to be seen by waves."""
+    return pl.DataFrame({"x": np.linspace(-3, 3, 400), "y": np.sin(np.arange(400.0) ** 2)})
 
 
 def levels() -> np.ndarray:
@@ -84,6 +98,12 @@ def main() -> None:
     labels.save(folder / "labels.nineline")
     quantiles = TabularRegressor(quantiles=(0.1, 0.5, 0.9), **settings).fit(frame, i * 10.0)
     quantiles.save(folder / "quantiles.nineline")
+    of_text = TabularClassifier(**settings).fit(notes(), np.arange(60) % 4 == 0)
+    of_text.save(folder / "text.nineline")
+    x, y = swinging()
+    with patch("nineline.estimators.tabular.fitting.ways_of", lambda *given: ways_of(*given)[2:]):  # by waves alone
+        waves = TabularRegressor(**{**settings, "n_members": 4}).fit(swinging(), np.sin(x) + y)
+    waves.save(folder / "waves.nineline")
     answers = {
         "network": network.run(inputs).tolist(),
         "layers": deep.run(levels()).tolist(),
@@ -94,6 +114,8 @@ def main() -> None:
         "outputs": outputs.predict(frame[:8]).tolist(),
         "labels": labels.predict_proba(frame[:8]).tolist(),
         "quantiles": quantiles.predict(frame[:8]).tolist(),
+        "waves": waves.predict(swinging()[:12]).tolist(),
+        "text": of_text.predict_proba(notes()[:12]).tolist(),
         **many(folder),
     }
     (folder / "answers.json").write_text(json.dumps(answers, indent=1) + "\n")

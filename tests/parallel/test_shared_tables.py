@@ -100,6 +100,29 @@ def test_columns_are_learned_as_by_one(folder, together):
     assert gaps[0] < 1.3 * gaps[1]
 
 
+@pytest.mark.parametrize("helps", [True, False])
+def test_free_text_is_tried_by_all_alike(helps, together):
+    things = ["chair", "table", "lamp"]
+    table = TABLE.select("size", "kind").with_columns(
+        note=pl.Series(
+            [f"{things[place]} of {n}" for n, place in enumerate(np.random.default_rng(0).integers(3, size=3000))]
+        )
+    )
+    if helps:
+        table = table.with_columns(kind=pl.col("note").str.slice(0, 5))
+    shares = shares_of(table, [1700, 1300])
+    how = {"n_members": 2, "hidden_layer_sizes": (16,), "random_state": 0, "max_epochs": 12}
+    fitting = {"target": "kind", "memory": MEMORY}
+    models = together(
+        2, lambda each: TabularClassifier(**how).fit(lambda: [shares[each.rank]], parallel=each, **fitting)
+    )
+    for model in models:
+        assert [column.name for column in model.columns_.used] == (["size", "note"] if helps else ["size"])
+        assert model.columns_ == models[0].columns_
+        rows = model.select(table[:200])
+        assert model.predict_proba(rows).tobytes() == models[0].predict_proba(rows).tobytes()
+
+
 @pytest.mark.parametrize("counts", [[1500, 1500], [2900, 60, 40], [0, 3000], [3000, 0, 0], [1, 2998, 1]])
 def test_shares_of_any_size(counts, together):
     shares = shares_of(TABLE.select("size", "place", "kind").sort("kind"), counts)

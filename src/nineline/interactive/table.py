@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from nineline._typing import Array
-    from nineline.tables.kinds import Column
+    from nineline.tables.contract import Column
 
     Numbers = npt.NDArray[np.float64]
 

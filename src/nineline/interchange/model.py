@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nineline.tables.columns import Columns
+    from nineline.tables.text import Text
 
 
 Kind = TypeVar("Kind", bound=AbstractLayer)
@@ -127,6 +128,14 @@ class TrainedModel:
         if not np.isfinite(network.parameters).all():
             raise ValueError(f"a parameter of the network is too large for {dtype}; export as float64 (double)")
         return replace(self, network=network)
+
+
+def no_text(column: Text, language: str) -> ValueError:
+    """Return the error for a column of free text, whose words a program in another language cannot find."""
+    return ValueError(
+        f"column {column.name!r} is free text, which cannot be written as {language}: small letters, and where a word "
+        "ends, take tables of all Unicode; fit without this column, or export to Python (to_python)"
+    )
 
 
 def placed_layers(network: Network | Ensemble) -> list[list[Placed[AbstractLayer]]]:

@@ -29,8 +29,9 @@ from nineline.activations import (
 )
 from nineline.interchange.model import TrainedModel
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer, LayerNorm, Residual
-from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
+from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Date, EmbeddedCategory, Number, Presence
 from nineline.tables.series import ISO
+from nineline.tables.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.interchange.model import Placed
     from nineline.tables.columns import Columns
+    from nineline.tables.contract import Column
 
 
 def to_python(model: object) -> str:
@@ -189,6 +191,17 @@ _EMBEDDED: Final = '''
 def embedded(column, value):
     """The number of a level's vector; rare and unseen levels share one."""
     return [column["levels"].get(as_text(value), len(column["levels"]))]
+'''
+_TEXT: Final = '''
+def text(column, value):
+    """1 for each token as far as there is room: words, then parts of words, of both the rarest first."""
+    places, room = column["tokens"], column["slots"]
+    words = ["<" + word + ">" for word in re.findall(r"\\w+", as_text(value)[:1000].lower())]
+    parts = [word[i : i + 3] for word in words for i in range(len(word) - 2) if len(word) > 3]
+    found = sorted({places[word] for word in words if word in places}, reverse=True)[:room]
+    others = {places[part] for part in parts if part in places}.difference(found)
+    found += sorted(others, reverse=True)[: room - len(found)]
+    return [float(place in found) for place in range(column["width"])]
 '''
 _BOOLEAN: Final = f'''
 def boolean(column, value):
@@ -367,6 +380,10 @@ def _boolean_facts(column: Boolean) -> dict[str, Any]:
     return {}
 
 
+def _text_facts(column: Text) -> dict[str, Any]:
+    return {"tokens": column.places, "slots": column.slots}
+
+
 def _date_facts(column: Date) -> dict[str, Any]:
     form = "" if column.format == ISO else column.format
     return {"format": form, "center": column.center, "scale": column.scale, "parts": list(column.parts)}
@@ -379,4 +396,5 @@ _COLUMNS: Final[dict[type[Column], _ColumnInPython]] = {
     EmbeddedCategory: _ColumnInPython(_embedded_facts, _EMBEDDED),
     Boolean: _ColumnInPython(_boolean_facts, _BOOLEAN),
     Date: _ColumnInPython(_date_facts, _DATE, "from datetime import datetime, timezone"),
+    Text: _ColumnInPython(_text_facts, _TEXT, "import re"),
 }

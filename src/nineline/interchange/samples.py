@@ -13,7 +13,8 @@ import numpy as np
 
 from nineline.ensemble import Ensemble
 from nineline.layers import Embedding
-from nineline.tables.kinds import Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
+from nineline.tables.kinds import Boolean, Category, Date, EmbeddedCategory, Number, Presence
+from nineline.tables.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nineline._typing import Array
     from nineline.network import Network
     from nineline.tables.columns import Columns
+    from nineline.tables.contract import Column
 
 EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (moments of a table have no zone)
 UNSEEN: Final = "never seen in training"
@@ -79,6 +81,11 @@ def _category(column: Category, rng: np.random.Generator) -> str:
     return levels[int(rng.integers(len(levels)))]
 
 
+def _text(column: Text, rng: np.random.Generator) -> str:
+    words = [*(token.strip("<>") for token in column.tokens), *UNSEEN.split()]
+    return " ".join(words[int(place)] for place in rng.integers(len(words), size=int(rng.integers(1, 9))))
+
+
 def _boolean(column: Boolean, rng: np.random.Generator) -> bool:
     return bool(rng.random() < 0.5)
 
@@ -102,4 +109,5 @@ _COLUMNS: Final[dict[type[Column], _Samples]] = {
     EmbeddedCategory: _Samples("String", _category),
     Boolean: _Samples("Boolean", _boolean),
     Date: _Samples("Datetime", _date),
+    Text: _Samples("String", _text),
 }

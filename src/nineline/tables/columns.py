@@ -18,9 +18,11 @@ import numpy as np
 from nineline import _checks
 from nineline.rows import NumberPart
 from nineline.tables.compact import compact, compact_one, each_column, encoding_of
+from nineline.tables.contract import Column
 from nineline.tables.inference import ColumnLearner, Dropped
-from nineline.tables.kinds import KINDS, Column, EmbeddedCategory, Number
+from nineline.tables.kinds import KINDS, EmbeddedCategory, Number
 from nineline.tables.summaries import NUMBERS_AT_MOST, VALUES_AT_MOST
+from nineline.tables.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,6 +38,7 @@ _AT_LEAST: Final = 2**16  # values that are kept apart in however little memory
 _BYTES_OF_A_NUMBER: Final = 64  # while two sets of them are sorted into one
 _BYTES_OF_A_TEXT: Final = 256
 _INTERVALS_AT_MOST: Final = 1024  # of all columns together
+_WIDE_TEXTS: Final = 4  # columns of free text that have all the room there is; more of them share it
 _INTERVALS_AT_LEAST: Final = 3  # fewer say hardly more than the scaled number
 
 
@@ -46,7 +49,8 @@ class Columns:
     Attributes
     ----------
     used : tuple of Column
-        In the order of the table, but for those that an `Embedding` reads, which come first.
+        In the order of the table, but for those that an `Embedding` reads, which come first, and free text, which
+        comes last.
     dropped : tuple of Dropped
     """
 
@@ -191,6 +195,16 @@ class Columns:
         """Return a table as the numbers that a network is given, (rows, width); see `compact`."""
         return cast("Numbers", self.compact(frame, np.float64).astype(np.float64).dense())
 
+    @property
+    def texts(self) -> list[str]:
+        """The names of the columns of free text, the last of those in use."""
+        return [column.name for column in self.used if isinstance(column, Text)]
+
+    def without_texts(self, reason: str) -> Columns:
+        """Return the same with free text dropped; its encoding reads the same compact rows: see `Compact.read_by`."""
+        used = self.used[: len(self.used) - len(self.texts)]
+        return Columns(used, (*self.dropped, *(Dropped(name, reason) for name in self.texts)))
+
     def describe(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
         return {
@@ -297,7 +311,11 @@ class ColumnsLearner:
         """
         learned = [learner.finish() for learner in self._columns.values()]
         columns = [column for column in learned if isinstance(column, Column)]
-        used = tuple(sorted(columns, key=lambda column: not isinstance(column, EmbeddedCategory)))
+        texts = sum(isinstance(column, Text) for column in columns)
+        if texts > _WIDE_TEXTS:
+            share = _WIDE_TEXTS / texts
+            columns = [column.narrowed(share) if isinstance(column, Text) else column for column in columns]
+        used = tuple(sorted(columns, key=_place))
         dropped = tuple(column for column in learned if isinstance(column, Dropped))
         if not used:
             reasons = "; ".join(f"{column.name!r} is {column.reason}" for column in dropped[:5])
@@ -323,6 +341,11 @@ class ColumnsLearner:
         if intervals < _INTERVALS_AT_LEAST:
             return columns
         return replace(columns, used=tuple(self._columns[c.name].divided(c, intervals) for c in columns.used))
+
+
+def _place(column: Column) -> int:
+    """Return where a column comes among others."""
+    return 0 if isinstance(column, EmbeddedCategory) else 2 if isinstance(column, Text) else 1
 
 
 def _series_of(name: str, value: object) -> nw.Series[Any]:

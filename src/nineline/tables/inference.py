@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 import numpy as np
 
-from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
+from nineline.tables.kinds import FALSE, TRUE, Boolean, Category, Date, EmbeddedCategory, Number, Presence
 from nineline.tables.profile import NumberProfile, ValueProfile
 from nineline.tables.series import (
     FORMATS,
@@ -21,12 +21,14 @@ from nineline.tables.series import (
     parse_moment,
 )
 from nineline.tables.summaries import NUMBERS_AT_MOST, VALUES_AT_MOST, NumberSummary, ValueSummary
+from nineline.tables.text import Text, looks_like_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from nineline.tables.contract import Column
     from nineline.tables.profile import ColumnProfile
 
     Numbers = npt.NDArray[np.float64]
@@ -165,8 +167,9 @@ class ColumnLearner:
             self.numbers = given.as_numbers(np.where(moments.missing, np.nan, moments.microseconds))
             return self._date(form)
         if len(texts) >= _SMALL and len(texts) + given.others > known / 2:
+            text = Text.learn(name, texts, shares, missing=missing) if looks_like_text(texts) else None
             more = "more than " if given.others else ""
-            return Dropped(
+            return text or Dropped(
                 name, f"identifier-like or free text: {more}{len(texts):,} different values in {known:,} rows"
             )
         return _category(name, texts, shares, missing=missing)

@@ -2,9 +2,10 @@
 
 A kind is a class here that says what it learned from the training table (a median, the levels), what a compact row
 holds of a value (`values`: scaled numbers, numbers of levels), what that becomes as inputs of a network
-(`encoding`), and how it treats a value that is missing or was never seen. To add a kind, write a class here, enter it
-in `KINDS`, and say in `nineline.tables.inference.ColumnLearner` when a column is of it. What the values of a column are
-read as, whatever its kind, is in `nineline.tables.series`.
+(`encoding`), and how it treats a value that is missing or was never seen: see `nineline.tables.contract`. To add a
+kind, write a class here, or in a file of its own as `nineline.tables.text` is, enter it in `KINDS`, and say in
+`nineline.tables.inference.ColumnLearner` when a column is of it. What the values of a column are read as, whatever its
+kind, is in `nineline.tables.series`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,15 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, final
 
 import narwhals as nw
 import numpy as np
 
-from nineline import _checks
 from nineline.rows import LevelPart, NumberPart
-from nineline.tables.compact import compact
+from nineline.tables.contract import Column
 from nineline.tables.series import (
     FORMATS,
     Moments,
@@ -35,90 +34,21 @@ from nineline.tables.series import (
     one_number,
     texts_of,
 )
+from nineline.tables.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
+    from nineline.tables.contract import Part, Values
     from nineline.tables.series import Codes
     from nineline.tables.summaries import NumberSummary
 
     Numbers = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
-    Levels = npt.NDArray[np.int32]
-    Part = NumberPart | LevelPart
-    Values = Numbers | Levels
 
 _MISSING: Final = -2  # among the numbers of levels
-
-
-@dataclass(frozen=True)
-class Column(ABC):
-    """One column of a table, as learned from the training rows."""
-
-    name: str
-    missing: bool
-    """Whether values were missing in training; then missing has an indicator of its own."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError where what was learned makes no sense; it may come from a file."""
-        if not isinstance(self.name, str) or not isinstance(self.missing, bool):
-            raise ValueError(f"column {self.name!r} has no name, or does not say whether values were missing")
-
-    kind: ClassVar[str]
-    phrase: ClassVar[str]
-    """What its values are, for messages: "numbers"."""
-    numeric: ClassVar[bool] = False
-    """Whether a file's values are to be read as numbers where they look so, and not as text."""
-
-    @property
-    def width(self) -> int:
-        """How many numbers a value becomes, the indicator included."""
-        return self.own_width + self.missing
-
-    @property
-    @abstractmethod
-    def own_width(self) -> int:
-        """How many numbers a value becomes, without the indicator."""
-
-    @property
-    @abstractmethod
-    def encoding(self) -> tuple[Part, ...]:
-        """What a value becomes: the parts of its inputs, the first of which has place 0."""
-
-    @abstractmethod
-    def values(self, series: nw.Series[Any]) -> tuple[Values, ...]:
-        """Return for each part what a compact row holds of every value: numbers or levels, (rows,).
-
-        Raises
-        ------
-        ValueError
-            The values are of another kind than in training.
-        """
-
-    def one(self, value: object) -> tuple[float, ...] | None:
-        """Return the same for one value of Python, where that is soon done; None: ask `values`."""
-        return None
-
-    def encode(self, series: nw.Series[Any]) -> Numbers:
-        """Return what the values become, (rows, width); a missing one is 0 everywhere and 1 in the indicator.
-
-        Raises
-        ------
-        ValueError
-            The values are of another kind than in training.
-        """
-        return cast("Numbers", compact([self], [series], len(series), np.float64).astype(np.float64).dense())
-
-    @abstractmethod
-    def summary(self) -> str:
-        """Return what was learned, in a few words."""
-
-    def mismatch(self, value: object) -> ValueError:
-        """Return the error for a value of another kind."""
-        held = _checks.quoted(value)
-        return ValueError(f"column {self.name!r} holds {held}; expected {self.phrase}, which it held in training")
 
 
 @final
@@ -592,6 +522,6 @@ def _check_scaling(name: str, center: object, scale: object) -> None:
 
 
 KINDS: Final[dict[str, type[Column]]] = {
-    kind.kind: kind for kind in (Number, Presence, Category, EmbeddedCategory, Boolean, Date)
+    kind.kind: kind for kind in (Number, Presence, Category, EmbeddedCategory, Boolean, Date, Text)
 }
 """Every kind of column under its name."""

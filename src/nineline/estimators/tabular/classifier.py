@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 class TabularClassifier(ClassifierMixin, Tabular):
     """A classifier for tables that chooses everything by itself.
 
-    It works out each column's kind (number, category, boolean, date; `nineline.tables`), scales and encodes, gives
-    missing values an indicator, and trains several networks with AdamW, each on all rows but some that it holds out to
-    stop in time. Their mean probabilities are the answer. Whether numbers are divided into intervals (piecewise-linear
-    encoding) is decided by two short trainings, side by side, on the rows that those hold out.
+    It works out each column's kind (number, category, boolean, date, text; `nineline.tables`), scales and encodes,
+    gives missing values an indicator, and trains several networks with AdamW, each on all rows but some that it holds
+    out to stop in time. Their mean probabilities are the answer. Whether numbers are divided into intervals
+    (piecewise-linear encoding) is decided by two short trainings, side by side, on the rows that those hold out; so is
+    whether free text is used.
 
     A y of several columns that are 0 or 1 has a label a column, all of which are learned at once: `predict` returns
     such a table, `predict_proba` the probability of each label, and `score` the share of rows that are right in all.

@@ -37,6 +37,7 @@ from nineline.estimators.tabular.scoring import error_of, scorer_of
 from nineline.estimators.tabular.spreading import Spreading
 from nineline.estimators.tabular.streamed import EXAMPLES, Streamed, is_streamed, memory_by_default
 from nineline.estimators.tabular.sweep import sweep
+from nineline.estimators.tabular.texts import try_texts
 from nineline.estimators.tabular.trials import TRIED_ON, Trial, Tried
 from nineline.estimators.tabular.validation import Labelled, Validation, latest
 from nineline.rows import Rows, evenly_spaced
@@ -588,8 +589,14 @@ class Fitting(Pickled, BaseEstimator):
             counts = None if weights is None else weights[numbers]
             return error_of(self, labels[numbers], self.target_.answers(outputs), counts)
 
+        kept: list[Member] = []
+        trials: list[Trial] = []
+        if self._learned is None and not interruption.heard:
+            tried, ways = try_texts(ways, folds, settings, budget, interruption, partial(self._error, labels=labels))
+            trials, kept, budget = tried.trials, tried.members, tried.budget
         chosen = choose(ways, folds, settings, budget, interruption, error)
-        portfolio, trials, kept, budget = chosen.portfolio, chosen.trials, chosen.members, chosen.budget
+        portfolio, trials, budget = chosen.portfolio, trials + chosen.trials, chosen.budget
+        kept = chosen.members or portfolio.widened(kept, settings)
         self.columns_, settings = portfolio.columns, portfolio.settings(settings)
         if self._learned is None and not interruption.heard:
             first = portfolio.ways[0].rows

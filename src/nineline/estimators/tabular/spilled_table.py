@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
@@ -62,7 +62,7 @@ class SpilledSource(Source):
 
 def rows_of(part: SpilledPart, encoding: Encoding, target: Target) -> Rows:
     """Return rows that were spilled, as a network learns them."""
-    return Rows(replace(part.inputs, encoding=encoding), target.encode_numbers(part.targets), part.weights)
+    return Rows(part.inputs.read_by(encoding), target.encode_numbers(part.targets), part.weights)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nineline.network import Network
     from nineline.rows import Encoding
     from nineline.tables.columns import Columns
-    from nineline.tables.kinds import Column
+    from nineline.tables.contract import Column
 
     Places = npt.NDArray[np.intp]
 

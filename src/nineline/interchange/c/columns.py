@@ -16,8 +16,11 @@ import numpy as np
 from nineline.interchange.c.activations import called
 from nineline.interchange.c.helpers import HELPERS
 from nineline.interchange.c.text import comment, identifier, string, wrapped
+from nineline.interchange.model import no_text
 from nineline.interchange.samples import EPOCH
-from nineline.tables.kinds import Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
+from nineline.tables.contract import Column
+from nineline.tables.kinds import Boolean, Category, Date, EmbeddedCategory, Number, Presence
+from nineline.tables.text import Text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,7 +57,8 @@ def table_in_c(columns: Columns, real: Real, width: str, *, libm: bool) -> CTabl
     Raises
     ------
     ValueError
-        `libm` is False and a column holds an hour of the day or is seen by waves, which need sin and cos.
+        `libm` is False and a column holds an hour of the day or is seen by waves, which need sin and cos; or a column
+        is free text.
     """
     names = _names(columns)
     table = [_COLUMNS[type(column)](column, names[column.name], real) for column in columns.used]
@@ -347,6 +351,26 @@ class _DateInC(_ColumnInC[Date]):
         return f"{day}, {second}"
 
 
+@final
+class _TextInC(_ColumnInC[Text]):
+    """Free text, which is refused."""
+
+    def check(self, *, libm: bool) -> None:
+        raise no_text(self.column, "C")
+
+    def field(self) -> str:
+        return ""
+
+    def statements(self, start: int) -> str:
+        return ""
+
+    def gone(self) -> str:
+        return ""
+
+    def value(self, value: Any) -> str:
+        return ""
+
+
 def day_and_second(moment: datetime) -> tuple[int, int]:
     """Return a moment as days since 1970-01-01 and seconds of that day."""
     return divmod(round((moment - EPOCH).total_seconds()), 86_400)
@@ -359,4 +383,5 @@ _COLUMNS: Final[dict[type[Column], type[_ColumnInC[Any]]]] = {
     EmbeddedCategory: _EmbeddedInC,
     Boolean: _BooleanInC,
     Date: _DateInC,
+    Text: _TextInC,
 }

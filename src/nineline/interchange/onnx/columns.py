@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nineline.tables.kinds import Boolean, Category, Column, Date, EmbeddedCategory, Number, Presence
+from nineline.interchange.model import no_text
+from nineline.tables.kinds import Boolean, Category, Date, EmbeddedCategory, Number, Presence
+from nineline.tables.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nineline.interchange.onnx.graph import Graph
     from nineline.tables.columns import Columns
+    from nineline.tables.contract import Column
 
 _MISSING: Final = -2  # among places of levels
 _HALF_A_MILLISECOND: Final = 5e-4  # by which a float of days may fall short of a full minute
@@ -119,6 +122,10 @@ def _embedded(graph: Graph, column: EmbeddedCategory) -> list[str]:
     return [graph.cast(graph.op("LabelEncoder", given, domain="ai.onnx.ml", attributes=keys), "float32")]
 
 
+def _text(graph: Graph, column: Text) -> list[str]:
+    raise no_text(column, "ONNX")
+
+
 def _date(graph: Graph, column: Date, days: str) -> list[str]:
     """Add elapsed time, and the month, weekday and hour as points on a circle, from days since 1970-01-01."""
     elapsed = graph.op("Sub", days, graph.constant(column.center, "float64"))
@@ -189,5 +196,6 @@ _COLUMNS: Final[dict[type[Column], Callable[[Graph, Any], list[str]]]] = {
     EmbeddedCategory: _embedded,
     Boolean: _numeric("1 or 0", _boolean),
     Date: _numeric("days since 1970-01-01", _date),
+    Text: _text,
 }
 """Adds a column, and returns the names of its float32 parts in their order."""
