@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ import pytest
 from nineline import Dropout, Embedding, Layer, LayerNorm, Network, Residual
 from nineline.activations import ACTIVATIONS, Elu, LeakyRelu
 from nineline.estimators import TabularClassifier, TabularRegressor
+from nineline.estimators.tabular.portfolio import Chosen, Portfolio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +136,20 @@ def present() -> TabularRegressor:
     there = rng.random(200) < 0.6
     frame = pl.DataFrame({"once": pl.Series([7.25] * 200).set(pl.Series(~there), None), "x": rng.normal(size=200)})
     return TabularRegressor(max_epochs=3, hidden_layer_sizes=(8,), n_members=1, random_state=0).fit(frame, there * 5.0)
+
+
+@pytest.fixture(scope="session")
+def waved() -> TabularRegressor:
+    """Return an estimator that sees numbers by waves, of which some are missing, and by intervals, in turns."""
+    rng = np.random.default_rng(3)
+    x, hole = rng.normal(size=300), pl.Series(rng.random(300) < 0.2)
+    frame = pl.DataFrame({"x": x, "z": pl.Series(rng.normal(size=300)).set(hole, None), "flag": rng.random(300) < 0.5})
+
+    def both(ways: Any, folds: Any, settings: Any, budget: Any, *_: object) -> Chosen:
+        return Chosen(Portfolio.of([ways[2], ways[0]]), [], [], budget)
+
+    with patch("nineline.estimators.tabular.fitting.choose", both):
+        return TabularRegressor((8,), max_epochs=3, n_members=4, random_state=0).fit(frame, np.sin(2 * x))
 
 
 @pytest.fixture(scope="session")

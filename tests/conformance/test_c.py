@@ -163,6 +163,15 @@ def test_a_column_that_is_there_or_not(present: Any, cc: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_waves_of_a_number(dtype: str, waved: Any, cc: Any, tmp_path: Path) -> None:
+    program = to_c(waved, "waved", dtype=dtype, libm=False)
+    program.write(tmp_path)
+    compiled = cc(tmp_path, "waved.c", options=("-DNINELINE_SELF_TEST",))
+    said = subprocess.run([compiled], capture_output=True, text=True, check=True).stdout
+    assert float(said.split()[6].strip(":")) <= {"float32": 5e-6, "float64": 1e-12}[dtype]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_category_of_many_levels(dtype: str, embedded: Any, cc: Any, tmp_path: Path) -> None:
     """The self-test has levels, unseen ones and missing ones among its rows."""
     program = to_c(embedded, "levels", dtype=dtype)
@@ -464,5 +473,5 @@ def test_what_cannot_be_exported_is_refused(kind: str) -> None:
 
 
 def test_free_text_is_refused(worded: Any) -> None:
-    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as C: .* to_python"):
+    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as C: .*to_python"):
         to_c(worded, "texts")

@@ -48,6 +48,11 @@ def test_models_of_tables_take_raw_columns(models: Any) -> None:
             assert module["predict"](samples) == model.predict(frame).tolist()
 
 
+def test_waves_of_a_number(waved: Any) -> None:
+    table = {"x": np.linspace(-9, 9, 7).tolist(), "z": [0.0, None, 0.1, 0.2, 4.0, -1.0, 1e9], "flag": [True] * 7}
+    np.testing.assert_allclose(load(to_python(waved))["predict"](table), waved.predict(pl.DataFrame(table)), atol=1e-12)
+
+
 def test_a_column_that_is_there_or_not(present: Any) -> None:
     table = {"once": [7.25, None, -1e9, "8"], "x": [0.5, 0.5, 0.5, 0.5]}
     answers = load(to_python(present))["predict"](table)

@@ -168,6 +168,17 @@ def test_a_column_that_is_there_or_not(present: Any) -> None:
     np.testing.assert_allclose(answers[:, 0], expected, rtol=1e-5)
 
 
+def test_waves_of_a_number(waved: Any) -> None:
+    x, z, flag = (
+        np.linspace(-9, 9, 7)[:, None],
+        np.array([[0.0], [np.nan], *[[0.1 * i] for i in range(5)]]),
+        np.ones((7, 1)),
+    )
+    (answers,) = session(to_onnx(waved)).run(None, {"x": x, "z": z, "flag": flag})
+    expected = waved.predict(pl.DataFrame({"x": x[:, 0], "z": z[:, 0], "flag": [True] * 7}))
+    np.testing.assert_allclose(answers[:, 0], expected, atol=1e-6)
+
+
 def test_a_category_of_many_levels(embedded: Any) -> None:
     levels, x = np.array([["ä 0"], ["é 599"], ["rare one"], ["never seen"], [""]], object), np.full((5, 1), 0.5)
     (answers,) = session(to_onnx(embedded)).run(None, {"level": levels, "x": x})
@@ -463,5 +474,5 @@ def test_a_table_is_no_chain(models: Any, tmp_path: Path) -> None:
 
 
 def test_free_text_is_refused(worded: Any) -> None:
-    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as ONNX: .* to_python"):
+    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as ONNX: .*to_python"):
         to_onnx(worded)

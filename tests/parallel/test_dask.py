@@ -264,3 +264,18 @@ def test_a_worker_that_is_killed_ends_the_fit_and_it_goes_on(rank, client, tmp_p
     again = nineline.dask.TabularClassifier(**how, checkpoint=path, resume=True)
     again.fit(X, target="kind", memory=MEMORY)
     assert again.predict_proba(TABLE[NAMES]).tobytes() == truth.predict_proba(TABLE[NAMES]).tobytes()
+
+
+def test_groups_and_rows_that_are_given(client):
+    table = TABLE.assign(house=np.random.default_rng(0).integers(12, size=len(TABLE)))
+    X = dd.from_pandas(table, npartitions=4)
+    model = nineline.dask.TabularRegressor(client=client, **QUICK).fit(
+        X[[*NAMES, "price", "house"]], target="price", groups="house"
+    )
+    assert model.names_ == NAMES
+    assert "of 12 groups" in str(model.report_)
+    given = nineline.dask.TabularRegressor(client=client, **QUICK)
+    given.fit(X[[*NAMES, "price"]], target="price", validation=TABLE[:100])
+    assert given.report_.held_out_rows == "100 rows that were given"
+    with pytest.raises(ValueError, match="groups is given and target is not"):
+        given.fit(X[NAMES], X["price"], groups="house")

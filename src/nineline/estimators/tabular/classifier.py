@@ -67,7 +67,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         3/10 of the epochs, whichever is more.
     validation_fraction : "auto" or float
         In [0, 1): the share of rows that each member holds out, stratified, in turns. "auto" is 1/8, so that eight
-        members hold out every row once. 0, or fewer than 40 rows: none, and training runs for `max_epochs`.
+        members hold out every row once. 0, or fewer than 40 rows: none, and training runs for `max_epochs`. `fit` takes
+        rows of your own instead (`validation`), and what says that whole groups are held out, or the latest rows.
     eval_metric : "loss", str or function
         What is watched on the held-out rows: the loss, or a scorer of scikit-learn's by its name, such as "roc_auc",
         or a function of an estimator, X and y of which more is better.

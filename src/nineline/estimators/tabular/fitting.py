@@ -220,7 +220,8 @@ class Fitting(Pickled, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            The table or the target is of no use; the message names the column.
+            The table or the target is of no use; the message names the column. Two of `validation`, `groups` and `time`
+            are given; there is one group or one time only; the rows to validate by have a class that the others lack.
         nineline.DivergenceError
             The loss of a network did not stay finite.
         nineline.parallel.ParallelError
@@ -228,6 +229,18 @@ class Fitting(Pickled, BaseEstimator):
         KeyboardInterrupt
             Ctrl-C came before anything was trained, or twice, or while members were trained on other machines. One that
             comes at another time ends training, with a warning: the model is what was trained by then.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nineline.estimators import TabularRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X, patients = rng.normal(size=(200, 2)), rng.integers(20, size=200)
+        >>> model = TabularRegressor(random_state=0, n_members=2, max_epochs=5)
+        >>> model.fit(X, X[:, 0] + X[:, 1], groups=patients).report_.held_out_rows
+        'rows of 4 of 20 groups'
+        >>> model.fit(X, X[:, 0] + X[:, 1], time=np.arange(200)).report_.held_out_rows
+        'the latest 25 rows, from 175 on'
         """
         twin = self._twin()
         if self.warm_start and hasattr(self, "network_"):

@@ -57,7 +57,7 @@ def table_in_c(columns: Columns, real: Real, width: str, *, libm: bool) -> CTabl
     Raises
     ------
     ValueError
-        `libm` is False and a column holds an hour of the day or is seen by waves, which need sin and cos; or a column
+        `libm` is False and a column holds an hour of the day, whose place on the circle needs sin and cos; or a column
         is free text.
     """
     names = _names(columns)
@@ -164,19 +164,12 @@ class _NumberInC(_ColumnInC[Number]):
     def field(self) -> str:
         return f"  {self.real.name} {self.name}; /* {self.about}; NAN where it is missing */"
 
-    def check(self, *, libm: bool) -> None:
-        if self.column.frequencies and not libm:
-            raise ValueError(
-                f"column {self.column.name!r} is seen by waves, which need cos of math.h; export with it (libm=True, "
-                "no --no-libm)"
-            )
-
     def constants(self) -> str:
         """Return the edges, as far from the center as the value is when it is compared with them, and the waves."""
         column, real = self.column, self.real
         edges = [real.literal(edge - column.center) for edge in column.edges]
         waves = [
-            f"{{{real.literal(2 * math.pi * frequency)}, {real.literal(phase)}}}"
+            f"{{{real.literal(frequency)}, {real.literal(phase / (2 * math.pi))}}}"
             for frequency, phase in zip(column.frequencies, column.phases, strict=True)
         ]
         text = ""
@@ -186,7 +179,7 @@ class _NumberInC(_ColumnInC[Number]):
         if waves:
             declaration = f"static const {real.name} {self.name}_waves[{len(waves)}][2] = {{"
             text += (
-                f"\n/* {comment(column.name)}, in radians a unit, and phases */\n{wrapped(waves, declaration, '};')}\n"
+                f"\n/* {comment(column.name)}, in turns a unit, and phases */\n{wrapped(waves, declaration, '};')}\n"
             )
         return text
 

@@ -26,7 +26,14 @@ class Helper:
 
     def text(self, real: Real) -> str:
         """Return its text, where ``$sqrt`` and the like are left, behind the table of its points."""
-        numbers = {"limit": real.literal(1e8), "turn": real.literal(2 * math.pi / 1440)}
+        numbers = {
+            "limit": real.literal(1e8),
+            "turn": real.literal(2 * math.pi / 1440),
+            "tau": real.literal(2 * math.pi),
+            "half": real.literal(0.5),
+            "quarter": real.literal(0.25),
+            "reciprocals": ", ".join(real.literal(1 / ((2 * k - 1) * 2 * k)) for k in range(1, 12)),
+        }
         return self._points(real) + Template(self.template).safe_substitute(real=real.name, **numbers)
 
     def flash(self, real: Real) -> int:
@@ -70,12 +77,25 @@ static void fill($real x, const $real edges[], int count, $real inputs[])
     ),
     "waves": Helper(
         """
+/* cos(2 pi turns), by the even powers of what is left of a quarter turn. */
+static $real wave($real turns)
+{
+  static const $real r[11] = {$reciprocals};
+  $real t = turns - ($real)(int)(turns < 0 ? turns - $half : turns + $half), x, sum = 1;
+  const int beyond = (t = t < 0 ? -t : t) > $quarter;
+  int i;
+  if (beyond) t = $half - t;
+  x = $tau * t * ($tau * t);
+  for (i = 10; i >= 0; --i) sum = 1 - x * r[i] * sum;
+  return beyond ? -sum : sum;
+}
+
 /* The waves of a scaled number; 0 where it is missing. */
 static void waves($real z, const $real turns_and_phases[][2], int count, $real inputs[])
 {
   int i;
   for (i = 0; i < count; ++i)
-    inputs[i] = z != z ? 0 : $cos(bent(z) * turns_and_phases[i][0] + turns_and_phases[i][1]);
+    inputs[i] = z != z ? 0 : wave(bent(z) * turns_and_phases[i][0] + turns_and_phases[i][1]);
 }
 """
     ),
