@@ -677,7 +677,7 @@ def test_show_of_many_networks(tmp_path: Path) -> None:
     networks = Networks(1000, 3, 6, 1, rng=0)
     networks.save(tmp_path / "many.nineline")
     text = nineline("show", "many.nineline", folder=tmp_path).stdout
-    assert "many.nineline, networks, format 4" in text
+    assert "many.nineline, networks, format 5" in text
     assert "1,000 of Layer(3, 6, 'sigmoid')" in text
     assert "24,000 parameters of float64" in text
     some = networks[:3]

@@ -464,5 +464,5 @@ def test_what_cannot_be_exported_is_refused(kind: str) -> None:
 
 
 def test_free_text_is_refused(worded: Any) -> None:
-    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as C: .* to_python"):
+    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as C: .*to_python"):
         to_c(worded, "texts")

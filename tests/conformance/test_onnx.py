@@ -463,5 +463,5 @@ def test_a_table_is_no_chain(models: Any, tmp_path: Path) -> None:
 
 
 def test_free_text_is_refused(worded: Any) -> None:
-    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as ONNX: .* to_python"):
+    with pytest.raises(ValueError, match="column 'title' is free text, which cannot be written as ONNX: .*to_python"):
         to_onnx(worded)
