@@ -166,9 +166,9 @@ class Columns:
         levels[:, own_levels] = [each[0] for each in given if each.dtype == np.int32]
         return replace(rows, numbers=numbers, levels=levels)
 
-    def waved(self, rng: np.random.Generator) -> Columns:
+    def waved(self) -> Columns:
         """Return the same with waves for every column of numbers; see `nineline.tables.kinds.Number`."""
-        used = tuple(column.waved(rng) if isinstance(column, Number) else column for column in self.used)
+        used = tuple(column.waved() if isinstance(column, Number) else column for column in self.used)
         return replace(self, used=used)
 
     def add_waves(self, rows: Compact) -> Compact:

@@ -15,6 +15,7 @@ import itertools
 import math
 from dataclasses import dataclass, replace
 from datetime import date
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, final
 
 import narwhals as nw
@@ -136,10 +137,15 @@ class Number(Column):
                 kept.append(edge)
         return replace(self, edges=tuple(kept)) if len(kept) > 2 else self
 
-    def waved(self, rng: np.random.Generator) -> Number:
-        """Return the same column with waves, whose frequencies are drawn about 0."""
-        frequencies, phases = rng.normal(0, _FREQUENCY, _WAVES), rng.uniform(-math.pi, math.pi, _WAVES)
-        return replace(self, frequencies=tuple(frequencies.tolist()), phases=tuple(phases.tolist()))
+    def waved(self) -> Number:
+        """Return the same column with waves: their frequencies as evenly as a half of the normal distribution has them.
+
+        Random features draw them; of so few columns a draw may be an unlucky one.
+        """
+        shares = [0.5 + (number + 0.5) / (2 * _WAVES) for number in range(_WAVES)]
+        frequencies = tuple(NormalDist(0, _FREQUENCY).inv_cdf(share) for share in shares)
+        phases = tuple(2 * math.pi * (number * _GOLDEN % 1) for number in range(_WAVES))
+        return replace(self, frequencies=frequencies, phases=phases)
 
     def waves(self, scaled: Numbers) -> Numbers:
         """Return the waves of scaled numbers, (rows, waves); NaN where one is missing."""
@@ -185,7 +191,8 @@ class Number(Column):
 
 
 _WAVES: Final = 16  # of a column
-_FREQUENCY: Final = 0.3  # of a wave, as a standard deviation
+_FREQUENCY: Final = 0.45  # of a wave, as a standard deviation
+_GOLDEN: Final = (5**0.5 - 1) / 2  # of a turn, from one phase to the next: these lie evenly, too
 _CLOSEST: Final = 1e-6  # of two edges, as a share of how far the column reaches
 
 

@@ -389,7 +389,7 @@ class Fitting(Pickled, BaseEstimator):
                 lessons = kept.lessons(settings, way.encoding, held, counts, sample.part(slice(learned)), windows)
                 return lessons, (held, truth), seen.rows, settings
 
-            ways = ways_of(plain, columns, divided, recipe, seed)
+            ways = ways_of(plain, columns, divided, recipe)
             self._fit_rows(
                 ways, labels, folds, settings, budget, began, (seen.rows, seen.rows), (profiles, table.examples), whole
             )
@@ -473,7 +473,7 @@ class Fitting(Pickled, BaseEstimator):
         self.target_name_ = name_of(y, target_columns)
         settings = self._settings(recipe, labels, plain.sample_weight, seed)
         budget = Budget(_left(time_limit, began), jobs, spreading=spreading)
-        ways = ways_of(plain, columns, divided, recipe, seed)
+        ways = ways_of(plain, columns, divided, recipe)
         self._fit_rows(ways, labels, folds, settings, budget, began, (table_rows, different), (profiles, examples))
 
     def _labelled(self, frame: nw.DataFrame[Any], y: Any, sample_weight: Any) -> Labelled:

@@ -61,7 +61,7 @@ class Way:
     learning_rate: float
 
 
-def ways_of(rows: Rows, columns: Columns, divided: Columns, recipe: Recipe, seed: int) -> list[Way]:
+def ways_of(rows: Rows, columns: Columns, divided: Columns, recipe: Recipe) -> list[Way]:
     """Return the ways to see a table: in intervals, as it is, by waves; one, where it has no numbers to divide.
 
     The first is taken where none is better, or no row is held out.
@@ -73,8 +73,6 @@ def ways_of(rows: Rows, columns: Columns, divided: Columns, recipe: Recipe, seed
     columns, divided : Columns
         As they were learned, and with intervals.
     recipe : Recipe
-    seed : int
-        Of the waves.
     """
     inputs = cast("Compact", rows.inputs)
     if divided == columns:
@@ -84,7 +82,7 @@ def ways_of(rows: Rows, columns: Columns, divided: Columns, recipe: Recipe, seed
         Way("numbers in intervals", divided, in_intervals, recipe.learning_rate),
         Way("numbers as they are", columns, rows, recipe.plain_learning_rate),
     ]
-    waved = columns.waved(np.random.default_rng([seed, 1]))
+    waved = columns.waved()
     waves = sum(len(column.frequencies) for column in waved.used if isinstance(column, Number))
     if recipe.mixes and waves * len(inputs) <= _WAVES_AT_MOST:
         by_waves = replace(rows, inputs=waved.add_waves(inputs))
