@@ -11,6 +11,7 @@ import contextlib
 import json
 import time
 import warnings
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 RESULTS: Final = Path("build/ablation.jsonl")
-_BASE: Final[dict[str, Any]] = {"n_members": 2, "random_state": 0}
+_BASE: Final[dict[str, Any]] = {"n_members": 4, "random_state": 0}
 
 
 def _schedule(text: str) -> AbstractContextManager[Any]:
     from nineline.schedules import Constant, Cosine
 
     kinds = {"constant": Constant, "cosine": Cosine}
-    return patch("nineline.estimators.tabular.members.WarmupStableDecay", kinds[text])
+    return patch("nineline.estimators.tabular.member.WarmupStableDecay", kinds[text])
 
 
 def _adamw(**settings: float) -> AbstractContextManager[Any]:
@@ -39,11 +40,21 @@ def _adamw(**settings: float) -> AbstractContextManager[Any]:
     def made(learning_rate: float, **given: float) -> AdamW:
         return AdamW(learning_rate, **(given | settings))
 
-    return patch("nineline.estimators.tabular.members.AdamW", made)
+    return patch("nineline.estimators.tabular.member.AdamW", made)
 
 
 def _intervals(count: int) -> AbstractContextManager[Any]:
     return patch("nineline.estimators.tabular.fitting.INTERVALS", count)
+
+
+def _portfolio(name: str, value: object) -> AbstractContextManager[Any]:
+    return patch(f"nineline.estimators.tabular.portfolio.{name}", value)
+
+
+def _same_pace(of: str) -> AbstractContextManager[Any]:
+    from nineline.estimators.tabular.recipe import Pace
+
+    return patch(f"nineline.estimators.tabular.recipe.{of}", Pace(1, 1))
 
 
 def _plain_quantiles() -> AbstractContextManager[Any]:
@@ -54,8 +65,13 @@ def _plain_quantiles() -> AbstractContextManager[Any]:
 
 
 VARIANTS: Final[dict[str, tuple[dict[str, Any], Any]]] = {
-    "the defaults, with two members": ({}, None),
+    "the defaults, with four members": ({}, None),
+    "one way to see numbers for all members": ({}, lambda: _portfolio("_BETTER", 0.0)),
+    "no waves": ({}, lambda: _portfolio("_WAVES_AT_MOST", 0)),
+    "numbers as they are at the rate of the others": ({}, lambda: _same_pace("_PLAIN")),
+    "classes at the pace of numbers": ({}, lambda: _same_pace("_OF_CLASSES")),
     "one member": ({"n_members": 1}, None),
+    "eight members": ({"n_members": 8}, None),
     "no intervals: numbers scaled and bent alone": ({}, lambda: _intervals(0)),
     "16 intervals": ({}, lambda: _intervals(16)),
     "64 intervals": ({}, lambda: _intervals(64)),
@@ -76,6 +92,9 @@ def main() -> None:
     """Fit every variant on every set, keep the results in a file, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
     parser.add_argument("--results", type=Path, default=RESULTS, help="what was found already, and is not fitted again")
+    parser.add_argument(
+        "--variants", default="*", help="patterns of their names, such as 'no *,one member'; the first is always there"
+    )
     arguments = parser.parse_args()
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
     found: dict[tuple[str, str], tuple[float, float]] = {}
@@ -84,7 +103,9 @@ def main() -> None:
             entry = json.loads(line)
             found[entry["variant"], entry["set"]] = entry["error"], entry["seconds"]
     names = [name for name in SETS if name not in (*LEFT_OUT, "credit_g")]  # its held-out fifth is 160 rows
-    for variant in VARIANTS:
+    base, *others = VARIANTS
+    wanted = [v for v in others if any(fnmatchcase(v, pattern) for pattern in arguments.variants.split(","))]
+    for variant in [base, *wanted]:
         for name in names:
             if (variant, name) not in found:
                 found[variant, name] = error, seconds = judge(variant, name)

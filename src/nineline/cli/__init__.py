@@ -14,6 +14,7 @@ import typer
 
 from nineline.cli.errors import drop_output, is_first, is_of_input, said_of
 from nineline.cli.parsing import (
+    Effort,
     Form,
     Format,
     Task,
@@ -94,6 +95,9 @@ def train(
     epochs: Annotated[
         str, typer.Option(help="At most; training stops earlier when nothing improves; or auto.")
     ] = "auto",
+    effort: Annotated[Effort, typer.Option(help="high: twice the networks and passes, four times the time.")] = (
+        Effort.NORMAL
+    ),
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Try learning rates side by side first, and take the best on held-out rows.")
     ] = False,
@@ -186,6 +190,7 @@ def train(
                 "hidden_layer_sizes": widths(hidden),
                 "n_members": number_or_auto("members", members),
                 "max_epochs": number_or_auto("epochs", epochs),
+                "effort": effort.value,
             }
         session = learn(
             table,

@@ -18,6 +18,13 @@ class Task(StrEnum):
     regression = "regression"
 
 
+class Effort(StrEnum):
+    """How much a training may take."""
+
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 class Format(StrEnum):
     """What a table is whose name does not say it."""
 

@@ -28,6 +28,7 @@ SETTINGS: Final = frozenset(
         "batch_size",
         "class_weight",
         "dropout",
+        "effort",
         "engine",
         "eval_metric",
         "hidden_layer_sizes",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nineline import _checks
 
@@ -20,7 +20,6 @@ INTERVALS: Final = 32  # of a column of numbers
 ROWS_AN_INTERVAL: Final = 10  # at least
 _SMALL: Final = 5000  # rows
 _NARROW: Final = 64  # units of a layer; fewer have none to drop
-_PLAIN: Final = 2.0  # times the learning rate where numbers are seen as they are
 _MIXED: Final = 4  # members at least, to see numbers in two ways
 _STEPS_AT_LEAST: Final = 400
 _EPOCHS: Final = 36  # of a table that is not small, and fewer where
@@ -28,6 +27,13 @@ _ROWS_IN_ALL: Final = 700_000  # so many rows pass through a network,
 _LARGE: Final = 100_000  # or where rows are so many that they are never learned by heart:
 _PASSES: Final = 6.3  # of so many rows; with more of them as their fourth root says, down to
 _PASSES_AT_LEAST: Final = 2
+
+
+class Pace(NamedTuple):
+    """How fast a network learns, and how fast it forgets."""
+
+    learning_rate: float
+    weight_decay: float
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,10 @@ class Recipe:
         Of the rows that each member holds out; 0 for none.
     sweeps : bool
         Whether other learning rates are tried first.
-    plain_learning_rate : float
-        Where numbers are seen as they are: a network of fewer inputs takes a higher one.
+    plain, waves : Pace
+        Where numbers are seen as they are, or by waves.
     mixes : bool
-        Whether members may see the numbers in two ways.
+        Whether members may differ in how they see numbers.
     """
 
     hidden: tuple[int, ...]
@@ -59,9 +65,19 @@ class Recipe:
     patience: int
     members: int
     share: float
+    plain: Pace
+    waves: Pace
+    mixes: bool
     sweeps: bool = False
-    plain_learning_rate: float = 0.0
-    mixes: bool = False
+
+    @property
+    def pace(self) -> Pace:
+        """That of numbers in intervals."""
+        return Pace(self.learning_rate, self.weight_decay)
+
+    def at(self, pace: Pace) -> Recipe:
+        """Return the same at another pace."""
+        return replace(self, learning_rate=pace.learning_rate, weight_decay=pace.weight_decay)
 
     @classmethod
     def of(cls, settings: dict[str, Any], rows: int, *, classes: bool) -> Recipe:
@@ -85,6 +101,9 @@ class Recipe:
                 return otherwise
             return check(name, given)
 
+        if settings["effort"] not in _EFFORTS:
+            raise ValueError(f"effort is {settings['effort']!r}; expected {' or '.join(map(repr, _EFFORTS))}")
+        times = _EFFORTS[settings["effort"]]
         hidden = resolved("hidden_layer_sizes", (128, 128, 64) if small else (256, 256, 128), _widths)
         batch = resolved("batch_size", batch, _checks.positive_integer)
         dropout = 0.0 if large or min(hidden, default=0) < _NARROW else 0.2 if classes else 0.05
@@ -94,22 +113,33 @@ class Recipe:
         epochs = 50 if small else min(_EPOCHS, round(_ROWS_IN_ALL / rows))
         if large:
             epochs = max(_PASSES_AT_LEAST, round(_PASSES * (_LARGE / rows) ** 0.25))
-        epochs = resolved("max_epochs", max(epochs, math.ceil(_STEPS_AT_LEAST / steps)), _checks.positive_integer)
+        epochs = times * max(epochs, math.ceil(_STEPS_AT_LEAST / steps))
+        epochs = resolved("max_epochs", epochs, _checks.positive_integer)
         rate = resolved("learning_rate", 1.5e-3 if large else 4e-3, _positive)
-        given, members = settings["learning_rate"], resolved("n_members", 8 if small else 2 if large else 4, _members)
-        plain = rate if large or not isinstance(given, str) else _PLAIN * rate
+        members = resolved("n_members", times * (8 if small else 2 if large else 4), _members)
+        given = settings["learning_rate"]
+        decay = resolved("weight_decay", 0.01 if large else 0.1, _not_negative)
+
+        def pace(times: Pace) -> Pace:
+            """Return so many times what is "auto" of the rate and the decay."""
+            rates = isinstance(given, str) and not large
+            decays = isinstance(settings["weight_decay"], str) and not large
+            return Pace(times.learning_rate**rates * rate, times.weight_decay**decays * decay)
+
+        intervals = pace(_OF_CLASSES if classes else Pace(1, 1))
         return cls(
             hidden=hidden,
             dropout=resolved("dropout", dropout, _share),
-            learning_rate=rate,
-            weight_decay=resolved("weight_decay", 0.01 if large else 0.1, _not_negative),
+            learning_rate=intervals.learning_rate,
+            weight_decay=intervals.weight_decay,
             batch_size=batch,
             epochs=epochs,
             patience=resolved("patience", max(10, math.ceil(0.3 * epochs)), _checks.positive_integer),
             members=members,
             share=share,
             sweeps=given == SWEEP,
-            plain_learning_rate=plain,
+            plain=pace(_PLAIN),
+            waves=Pace(rate, decay),
             mixes=members >= _MIXED and not large and given != SWEEP,
         )
 
@@ -123,11 +153,19 @@ class Recipe:
         )
 
 
+_PLAIN: Final = Pace(2, 1)
+"""Of numbers as they are, times the rate and the decay: a network of fewer inputs takes a higher rate."""
+_OF_CLASSES: Final = Pace(0.5, 6)
+"""Of classes by numbers in intervals, which are more apt to be learned by heart."""
+
+
 def vector_width(levels: int) -> int:
     """Return how long the learned vectors of a category are: four times the fourth root of its levels, 8 to 32."""
     return max(8, min(32, round(4 * levels**0.25)))
 
 
+_EFFORTS: Final = {"normal": 1, "high": 2}
+"""Times the members and the epochs."""
 _EXPECTED: Final = {"hidden_layer_sizes": "widths, such as (64, 32)", "learning_rate": "'sweep', or a number"}
 
 

@@ -88,6 +88,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         hidden_layer_sizes: Sequence[int] | str = "auto",
         *,
         n_members: int | str = "auto",
+        effort: str = "normal",
         activation: str | Activation = "silu",
         dropout: float | str = "auto",
         learning_rate: float | str = "auto",
@@ -109,6 +110,7 @@ class TabularRegressor(RegressorMixin, Tabular):
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_members = n_members
+        self.effort = effort
         self.activation = activation
         self.dropout = dropout
         self.learning_rate = learning_rate
