@@ -206,7 +206,7 @@ def test_what_a_file_cannot_hold_is_said_before_training(path, monkeypatch):
         ({"a": ["x", "y"] * 20}, ["n" * 60_000, "yes"] * 20),
     ):
         with monkeypatch.context() as inside:
-            inside.setattr("nineline.estimators.tabular.fitting.train_members", None)
+            inside.setattr("nineline.estimators.tabular.choosing.train_members", None)
             with pytest.raises(ValueError, match="what describes the model takes .* names of columns, levels"):
                 model.fit(pd.DataFrame(table), y)
     with pytest.raises(ValueError, match="what describes the model takes"):

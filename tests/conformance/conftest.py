@@ -148,7 +148,7 @@ def waved() -> TabularRegressor:
     def both(ways: Any, folds: Any, settings: Any, budget: Any, *_: object) -> Chosen:
         return Chosen(Portfolio.of([ways[2], ways[0]]), [], [], budget)
 
-    with patch("nineline.estimators.tabular.fitting.choose", both):
+    with patch("nineline.estimators.tabular.choosing.choose", both):
         return TabularRegressor((8,), max_epochs=3, n_members=4, random_state=0).fit(frame, np.sin(2 * x))
 
 

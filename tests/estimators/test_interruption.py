@@ -14,7 +14,7 @@ import os, signal, sys, threading, time, warnings
 import numpy as np
 import polars  # whose handler of SIGINT restarts system calls
 from nineline.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
-from nineline.estimators.tabular import fitting, members, trials
+from nineline.estimators.tabular import choosing, fitting, members, trials
 
 warnings.simplefilter("ignore")
 rng = np.random.default_rng(0)
@@ -86,13 +86,13 @@ print(model.score(X, X[:, 0] == X[:, 1]), len(model.members_) <= 2, "interrupted
 @pytest.mark.parametrize("skewed", [False, True])
 def test_a_trial_is_kept(after: float, skewed: bool) -> None:
     line, about = told_by_a_child(f"""
-try_out, begun = trials.try_out, []
+choose, begun = choosing.choose, []
 def begin(*given):
     begun.append(1)
     if len(begun) == 1:
         interrupt({after})
-    return try_out(*given)
-fitting.try_out = begin
+    return choose(*given)
+choosing.choose = begin
 model = fit(TabularRegressor(**FOREVER), X, np.exp(y) if {skewed} else y)
 print(len(begun), len(model.members_) >= 1, np.isfinite(model.predict(X)).all(), str(model.report_) != "", sep="|")
 """)
@@ -108,13 +108,14 @@ def begin(*given):
     interrupt(0.3)
     return try_out(*given)
 regressor.try_out = begin
-fitting.try_out = lambda ways, folds, settings, *more: (
-    try_out(ways, folds, trials.replace(settings, recipe=trials.replace(settings.recipe, epochs=8)), *more))
+choose = choosing.choose
+choosing.choose = lambda ways, folds, settings, *more: (
+    choose(ways, folds, trials.replace(settings, recipe=trials.replace(settings.recipe, epochs=8)), *more))
 model = fit(TabularRegressor(**FOREVER), X, np.exp(y))
 print(len(model.report_.trials), np.isfinite(model.predict(X)).all(), sep="|")
 """)
     is_kept(line)
-    assert about == ["4", "True"]
+    assert about == ["6", "True"]
 
 
 def test_it_is_heard_within_an_epoch() -> None:

@@ -50,9 +50,10 @@ def mixed(request: pytest.FixtureRequest) -> Iterator[None]:
     """Have members take two ways in turns, whatever short trainings say."""
 
     def both(ways: Any, folds: Any, settings: Any, budget: Any, *_: object) -> Chosen:
-        return Chosen(Portfolio.of([ways[number] for number in request.param]), [], [], budget)
+        taken = ways if len(ways) == 1 else [ways[number] for number in request.param]  # one where a fit goes on
+        return Chosen(Portfolio.of(taken), [], [], budget)
 
-    with patch("nineline.estimators.tabular.fitting.choose", both):
+    with patch("nineline.estimators.tabular.choosing.choose", both):
         yield
 
 
@@ -183,7 +184,7 @@ def chosen_with(errors: dict[str, float], mixed: float) -> list[str]:
     with (
         patch.object(portfolio._Answers, "of", named),
         patch.object(portfolio._Answers, "together", alone_or_together),
-        patch("nineline.estimators.tabular.fitting.choose", noted),
+        patch("nineline.estimators.tabular.choosing.choose", noted),
     ):
         fitted()
     return seen[0]
@@ -224,17 +225,15 @@ def test_few_members_and_many_rows_see_numbers_in_one_way() -> None:
     assert not Recipe.of(settings | {"learning_rate": "sweep"}, 1000, classes=True).mixes
 
 
-def test_paces() -> None:
+def test_learning_rates() -> None:
     """What a user gives holds for every way."""
     settings = TabularClassifier().get_params()
-    of_classes, of_numbers = (Recipe.of(settings, 1000, classes=classes) for classes in (True, False))
-    assert of_classes.pace == pytest.approx((0.002, 0.6))
-    assert of_numbers.pace == pytest.approx((0.004, 0.1))
-    assert of_classes.plain == of_numbers.plain == pytest.approx((0.008, 0.1))
-    given = Recipe.of(settings | {"learning_rate": 0.01, "weight_decay": 0.2}, 1000, classes=True)
-    assert given.pace == given.plain == given.waves == (0.01, 0.2)
+    auto = Recipe.of(settings, 1000, classes=True)
+    assert (auto.learning_rate, auto.plain_learning_rate) == pytest.approx((0.004, 0.008))
+    given = Recipe.of(settings | {"learning_rate": 0.01}, 1000, classes=True)
+    assert given.learning_rate == given.plain_learning_rate == 0.01
     many = Recipe.of(settings, 200_000, classes=True)
-    assert many.pace == many.plain == (0.0015, 0.01)
+    assert many.learning_rate == many.plain_learning_rate == 0.0015
 
 
 def test_effort() -> None:

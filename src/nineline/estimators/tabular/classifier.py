@@ -54,11 +54,11 @@ class TabularClassifier(ClassifierMixin, Tabular):
         units, and from 100,000 rows on.
     learning_rate : "auto", "sweep" or float
         The peak, after a short climb; from 3/10 of the epochs on it falls along half a cosine. "auto" is 0.004, twice
-        that where numbers are seen as they are, and half of it for classes by numbers in intervals; from 100,000 rows
-        on 0.0015. "sweep" trains networks with an eighth of that to eight times as much, side by side, for a quarter
-        of the epochs, and takes what was best on held-out rows.
+        that where numbers are seen as they are; from 100,000 rows on 0.0015. "sweep" trains networks with an eighth of
+        that to eight times as much, side by side, for a quarter of the epochs, and takes what was best on held-out
+        rows.
     weight_decay : "auto" or float
-        AdamW's. "auto" is 0.1, and 0.6 for classes by numbers in intervals; from 100,000 rows on 0.01.
+        AdamW's. "auto" is 0.1, from 100,000 rows on 0.01.
     batch_size : "auto" or int
         "auto" is 32 below 500 rows, 64 below 1,000, 128 below 5,000, else 256.
     max_epochs : "auto" or int

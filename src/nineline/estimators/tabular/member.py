@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, final
 import numpy as np
 
 from nineline.estimators.tabular.folds import stretch
-from nineline.estimators.tabular.recipe import Pace, Recipe, vector_width
+from nineline.estimators.tabular.recipe import Recipe, vector_width
 from nineline.estimators.tabular.widening import Widening, widened
 from nineline.layers import AbstractLayer, Dropout, Embedding, Layer
 from nineline.losses import LOSSES
@@ -106,7 +106,7 @@ class Lesson:
         What it does not learn from.
     out : array of int
         The numbers of these among the rows that are judged by.
-    pace : Pace or None
+    learning_rate : float or None
         None: the recipe's.
     widening : Widening or None
         What becomes of the network in the end, where others are given more inputs.
@@ -118,7 +118,7 @@ class Lesson:
     mean: npt.NDArray[np.float64]
     held: Rows
     out: npt.NDArray[np.intp]
-    pace: Pace | None = None
+    learning_rate: float | None = None
     widening: Widening | None = None
 
 
@@ -130,13 +130,13 @@ class Lessons:
     ----------
     rows : Rows
     folds : Splits
-    pace, widening
+    learning_rate, widening
         Of each lesson.
     """
 
     rows: Rows
     folds: Splits
-    pace: Pace | None = None
+    learning_rate: float | None = None
     widening: Widening | None = None
 
     def __call__(self, number: int) -> Lesson:
@@ -147,7 +147,7 @@ class Lessons:
         data = rows.inputs, rows.targets, rows.sample_weight
         encoding = cast("Compact", rows.inputs).encoding
         mean, held = mean_of(rows, kept), rows.part(stretch(out))
-        return Lesson(data, kept, encoding, mean, held, out, self.pace, self.widening)
+        return Lesson(data, kept, encoding, mean, held, out, self.learning_rate, self.widening)
 
 
 @final
@@ -177,8 +177,8 @@ def train_member(
     together: Together | None = None,
 ) -> Member:
     """Train one member."""
-    if lesson.pace is not None:
-        settings = replace(settings, recipe=settings.recipe.at(lesson.pace))
+    if lesson.learning_rate is not None:
+        settings = replace(settings, recipe=replace(settings.recipe, learning_rate=lesson.learning_rate))
     recipe, rng = settings.recipe, np.random.default_rng([settings.seed, number])
     network, held, out = begun(settings, lesson.encoding, lesson.mean, rng), lesson.held, lesson.out
     if number < len(settings.begin):

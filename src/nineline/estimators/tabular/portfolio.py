@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nineline.estimators.tabular.interruption import Interruption
     from nineline.estimators.tabular.member import Lesson, Member, MemberSettings
     from nineline.estimators.tabular.members import Budget
-    from nineline.estimators.tabular.recipe import Pace, Recipe
+    from nineline.estimators.tabular.recipe import Recipe
     from nineline.rows import Compact, Rows
     from nineline.tables.columns import Columns
 
@@ -52,14 +52,13 @@ class Way:
     columns : Columns
     rows : Rows
         Compact, with the encoding of those columns.
-    pace : Pace
-        At which it is learned.
+    learning_rate : float
     """
 
     name: str
     columns: Columns
     rows: Rows
-    pace: Pace
+    learning_rate: float
 
 
 def ways_of(rows: Rows, columns: Columns, divided: Columns, recipe: Recipe) -> list[Way]:
@@ -77,17 +76,17 @@ def ways_of(rows: Rows, columns: Columns, divided: Columns, recipe: Recipe) -> l
     """
     inputs = cast("Compact", rows.inputs)
     if divided == columns:
-        return [Way("the table as it is", columns, rows, recipe.pace)]
+        return [Way("the table as it is", columns, rows, recipe.learning_rate)]
     in_intervals = replace(rows, inputs=replace(inputs, encoding=divided.encoding))
     ways = [
-        Way("numbers in intervals", divided, in_intervals, recipe.pace),
-        Way("numbers as they are", columns, rows, recipe.plain),
+        Way("numbers in intervals", divided, in_intervals, recipe.learning_rate),
+        Way("numbers as they are", columns, rows, recipe.plain_learning_rate),
     ]
     waved = columns.waved()
     waves = sum(len(column.frequencies) for column in waved.used if isinstance(column, Number))
     if recipe.mixes and waves * len(inputs) <= _WAVES_AT_MOST:
         by_waves = replace(rows, inputs=waved.add_waves(inputs))
-        ways.append(Way("waves of numbers", waved, by_waves, recipe.waves))
+        ways.append(Way("waves of numbers", waved, by_waves, recipe.learning_rate))
     return ways
 
 
@@ -123,11 +122,11 @@ class Portfolio:
         """Return what gives each member its lesson."""
         if len(self.ways) == 1:
             return Lessons(self.rows, folds)
-        return _InTurns(tuple(Lessons(w.rows, folds, w.pace, self._widening(w)) for w in self.ways))
+        return _InTurns(tuple(Lessons(w.rows, folds, w.learning_rate, self._widening(w)) for w in self.ways))
 
     def settings(self, settings: MemberSettings) -> MemberSettings:
-        """Return settings with the pace of the first way, which is that of all where there is no other."""
-        return replace(settings, recipe=settings.recipe.at(self.ways[0].pace))
+        """Return settings with the learning rate of the first way, which is that of all where there is no other."""
+        return replace(settings, recipe=replace(settings.recipe, learning_rate=self.ways[0].learning_rate))
 
     def widened(self, members: Sequence[Member], settings: MemberSettings) -> list[Member]:
         """Return members that see the table in the first way as those that are given the inputs of both."""
@@ -193,7 +192,7 @@ def choose(
         return Chosen(Portfolio.of(ways), [], [], budget)
     turns, mixes = judged_by(folds, ways[0].rows), settings.recipe.mixes
     tried = each_briefly(
-        [(way.rows, way.pace) for way in ways],
+        [(way.rows, way.learning_rate) for way in ways],
         folds,
         settings,
         budget,

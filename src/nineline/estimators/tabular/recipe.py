@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from nineline import _checks
 
@@ -29,13 +29,6 @@ _PASSES: Final = 6.3  # of so many rows; with more of them as their fourth root 
 _PASSES_AT_LEAST: Final = 2
 
 
-class Pace(NamedTuple):
-    """How fast a network learns, and how fast it forgets."""
-
-    learning_rate: float
-    weight_decay: float
-
-
 @dataclass(frozen=True)
 class Recipe:
     """How the networks of an estimator are made and trained.
@@ -50,8 +43,8 @@ class Recipe:
         Of the rows that each member holds out; 0 for none.
     sweeps : bool
         Whether other learning rates are tried first.
-    plain, waves : Pace
-        Where numbers are seen as they are, or by waves.
+    plain_learning_rate : float
+        Where numbers are seen as they are.
     mixes : bool
         Whether members may differ in how they see numbers.
     """
@@ -65,19 +58,9 @@ class Recipe:
     patience: int
     members: int
     share: float
-    plain: Pace
-    waves: Pace
+    plain_learning_rate: float
     mixes: bool
     sweeps: bool = False
-
-    @property
-    def pace(self) -> Pace:
-        """That of numbers in intervals."""
-        return Pace(self.learning_rate, self.weight_decay)
-
-    def at(self, pace: Pace) -> Recipe:
-        """Return the same at another pace."""
-        return replace(self, learning_rate=pace.learning_rate, weight_decay=pace.weight_decay)
 
     @classmethod
     def of(cls, settings: dict[str, Any], rows: int, *, classes: bool) -> Recipe:
@@ -119,27 +102,19 @@ class Recipe:
         members = resolved("n_members", times * (8 if small else 2 if large else 4), _members)
         given = settings["learning_rate"]
         decay = resolved("weight_decay", 0.01 if large else 0.1, _not_negative)
-
-        def pace(times: Pace) -> Pace:
-            """Return so many times what is "auto" of the rate and the decay."""
-            rates = isinstance(given, str) and not large
-            decays = isinstance(settings["weight_decay"], str) and not large
-            return Pace(times.learning_rate**rates * rate, times.weight_decay**decays * decay)
-
-        intervals = pace(_OF_CLASSES if classes else Pace(1, 1))
+        chosen = isinstance(given, str) and not large  # by us
         return cls(
             hidden=hidden,
             dropout=resolved("dropout", dropout, _share),
-            learning_rate=intervals.learning_rate,
-            weight_decay=intervals.weight_decay,
+            learning_rate=rate,
+            weight_decay=decay,
             batch_size=batch,
             epochs=epochs,
             patience=resolved("patience", max(10, math.ceil(0.3 * epochs)), _checks.positive_integer),
             members=members,
             share=share,
             sweeps=given == SWEEP,
-            plain=pace(_PLAIN),
-            waves=Pace(rate, decay),
+            plain_learning_rate=_PLAIN * rate if chosen else rate,
             mixes=members >= _MIXED and not large and given != SWEEP,
         )
 
@@ -153,10 +128,8 @@ class Recipe:
         )
 
 
-_PLAIN: Final = Pace(2, 1)
-"""Of numbers as they are, times the rate and the decay: a network of fewer inputs takes a higher rate."""
-_OF_CLASSES: Final = Pace(0.5, 6)
-"""Of classes by numbers in intervals, which are more apt to be learned by heart."""
+_PLAIN: Final = 2.0
+"""Times the learning rate of numbers as they are: a network of fewer inputs takes a higher one."""
 
 
 def vector_width(levels: int) -> int:

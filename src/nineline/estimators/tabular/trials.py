@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from nineline.estimators.tabular.folds import Splits
     from nineline.estimators.tabular.interruption import Interruption
-    from nineline.estimators.tabular.recipe import Pace
     from nineline.rows import Rows
 
 SHORT: Final = 4  # a trial's epochs are a quarter of a training's
@@ -94,7 +93,7 @@ def try_out(
         As a `Trial` has it.
     """
     turns = judged_by(folds, ways[0][1])
-    rows = [(rows, settings.recipe.pace) for _, rows in ways]
+    rows = [(rows, settings.recipe.learning_rate) for _, rows in ways]
     tried = each_briefly(rows, folds, settings, budget, interruption, networks=turns, turns=turns)
     if tried is None:
         return Tried([], 0, [], budget)
@@ -117,7 +116,7 @@ class Briefly(NamedTuple):
 
 
 def each_briefly(
-    ways: Sequence[tuple[Rows, Pace]],
+    ways: Sequence[tuple[Rows, float]],
     folds: Splits,
     settings: MemberSettings,
     budget: Budget,
@@ -130,7 +129,8 @@ def each_briefly(
 
     Parameters
     ----------
-    ways : sequence of (Rows, Pace)
+    ways : sequence of (Rows, float)
+        And the learning rate of each.
     folds, settings, budget, interruption
         As `try_out` takes them.
     networks : int
@@ -148,10 +148,10 @@ def each_briefly(
         jobs=max(1, budget.jobs // len(ways)),
     )
 
-    def one(way: tuple[Rows, Pace]) -> list[Member]:
-        rows, pace = way
+    def one(way: tuple[Rows, float]) -> list[Member]:
+        rows, rate = way
         lessons = Lessons(rows, folds)
-        own = replace(settings, recipe=short.at(pace), checkpoint=None, resume=False)
+        own = replace(settings, recipe=replace(short, learning_rate=rate), checkpoint=None, resume=False)
         return train_members(lambda number: lessons(number % turns), own, part, _NO_PROGRESS, interruption)
 
     with ThreadPoolExecutor(min(budget.jobs, len(ways))) as pool:
