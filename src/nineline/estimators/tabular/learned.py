@@ -42,7 +42,7 @@ class Learned:
         return cls(model.columns_, model.target_, tuple(model.members_), model._learning_rate)
 
     def recipe(self, recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-        """Return a recipe for going on: what is "auto" in the networks is as they are, and nothing is swept again.
+        """Return a recipe for going on: what is "auto" is as the networks are and were trained.
 
         Raises
         ------
@@ -65,7 +65,7 @@ class Learned:
         if isinstance(settings["dropout"], str):
             rates = [layer.rate for layer in layers if isinstance(layer, Dropout)]
             recipe = replace(recipe, dropout=rates[0] if rates else 0.0)
-        if recipe.sweeps:
+        if isinstance(settings["learning_rate"], str):
             rate = recipe.learning_rate if self.learning_rate is None else self.learning_rate
             recipe = replace(recipe, learning_rate=rate, sweeps=False)
         return recipe

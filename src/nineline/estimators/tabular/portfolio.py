@@ -108,6 +108,8 @@ class Portfolio:
     @classmethod
     def of(cls, ways: Sequence[Way]) -> Self:
         """Return what is made of one way or two."""
+        if len(ways) == 1:
+            return cls(tuple(ways), ways[0].columns, ways[0].rows)
         columns = joined(ways[0].columns, ways[-1].columns)
         most = max(ways, key=lambda way: cast("Compact", way.rows.inputs).numbers.shape[1])
         inputs = replace(cast("Compact", most.rows.inputs), encoding=columns.encoding)
