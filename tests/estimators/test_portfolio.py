@@ -12,13 +12,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from nineline import Network
 from nineline.ensemble import Ensemble
 from nineline.estimators import TabularClassifier, TabularRegressor, load
 from nineline.estimators.tabular import portfolio
 from nineline.estimators.tabular.portfolio import Chosen, Portfolio
 from nineline.estimators.tabular.recipe import Recipe
-from nineline.estimators.tabular.widening import joined, places_in
-from nineline.layers import Layer
+from nineline.estimators.tabular.widening import joined, places_in, widened
+from nineline.layers import Dropout, Embedding, Layer
 from nineline.tables.columns import Columns, ColumnsLearner
 from nineline.tables.kinds import Number
 
@@ -106,6 +107,17 @@ def test_inputs_of_one_way_have_their_places_among_those_of_both() -> None:
         places = places_in(way, both)
         np.testing.assert_array_equal(both.encode(frame)[:, places], way.encode(frame))
         assert len(set(places.tolist())) == way.width
+
+
+def test_a_widened_network_answers_as_before_behind_an_embedding_too() -> None:
+    def network(numbers: int, seed: int) -> Network:
+        layers = Embedding([4, 3], [3, 2], numbers=numbers), Layer(5 + numbers, 6, bias=True), Dropout(0.1), Layer(6, 2)
+        return Network(*layers, rng=seed)
+
+    narrow, rng = network(2, 0), np.random.default_rng(0)
+    rows = np.column_stack([rng.integers(4, size=9), rng.integers(3, size=9), rng.normal(size=(9, 4))])
+    wide = widened(narrow, network(4, 1), np.array([0, 1, 3, 5]))
+    np.testing.assert_allclose(wide.run(rows), narrow.run(rows[:, [0, 1, 3, 5]]), rtol=1e-14)
 
 
 @pytest.mark.usefixtures("mixed")
