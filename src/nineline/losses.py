@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, final
 
 import numpy as np
 
@@ -206,7 +206,7 @@ class Quantile(Loss):
             return
         levels = tuple(
             _checks.number(f"level of output {output}", level, low=0, high=1, low_open=True, high_open=True)
-            for output, level in enumerate(self.level)  # type: ignore[arg-type]
+            for output, level in enumerate(cast("Sequence[float]", self.level))
         )
         if not levels:
             raise ValueError("level is empty; expected a number in (0, 1), or one for each output")

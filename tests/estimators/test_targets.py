@@ -541,3 +541,13 @@ def test_a_reference_engine_learns_the_same() -> None:
         native = answers_of(clone(model).fit(X, y))
         reference = answers_of(clone(model).set_params(engine="reference").fit(X, y))
         np.testing.assert_allclose(native, reference, rtol=1e-3, atol=1e-3 * np.abs(native).max())
+
+
+def test_other_columns_than_were_learned_are_refused_where_a_model_goes_on() -> None:
+    x = np.linspace(0, 1, 60)[:, np.newaxis]
+    one, two = x[:, 0], np.column_stack([x, x**2])
+    for learned, other in ((one, two), (two, one)):
+        model = TabularRegressor((4,), n_members=1, max_epochs=2, random_state=0, warm_start=True).fit(x, learned)
+        for go_on in (model.partial_fit, model.fit):
+            with pytest.raises(ValueError, match="y has . columns; expected what the model has learned"):
+                go_on(x, other)

@@ -30,10 +30,30 @@ class SeveralAnswers(Target):
     def find(self, of: Any) -> int:
         """Return the number of an answer by its name, or of a quantile by its level; raise ValueError without one."""
 
+    def numbers(self, y: npt.NDArray[Any]) -> Numbers:
+        return y.astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class NamedAnswers(SeveralAnswers):
+    """A target of several columns, each of which has a name and an answer."""
+
+    names: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        return len(self.names)
+
+    def of(self, name: str) -> list[str]:
+        return list(self.names)
+
+    def find(self, of: Any) -> int:
+        return _find(self.names, of)
+
 
 @final
 @dataclass(frozen=True, eq=False)
-class Quantities(SeveralAnswers):
+class Quantities(NamedAnswers):
     """Several numbers a row, each standardised by its own scaling; no answer leaves its column's training range.
 
     Attributes
@@ -51,7 +71,6 @@ class Quantities(SeveralAnswers):
     array([[ 2., 30.]])
     """
 
-    names: tuple[str, ...]
     scalings: tuple[TargetScaling, ...]
 
     kind: ClassVar[str] = "quantities"
@@ -63,19 +82,6 @@ class Quantities(SeveralAnswers):
         """Learn the scaling of each column of y, (rows, outputs); see `TargetScaling.learn`."""
         return cls(tuple(names), tuple(TargetScaling.learn(column, weights) for column in y.T))
 
-    @property
-    def outputs(self) -> int:
-        return len(self.names)
-
-    def of(self, name: str) -> list[str]:
-        return list(self.names)
-
-    def find(self, of: Any) -> int:
-        return _find(self.names, of)
-
-    def numbers(self, y: npt.NDArray[Any]) -> Numbers:
-        return y.astype(np.float64)
-
     def values(self, numbers: Numbers) -> npt.NDArray[Any]:
         return numbers
 
@@ -86,9 +92,7 @@ class Quantities(SeveralAnswers):
         return np.column_stack([scaling.answers(outputs[:, [i]]) for i, scaling in enumerate(self.scalings)])
 
     def widened(self, y: npt.NDArray[Any]) -> Self:
-        scalings = [
-            scaling.widened(column) for scaling, column in zip(self.scalings, _alike(y, self.names).T, strict=True)
-        ]
+        scalings = [scaling.widened(column) for scaling, column in zip(self.scalings, y.T, strict=True)]
         return replace(self, scalings=tuple(scalings))
 
     def in_words(self) -> str:
@@ -113,7 +117,7 @@ class Quantities(SeveralAnswers):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Labels(SeveralAnswers):
+class Labels(NamedAnswers):
     """Several labels a row, each of which is there, 1, or not, 0; what is learned is the probability of each.
 
     Attributes
@@ -130,35 +134,20 @@ class Labels(SeveralAnswers):
     array([[0, 1]])
     """
 
-    names: tuple[str, ...]
-
     kind: ClassVar[str] = "labels"
     activation: ClassVar[str] = "sigmoid"
     loss: ClassVar[str] = "binary_cross_entropy"
-
-    @property
-    def outputs(self) -> int:
-        return len(self.names)
 
     @property
     def classes(self) -> npt.NDArray[Any]:
         """The numbers of the labels, (labels,), as scikit-learn has them."""
         return np.arange(self.outputs)
 
-    def of(self, name: str) -> list[str]:
-        return list(self.names)
-
-    def find(self, of: Any) -> int:
-        return _find(self.names, of)
-
     def codes(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the number of each row's set of labels, to stratify by; sets that one row has are one."""
         sets, codes, rows = np.unique(y, axis=0, return_inverse=True, return_counts=True)
         codes = codes.reshape(-1)
         return np.where(rows[codes] == 1, len(sets), codes)
-
-    def numbers(self, y: npt.NDArray[Any]) -> Numbers:
-        return y.astype(np.float64)
 
     def values(self, numbers: Numbers) -> npt.NDArray[Any]:
         return numbers.astype(np.int64)
@@ -173,7 +162,6 @@ class Labels(SeveralAnswers):
         return (answers > 0.5).astype(np.int64)
 
     def widened(self, y: npt.NDArray[Any]) -> Self:
-        _alike(y, self.names)
         return self
 
     def in_words(self) -> str:
@@ -252,9 +240,6 @@ class Quantiles(SeveralAnswers):
             raise ValueError(f"of is {of!r}; expected one of the quantiles {', '.join(map(str, self.levels))}")
         return self.levels.index(of)
 
-    def numbers(self, y: npt.NDArray[Any]) -> Numbers:
-        return y.astype(np.float64)
-
     def values(self, numbers: Numbers) -> npt.NDArray[Any]:
         return numbers
 
@@ -298,16 +283,6 @@ def check_levels(levels: Sequence[float]) -> None:
             f"quantiles is {tuple(levels)}; expected different numbers in (0, 1) in ascending order, such as "
             "(0.05, 0.5, 0.95)"
         )
-
-
-def _alike(y: npt.NDArray[Any], names: Sequence[str]) -> npt.NDArray[Any]:
-    """Return targets of several columns, or raise ValueError where they are not those of some names."""
-    columns = y.shape[1] if y.ndim == 2 else 1
-    if columns != len(names):
-        raise ValueError(
-            f"y has {columns} columns, and the model knows {len(names)}: {listed(names)}; give those, or fit it anew"
-        )
-    return y
 
 
 def listed(names: Sequence[str]) -> str:

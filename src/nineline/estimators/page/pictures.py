@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from nineline.estimators import plots
-from nineline.tables.several_targets import Labels, Quantiles, Quantities
+from nineline.tables.several_targets import NamedAnswers, Quantiles
 from nineline.view.svg import to_svg
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def explained(model: Any, evaluation: Any) -> Picture | None:
     """Return the picture of one row's explanation: of some rows the one with the highest answer."""
     if evaluation is None or not evaluation.rows or model._held_out is None or not model._held_out.parts:
         return None
-    if isinstance(model.target_, Labels | Quantities):
+    if isinstance(model.target_, NamedAnswers):
         return None  # which of them?
     explanation = model.explain(max(evaluation.rows, key=lambda row: _highest(model, row)))
     return _picture(

@@ -21,7 +21,7 @@ from nineline.estimators.tabular.held_out import HeldOut
 from nineline.estimators.tabular.later import Later
 from nineline.estimators.tabular.predicting import predict_to
 from nineline.tables.series import is_missing
-from nineline.tables.several_targets import Labels, Quantities, SeveralAnswers
+from nineline.tables.several_targets import SeveralAnswers
 
 if TYPE_CHECKING:
     import os
@@ -191,7 +191,7 @@ class Tabular(Shown, Later):
     def _truth(self, y: Any) -> npt.NDArray[Any]:
         """Return the target of other rows, checked: as many columns as were learned."""
         labels = self._check_target(y)
-        check_columns(labels, self.target_names_ if isinstance(self.target_, Quantities | Labels) else None)
+        check_columns(labels, self.target_)
         return labels
 
     def _importance_soon(self) -> Bunch:

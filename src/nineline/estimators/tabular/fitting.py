@@ -20,7 +20,7 @@ from nineline.estimators.tabular import file
 from nineline.estimators.tabular.choosing import Choosing
 from nineline.estimators.tabular.dealing import Dealing, GroupCounts, share_of
 from nineline.estimators.tabular.folds import Fixed, Folds, Splits, merge
-from nineline.estimators.tabular.given_targets import name_of, names_of
+from nineline.estimators.tabular.given_targets import check_columns, name_of, names_of
 from nineline.estimators.tabular.learned import Learned
 from nineline.estimators.tabular.members import Budget
 from nineline.estimators.tabular.portfolio import ways_of
@@ -326,7 +326,14 @@ class Fitting(Choosing):
 
     def _target_of(self, y: npt.NDArray[Any], weights: Array | None, names: Sequence[str] | None = None) -> Target:
         """Return the target as it is learned, or as it was where a fit goes on."""
-        return self._learn_target(y, weights, names) if self._learned is None else self._learned.target.widened(y)
+        if self._learned is not None:
+            return self._widened(self._learned.target, y)
+        return self._learn_target(y, weights, names)
+
+    def _widened(self, target: Target, y: npt.NDArray[Any]) -> Target:
+        """Return a target that was learned, for networks that go on with these rows."""
+        check_columns(y, target)
+        return target.widened(y)
 
     def _learn_target_again(self, seen: Any) -> Target:
         """Return the target in the way that was chosen, learned from all of its values."""

@@ -10,11 +10,12 @@ from sklearn.utils.validation import column_or_1d
 
 from nineline import _checks
 from nineline.tables.series import is_missing
+from nineline.tables.several_targets import NamedAnswers, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
+
+    from nineline.tables.targets import Target
 
 
 def names_of(y: Any, array: npt.NDArray[Any]) -> list[str] | None:
@@ -112,12 +113,13 @@ def refuse_missing(y: npt.NDArray[Any], what: str = "y") -> None:
         )
 
 
-def check_columns(y: npt.NDArray[Any], names: Sequence[str] | None) -> None:
+def check_columns(y: npt.NDArray[Any], target: Target) -> None:
     """Raise ValueError where a target of other rows has other columns than the one that was learned."""
+    names = target.names if isinstance(target, NamedAnswers) else None
     expected = 1 if names is None else len(names)
     given = 1 if y.ndim == 1 else y.shape[1]
     if given != expected:
-        columns = "one column" if names is None else f"{expected} columns: {', '.join(names)}"
+        columns = "one column" if names is None else f"{expected} columns: {listed(names)}"
         raise ValueError(f"y has {given} columns; expected what the model has learned, {columns}")
 
 

@@ -20,7 +20,6 @@ from nineline.estimators.tabular.member import rule_of
 from nineline.estimators.tabular.streamed import is_streamed
 from nineline.estimators.tabular.validation import Validation
 from nineline.rows import Rows
-from nineline.tables.several_targets import SeveralAnswers
 from nineline.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -126,21 +125,10 @@ class Later(Fitting):
 
     def _later_rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[npt.NDArray[Any], Rows]:
         """Return the targets of new rows, as far as answers may go from now on, and the rows as networks learn them."""
-        frame, labels = self._frame(X), self._check_target(y)
-        if len(labels) != len(frame):
-            raise ValueError(f"X has {len(frame)} rows and y has {len(labels)}; expected as many of each")
-        if labels.ndim == 2 and not isinstance(self.target_, SeveralAnswers):
-            raise ValueError(
-                f"y has {labels.shape[1]} columns, and the model knows one target, {self.target_name_!r}; give that, "
-                "or fit it anew"
-            )
-        weights = _checks.row_weights("sample_weight", sample_weight, len(frame), np.dtype(np.float32))
-        if weights is not None and not weights.all():  # a row of weight 0 is no row
-            counting = np.flatnonzero(weights)
-            frame, labels, weights = frame[counting.tolist()], labels[counting], weights[counting]
-        self.target_ = self.target_.widened(labels)
-        weights = self._row_weights(labels, weights)
-        return labels, Rows(self.columns_.compact(frame), self.target_.encode(labels), weights)
+        table = self._labelled(self._frame(X), y, sample_weight).counting
+        self.target_ = self._widened(self.target_, table.labels)
+        weights = self._row_weights(table.labels, table.weights)
+        return table.labels, Rows(self.columns_.compact(table.frame), self.target_.encode(table.labels), weights)
 
     def _go_on_as(self, networks: list[Network]) -> None:
         """Become what the networks have become; what was measured of those before is not said of them."""
